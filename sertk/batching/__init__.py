@@ -1,0 +1,1 @@
+"""Datasets, collation and samplers: which utterances make a batch."""

@@ -1,0 +1,164 @@
+"""The one page a plugin author reads: what each kind of component is given and what it must give back.
+
+A component is a function, registered as an entry point `name = "module:function"` in the group of its kind:
+`sertk_encoders`, `sertk_transcribers`, `sertk_fusions`, `sertk_samplers`, `sertk_regularizers`, `sertk_losses`,
+`sertk_aggregators`. What stands before `/` sertk gives; what stands after `*` a recipe sets:
+
+    def attentive(dims: Mapping[str, int], /, *, width: int = 256, dropout: float = 0.1) -> Fusion: ...
+
+The signature is the schema: type hints give the allowed values, unknown options are refused, and the first line of
+the docstring is what `sertk list` shows. Floors below import this page for its types alone (`TYPE_CHECKING`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from sertk.batching.dataset import FeatureSet
+from sertk.checkpoint import Checkpoint
+from sertk.config.schema import Head, Use
+from sertk.data.recording import Recording
+from sertk.tensors import Features, Outputs, Padded, Targets
+
+Modality = Literal["speech", "text", "posterior"]
+Batching = Literal["padded", "equal_length", "single"]
+
+
+class Encoder(Protocol):
+    """Turns recordings into frames. Factory: `(*, options) -> Encoder`, usually a frozen `nn.Module`.
+
+    dim: D. frames_per_second: 0 where frames are no time steps (tokens, whole utterances). fingerprint: changes
+    whenever the output for the same input would (weights, revision, options). batching: `padded` when outputs
+    are the same whatever stands beside an utterance in a batch; otherwise how it must be fed to be so.
+    challenge_legal: false for encoders trained on emotion labels.
+    """
+
+    modality: Modality
+    dim: int
+    frames_per_second: float
+    fingerprint: str
+    batching: Batching
+    challenge_legal: bool
+
+    def prepare(self, recording: Recording) -> Tensor | Mapping[str, Tensor]:
+        """One utterance as (T', ...) input on the CPU, or several by name. Raises AudioError for a bad recording."""
+        ...
+
+    def __call__(self, inputs: Any) -> Padded:
+        """Padded batches of what `prepare` gave, to (B, T, dim) on the device of the encoder; T >= 1."""
+        ...
+
+    def to(self, device: torch.device) -> Any:
+        """Move to a device, as `nn.Module.to` does."""
+        ...
+
+
+class Transcriber(Protocol):
+    """Turns recordings into words. Factory: `(*, options) -> Transcriber`. source: what manifests record."""
+
+    source: str
+
+    def __call__(self, recordings: Sequence[Recording]) -> list[str | None]:
+        """The words of each recording, in order; None where there are none. Raises AudioError."""
+        ...
+
+
+class Fusion(Protocol):
+    """Joins modalities. Factory: `(dims: Mapping[str, int], /, *, options) -> nn.Module` with a `width`.
+
+    The output of an utterance must not depend on padding or on its neighbours in the batch.
+    """
+
+    width: int
+
+    def __call__(self, features: Features) -> Tensor:
+        """{name: (B, T, D)} to (B, width)."""
+        ...
+
+
+class Sampler(Protocol):
+    """Draws batches of rows. Factory: `(table: LabelTable, seed: int, /, *, options) -> Sampler`.
+
+    Draws depend on (seed, epoch) alone, so a resumed run sees what an undisturbed one sees.
+    """
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws, from 0."""
+        ...
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """Batches of row numbers of the table."""
+        ...
+
+    def __len__(self) -> int:
+        """The number of batches of the chosen epoch."""
+        ...
+
+
+class Regularizer(Protocol):
+    """Changes a batch in training, never in evaluation. Factory: `(*, options) -> Regularizer`."""
+
+    def on_batch(self, features: Features, targets: Targets, generator: torch.Generator) -> tuple[Features, Targets]:
+        """Before fusion. Give new objects: what comes in may be a view of a store. generator: on the CPU."""
+        ...
+
+    def on_fused(self, fused: Tensor, targets: Targets, generator: torch.Generator) -> tuple[Tensor, Targets]:
+        """Between fusion and head; fused: (B, width). generator: on the CPU."""
+        ...
+
+
+Loss = Callable[[Outputs, Targets], Tensor]
+"""A term of the loss: a scalar, the mean over the batch. Factory: `(table: LabelTable, /, *, options) -> Loss`."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What an aggregator is given: members, and what they said of the utterances to fit on, joined by id.
+
+    posteriors: one one-frame modality of C + A features a member, with the labels of the same utterances.
+    inputs: the features the members themselves read, of the same utterances; None for posteriors from elsewhere.
+    members: by name; empty for posteriors from elsewhere. prior: (C,) class prior of the training part.
+    leaked: ids among `posteriors` that some member was trained on. device: where to compute.
+    """
+
+    members: Mapping[str, Checkpoint]
+    posteriors: FeatureSet
+    inputs: FeatureSet | None
+    prior: Tensor
+    leaked: frozenset[str]
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Combined:
+    """One model that an aggregator made: a fusion and a head, as an experiment names them, and their weights.
+
+    features: `members` when it reads the members' posteriors, `inputs` when it reads what the members read.
+    notes: what its card records beside (seeds, what it was fitted on, members chosen).
+    """
+
+    fusion: Use
+    head: Head
+    weights: Mapping[str, Tensor]
+    features: Literal["members", "inputs"] = "members"
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Aggregator(Protocol):
+    """Many in, one out. Factory: `(*, options) -> Aggregator`.
+
+    An aggregator that fits several models at once (six seeds) gives each under a name of its own; one that gives
+    a single model names it "".
+    """
+
+    def __call__(self, stack: Stack) -> dict[str, Combined]:
+        """Raises EnsembleError for members that cannot be combined."""
+        ...
+
+
+FusionFactory = Callable[..., nn.Module]

@@ -1,0 +1,1 @@
+"""Corpora as sertk sees them: label sets, votes, manifests, splits and audio."""

@@ -1,0 +1,107 @@
+"""Reading recordings: wav, flac, ogg, opus and mp3; one channel, at the rate asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from sertk.errors import AudioError
+
+SILENCE = 1e-4
+"""A recording whose peak stays below this (-80 dB of full scale) is silent."""
+
+LONGEST_SECONDS = 4 * 3600.0
+"""A longer recording is refused before memory is asked for: headers can promise anything."""
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a recording's header says. seconds: duration. sample_rate: in Hz."""
+
+    sample_rate: int
+    channels: int
+    frames: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self.frames / self.sample_rate
+
+
+def audio_info(path: Path) -> AudioInfo:
+    """Read a recording's header. Raises AudioError for a missing, empty or non-audio file."""
+    if not path.is_file():
+        raise AudioError(f"{path}: there is no such recording")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty")
+    try:
+        with soundfile.SoundFile(path) as file:
+            return AudioInfo(file.samplerate, file.channels, file.frames)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        raise AudioError(f"{path}: not audio that can be read (wav, flac, ogg, opus or mp3): {error}") from None
+
+
+def read_audio(
+    path: Path, *, sample_rate: int = 16_000, start: float = 0.0, duration: float | None = None
+) -> NDArray[np.float32]:
+    """Read a recording as (samples,) float32 in -1..1, channels averaged, resampled where its rate differs.
+
+    start, duration: the part to read, in seconds. Raises AudioError, naming the file, for a missing, empty,
+    truncated, silent, non-finite or non-audio recording, and for a part that lies outside it.
+    """
+    info = audio_info(path)
+    first = round(start * info.sample_rate)
+    count = info.frames - first if duration is None else round(duration * info.sample_rate)
+    if count > LONGEST_SECONDS * info.sample_rate:
+        raise AudioError(
+            f"{path}: {count / info.sample_rate:.0f} s is longer than {LONGEST_SECONDS:.0f} s; cut it up"
+        )
+    if count <= 0:
+        raise AudioError(f"{path}: nothing to read from {start:g} s on: the recording has {info.seconds:.3f} s")
+    if first + count > info.frames + _slack(info):
+        raise AudioError(f"{path}: ends at {info.seconds:.3f} s, before {start:g} s + {duration} s: truncated?")
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(first)
+            samples = file.read(
+                min(count, info.frames - first), dtype="float32", always_2d=True
+            )  # (frames, channels)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        raise AudioError(f"{path}: reading stopped before the end: {error}") from None
+    if len(samples) < min(count, info.frames - first) or _promises_more(path, info):
+        raise AudioError(
+            f"{path}: truncated: the header promises more than the {len(samples)} samples that are there"
+        )
+    mono = samples.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{path}: has samples that are not finite numbers")
+    if np.abs(mono).max() < SILENCE:
+        raise AudioError(f"{path}: silent: the peak is below {SILENCE:g} of full scale")
+    if info.sample_rate != sample_rate:
+        mono = soxr.resample(mono, info.sample_rate, sample_rate)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def _slack(info: AudioInfo) -> int:
+    """A duration written with three decimals may point this many samples behind the end."""
+    return max(1, info.sample_rate // 500)
+
+
+def _promises_more(path: Path, info: AudioInfo) -> bool:
+    """Whether a WAV header's data chunk is longer than the file: libsndfile then reads what is there and says nothing."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+            return False
+        size = path.stat().st_size
+        while len(chunk := file.read(8)) == 8:
+            length = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] == b"data":
+                return length not in (0, 0xFFFFFFFF) and file.tell() + length > size + 1
+            file.seek(length + length % 2, 1)
+    return True

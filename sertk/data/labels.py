@@ -1,0 +1,196 @@
+"""Label sets, and how raters' votes become targets.
+
+A label set's order is read from a header or a card, never assumed: teams order the same classes differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertk.errors import DataError, LabelError, did_you_mean
+
+if TYPE_CHECKING:
+    from sertk.data.manifest import Utterance
+
+OTHER = "Other"
+"""The vote for an emotion outside the label set: always allowed in votes, never a class."""
+
+TargetPolicy = Literal["soft", "majority"]
+OtherPolicy = Literal["drop", "uniform"]
+NO_AGREEMENT = -1
+"""The consensus index of an utterance whose raters did not agree on a class of the label set."""
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The emotion classes, in the order of every array with a C axis. letters: one a class, or empty."""
+
+    names: tuple[str, ...]
+    letters: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.names) < 2 or len(set(self.names)) != len(self.names):
+            raise LabelError(f"a label set needs two or more distinct names, got {list(self.names)}")
+        if OTHER in self.names:
+            raise LabelError(f"{OTHER!r} is the vote outside the label set and cannot be one of its classes")
+        if self.letters and len(set(self.letters)) != len(self.names):
+            raise LabelError(f"{len(self.names)} classes need as many distinct letters, got {self.letters!r}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """The position of a class. Raises LabelError with the nearest name for one outside the set."""
+        try:
+            return self.names.index(name)
+        except ValueError:
+            hint = did_you_mean(name, self.names)
+            known = ", ".join(self.names)
+            raise LabelError(f"there is no class {name!r}. {hint}The label set is: {known}.") from None
+
+    def letter(self, name: str) -> str:
+        """The one-letter code of a class."""
+        return self.letters[self.index(name)]
+
+
+MSP_PODCAST = LabelSet(
+    ("Angry", "Sad", "Happy", "Surprise", "Fear", "Disgust", "Contempt", "Neutral"), letters="ASHUFDCN"
+)
+"""The eight classes of MSP-Podcast, in the order of the corpus and of MEDUSA."""
+
+
+def soft_target(
+    votes: Mapping[str, float], labels: LabelSet, *, other: OtherPolicy = "drop"
+) -> NDArray[np.float64] | None:
+    """Normalise primary votes to (C,) probabilities; None when no vote is left to normalise.
+
+    other: `drop` leaves votes for `Other` out; `uniform` spreads each of them over all classes.
+    Raises LabelError for a vote outside the label set or a negative count.
+    """
+    mass = np.zeros(len(labels))
+    for name, count in votes.items():
+        if not count >= 0:
+            raise LabelError(f"{count!r} votes for {name!r}: a count cannot be negative or NaN")
+        if name != OTHER:
+            mass[labels.index(name)] += count
+        elif other == "uniform":
+            mass += count / len(labels)
+    total = mass.sum()
+    return mass / total if total > 0 else None
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The labels of N utterances: all that samplers and losses see of a corpus.
+
+    ids: N utterance ids. targets: (N, C) probabilities. consensus: (N,) class index, NO_AGREEMENT without one.
+    attributes: (N, A) on their own scale, NaN where missing. ranges: (lowest, highest) of each attribute.
+    frames: (N,) length of the longest modality. speakers: N names, None where unknown.
+    """
+
+    ids: tuple[str, ...]
+    labels: LabelSet
+    targets: NDArray[np.float64]
+    consensus: NDArray[np.int64]
+    attributes: NDArray[np.float64]
+    attribute_names: tuple[str, ...]
+    ranges: tuple[tuple[float, float], ...]
+    frames: NDArray[np.int64]
+    speakers: tuple[str | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def class_mass(self) -> NDArray[np.float64]:
+        """(C,) summed soft mass of each class, f_c in MEDUSA's class weights."""
+        return self.targets.sum(axis=0)  # type: ignore[no-any-return]
+
+    @property
+    def prior(self) -> NDArray[np.float64]:
+        """(C,) share of the soft mass of each class."""
+        return self.class_mass / self.class_mass.sum()  # type: ignore[no-any-return]
+
+    def take(self, rows: NDArray[np.int64]) -> LabelTable:
+        """The table of some rows, in the order given."""
+        return LabelTable(
+            ids=tuple(self.ids[row] for row in rows),
+            labels=self.labels,
+            targets=self.targets[rows],
+            consensus=self.consensus[rows],
+            attributes=self.attributes[rows],
+            attribute_names=self.attribute_names,
+            ranges=self.ranges,
+            frames=self.frames[rows],
+            speakers=tuple(self.speakers[row] for row in rows),
+        )
+
+
+def label_table(
+    utterances: Sequence[Utterance],
+    labels: LabelSet,
+    ranges: Mapping[str, tuple[float, float]],
+    *,
+    attributes: Sequence[str] = (),
+    targets: TargetPolicy = "soft",
+    other: OtherPolicy = "drop",
+    frames: Mapping[str, int] | None = None,
+) -> tuple[LabelTable, list[str]]:
+    """Turn utterances into targets; give the table and the ids left out for want of a target.
+
+    targets: `soft` takes the raters' votes (the consensus where a corpus has no votes), `majority` one-hot
+    the consensus; an utterance without a vote, or with `majority` without agreement, has no target.
+    frames: length by id; 1 where not given. Raises LabelError or DataError, naming the utterance.
+    """
+    for name in attributes:
+        if name not in ranges:
+            raise DataError(
+                f"there is no attribute {name!r}. {did_you_mean(name, ranges)}Known: {', '.join(ranges)}."
+            )
+    kept: list[Utterance] = []
+    rows: list[NDArray[np.float64]] = []
+    left_out: list[str] = []
+    for utterance in utterances:
+        try:
+            row = _target(utterance, labels, targets, other)
+        except LabelError as error:
+            raise LabelError(f"utterance {utterance.id}: {error}") from None
+        if row is None:
+            left_out.append(utterance.id)
+        else:
+            kept.append(utterance)
+            rows.append(row)
+    values = [[utterance.attributes.get(name, np.nan) for name in attributes] for utterance in kept]
+    table = LabelTable(
+        ids=tuple(utterance.id for utterance in kept),
+        labels=labels,
+        targets=np.array(rows, dtype=np.float64).reshape(len(kept), len(labels)),
+        consensus=np.array([consensus_index(u.emotion, labels) for u in kept], dtype=np.int64),
+        attributes=np.array(values, dtype=np.float64).reshape(len(kept), len(attributes)),
+        attribute_names=tuple(attributes),
+        ranges=tuple(ranges[name] for name in attributes),
+        frames=np.array([frames[u.id] if frames else 1 for u in kept], dtype=np.int64),
+        speakers=tuple(utterance.speaker for utterance in kept),
+    )
+    return table, left_out
+
+
+def consensus_index(emotion: str | None, labels: LabelSet) -> int:
+    """The class index of a consensus label; NO_AGREEMENT for None and for `Other`."""
+    return NO_AGREEMENT if emotion is None or emotion == OTHER else labels.index(emotion)
+
+
+def _target(
+    utterance: Utterance, labels: LabelSet, targets: TargetPolicy, other: OtherPolicy
+) -> NDArray[np.float64] | None:
+    consensus = consensus_index(utterance.emotion, labels)
+    if targets == "soft" and utterance.votes:
+        return soft_target(utterance.votes, labels, other=other)
+    if consensus == NO_AGREEMENT:
+        return None
+    return np.eye(len(labels))[consensus]  # type: ignore[no-any-return]

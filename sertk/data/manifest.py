@@ -1,0 +1,194 @@
+"""The manifest: a corpus as JSON lines, one utterance a line behind a header line. Joined by utterance id."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from sertk.data.labels import LabelSet
+from sertk.errors import DataError, LabelError, did_you_mean
+from sertk.files import atomic_path
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One utterance: where its audio is, who speaks, what is said, and what raters heard.
+
+    audio: path of the recording, relative to the manifest's folder or absolute. start, duration: seconds
+    (duration None: to the end). emotion: the consensus, `Other`, or None without agreement. votes: primary
+    votes by class. raters: the raters' own rows, where a corpus gives them. attributes: by name, missing left out.
+    """
+
+    __pydantic_config__ = STRICT
+
+    id: str
+    audio: str
+    start: float = 0.0
+    duration: float | None = None
+    sample_rate: int | None = None
+    speaker: str | None = None
+    gender: str | None = None
+    language: str | None = None
+    split: str | None = None
+    text: str | None = None
+    text_source: str | None = None
+    votes: Mapping[str, float] = field(default_factory=dict)
+    raters: tuple[Mapping[str, Any], ...] = ()
+    emotion: str | None = None
+    attributes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Utterances with the label set and the attribute ranges that their labels are to be read with."""
+
+    corpus: str
+    labels: LabelSet
+    ranges: Mapping[str, tuple[float, float]]
+    utterances: tuple[Utterance, ...]
+    note: str = ""
+    folder: Path = Path()
+    """Where relative audio paths start: the manifest file's own folder once read or written."""
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    def split(self, *names: str) -> tuple[Utterance, ...]:
+        """The utterances of one or more splits. Raises DataError for a split that has none."""
+        known = {utterance.split for utterance in self.utterances if utterance.split}
+        for name in names:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise DataError(f"no utterance is in split {name!r}. {hint}Splits: {', '.join(sorted(known))}.")
+        return tuple(utterance for utterance in self.utterances if utterance.split in names)
+
+    def audio_path(self, utterance: Utterance) -> Path:
+        """The recording of an utterance. Raises DataError for a relative path that climbs out of the folder."""
+        path = Path(utterance.audio)
+        if path.is_absolute():
+            return path
+        if ".." in path.parts:
+            raise DataError(
+                f"utterance {utterance.id}: audio {utterance.audio!r} climbs out of the manifest's folder"
+            )
+        return self.folder / path
+
+    def located(self) -> tuple[Utterance, ...]:
+        """The utterances with `audio` made absolute, as encoders read them."""
+        return tuple(replace(u, audio=str(self.audio_path(u).absolute())) for u in self.utterances)
+
+    def with_utterances(self, utterances: Iterable[Utterance]) -> Manifest:
+        """The same corpus with other utterances."""
+        return replace(self, utterances=tuple(utterances))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content, whatever the file's name or compression."""
+        digest = hashlib.sha256()
+        for line in self._lines():
+            digest.update(line.encode())
+        return digest.hexdigest()
+
+    @staticmethod
+    def read(path: Path) -> Manifest:
+        """Read `*.jsonl` or `*.jsonl.gz`. Raises DataError naming file and line for what is not a manifest."""
+        try:
+            with _open(path, "r") as file:
+                return _parse(path, file)
+        except FileNotFoundError:
+            raise DataError(f"there is no manifest {path}: `sertk data prepare` writes one") from None
+        except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+            raise DataError(f"{path}: cannot be read as a manifest: {error}") from error
+
+    def write(self, path: Path) -> None:
+        """Write `*.jsonl` or `*.jsonl.gz`, whole or not at all; the same content gives the same bytes."""
+        with atomic_path(path) as temporary, _open(temporary, "w", like=path) as file:
+            for line in self._lines():
+                file.write(line)
+
+    def _lines(self) -> Iterator[str]:
+        ranges = {name: (float(low), float(high)) for name, (low, high) in self.ranges.items()}
+        header = _Header(1, self.corpus, list(self.labels.names), self.labels.letters, ranges, self.note)
+        yield json.dumps(vars(header), ensure_ascii=False) + "\n"
+        for utterance in self.utterances:
+            yield json.dumps(_row(utterance), ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class _Header:
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    sertk_manifest: Literal[1]
+    corpus: str
+    labels: list[str]
+    letters: str
+    attributes: dict[str, tuple[float, float]]
+    note: str = ""
+
+
+_HEADER = TypeAdapter(_Header)
+_UTTERANCE = TypeAdapter(Utterance)
+_DEFAULTS = [(f.name, None if f.default_factory is not MISSING else f.default) for f in fields(Utterance)]
+
+
+def _row(utterance: Utterance) -> dict[str, Any]:
+    """The fields that differ from their defaults."""
+    values = ((name, getattr(utterance, name), default) for name, default in _DEFAULTS)
+    row = {name: value for name, value, default in values if value != default and value not in ({}, ())}
+    for name in ("votes", "attributes"):
+        if name in row:  # 2 and 2.0 are one number, and so one fingerprint
+            row[name] = {key: float(value) for key, value in row[name].items()}
+    return row
+
+
+def _open(path: Path, mode: Literal["r", "w"], like: Path | None = None) -> IO[str]:
+    if (like or path).suffix != ".gz":
+        return open(path, mode, encoding="utf-8")
+    if mode == "r":
+        return gzip.open(path, "rt", encoding="utf-8")
+    # No name and no time in the gzip header: the same content gives the same bytes.
+    raw = open(path, "wb")  # noqa: SIM115
+    packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=6)
+    packed.myfileobj = raw  # closed with it
+    return io.TextIOWrapper(packed, encoding="utf-8")
+
+
+def _parse(path: Path, lines: Iterable[str]) -> Manifest:
+    utterances: list[Utterance] = []
+    manifest: Manifest | None = None
+    number = 0
+    for number, line in enumerate(lines, start=1):
+        try:
+            if manifest is None:
+                header = _HEADER.validate_json(line)
+                labels = LabelSet(tuple(header.labels), header.letters)
+                folder = path.absolute().parent
+                manifest = Manifest(header.corpus, labels, header.attributes, (), header.note, folder)
+            else:
+                utterances.append(_UTTERANCE.validate_json(line))
+        except ValidationError as error:
+            raise DataError(f"{path}, line {number}: {_reasons(error)}") from None
+        except LabelError as error:
+            raise DataError(f"{path}, line {number}: {error}") from None
+    if manifest is None:
+        raise DataError(f"{path} is empty: a manifest has a header line, then one utterance a line")
+    return manifest.with_utterances(utterances)
+
+
+def _reasons(error: ValidationError) -> str:
+    reasons = [(".".join(str(part) for part in e["loc"]), e["msg"]) for e in error.errors(include_url=False)]
+    return "; ".join(f"{place}: {message}" if place else message for place, message in reasons)

@@ -1,0 +1,34 @@
+"""An utterance with its samples, read once however many encoders ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sertk.data.audio import read_audio
+from sertk.data.manifest import Utterance
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An utterance whose `audio` is an absolute path, or one with its samples given by rate."""
+
+    utterance: Utterance
+    _samples: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+
+    @property
+    def id(self) -> str:
+        """The utterance's id."""
+        return self.utterance.id
+
+    def waveform(self, sample_rate: int = 16_000) -> NDArray[np.float32]:
+        """(samples,) in -1..1 at the rate asked for. Raises AudioError for a recording that cannot be used."""
+        if sample_rate not in self._samples:
+            u = self.utterance
+            self._samples[sample_rate] = read_audio(
+                Path(u.audio), sample_rate=sample_rate, start=u.start, duration=u.duration
+            )
+        return self._samples[sample_rate]

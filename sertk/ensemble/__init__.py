@@ -1,0 +1,1 @@
+"""Posteriors, aggregators and combination."""

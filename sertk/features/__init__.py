@@ -1,0 +1,1 @@
+"""Feature stores and how encoders fill them."""

@@ -1,0 +1,1 @@
+"""Pooling, fusions, heads and the classifier that joins them."""

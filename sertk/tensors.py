@@ -1,0 +1,104 @@
+"""What travels through the straight line: padded sequences that carry their lengths, targets, batches, outputs.
+
+The legend of letters, used in every shape: B batch, T frames, D features, C classes, A attributes, M members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Sequences of unequal length in one tensor, with the lengths that tell content from padding.
+
+    data: (B, T, D), or (B, T) for waveforms; what stands behind a sequence's end is zero.
+    lengths: (B,) int64, at least 1 each.
+    """
+
+    data: Tensor
+    lengths: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """(B, T) bool, true where there is content."""
+        steps = torch.arange(self.data.shape[1], device=self.data.device)
+        return steps[None, :] < self.lengths[:, None]  # (B, T)
+
+    def to(self, device: torch.device) -> Padded:
+        """The same sequences on another device."""
+        return Padded(self.data.to(device, non_blocking=True), self.lengths.to(device, non_blocking=True))
+
+    def __len__(self) -> int:
+        return int(self.data.shape[0])
+
+    def sequence(self, index: int) -> Tensor:
+        """One sequence without its padding, (T, D) or (T,)."""
+        return self.data[index, : int(self.lengths[index])]
+
+    @staticmethod
+    def of(sequences: Sequence[Tensor]) -> Padded:
+        """Pad sequences, each (T, D) or (T,), to the longest with zeros."""
+        lengths = torch.tensor([len(sequence) for sequence in sequences], dtype=torch.int64)
+        first = sequences[0]
+        data = first.new_zeros((len(sequences), int(lengths.max()), *first.shape[1:]))
+        for row, sequence in enumerate(sequences):
+            data[row, : len(sequence)] = sequence
+        return Padded(data, lengths)
+
+
+Features = dict[str, Padded]
+"""One padded batch a modality, by the name it has in the experiment's [features]."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is to be predicted.
+
+    emotion: (B, C) probabilities that sum to 1. attributes: (B, A) on their own scale, NaN where missing.
+    """
+
+    emotion: Tensor
+    attributes: Tensor
+
+    def to(self, device: torch.device) -> Targets:
+        """The same targets on another device."""
+        return Targets(self.emotion.to(device, non_blocking=True), self.attributes.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Utterances on their way to a model. ids: B utterance ids, in the order of the rows."""
+
+    ids: tuple[str, ...]
+    features: Features
+    targets: Targets
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return Batch(self.ids, features_to(self.features, device), self.targets.to(device))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says. emotion: (B, C) logits. attributes: (B, A) on their own scale."""
+
+    emotion: Tensor
+    attributes: Tensor
+
+    @property
+    def posteriors(self) -> Tensor:
+        """(B, C + A) softmax probabilities, then attributes: one row an utterance of a posterior store."""
+        return torch.cat([self.emotion.float().softmax(-1), self.attributes.float()], dim=-1)
+
+
+def features_to(features: Mapping[str, Padded], device: torch.device) -> Features:
+    """All modalities on another device."""
+    return {name: padded.to(device) for name, padded in features.items()}

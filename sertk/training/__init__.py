@@ -1,0 +1,1 @@
+"""Losses, regularizers, metrics, evaluation and the training loop."""

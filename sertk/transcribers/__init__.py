@@ -1,0 +1,1 @@
+"""Transcribers that come with sertk."""

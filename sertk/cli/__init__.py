@@ -1,1 +1,97 @@
-"""The command line: one file a verb; nothing heavy is imported before a verb needs it."""
+"""The command line: one file a verb; nothing heavy is imported before a verb needs it.
+
+A verb is one line of VERBS and a module that has either `command`, a function that Typer reads, or `app`, a
+`typer.Typer` of several commands. Only the module of the verb that was typed is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import typer
+
+from sertk import __version__
+from sertk.errors import SertkError
+
+VERBS: dict[str, tuple[str, str]] = {
+    "run": ("sertk.cli.run", "Run a recipe, stage by stage."),
+    "check": ("sertk.cli.check", "Check configuration files and name all their faults at once."),
+    "list": ("sertk.cli.list", "List the components that are installed."),
+    "show": ("sertk.cli.show", "Show a component: its owner, place, options and what it does."),
+}
+"""Verb to its module and its line in `sertk --help`, in the order of the help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb and give the exit status: 0, 1 for an error, 2 for misuse, 130 when interrupted.
+
+    `--debug`, anywhere before a `--`, lets errors through with their traceback.
+    """
+    words = [*(sys.argv[1:] if arguments is None else arguments)]  # `list` is a module of this package
+    ours = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in ours
+    words = [word for word in ours if word != "--debug"] + words[len(ours) :]
+    try:
+        build_app(words)(words, prog_name="sertk")
+    except SystemExit as leaving:  # how Typer ends, with or without an error
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    except (SertkError, OSError) as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"unexpected {type(error).__name__}: {error}\n  Run it again with --debug to see where this came from.")
+    return 1
+
+
+def build_app(words: Sequence[str]) -> typer.Typer:
+    """The application for one command line: the verb in `words` with all it has, the others as lines of the help."""
+    app = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_global_options)
+    typed = next((word for word in words if not word.startswith("-")), None)
+    for verb, (module_name, line) in VERBS.items():
+        if verb != typed:
+            app.command(verb, help=line)(_not_loaded)
+            continue
+        module = import_module(module_name)
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=verb, help=line)
+        else:
+            app.command(verb)(module.command)
+    return app
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from sertk.cli.output import say
+
+        say(f"sertk {__version__}")
+        raise typer.Exit
+
+
+def _global_options(
+    version: bool = typer.Option(False, "--version", is_eager=True, callback=_say_version, help="Print the version."),
+    debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+) -> None:
+    """Speech emotion recognition: recipes that name components, components that are functions."""
+
+
+def _not_loaded() -> None:
+    """Stand in for a verb that was not typed."""
+
+
+def _fail(message: str) -> None:
+    from sertk.cli.output import fail
+
+    fail(message)

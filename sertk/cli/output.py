@@ -1,0 +1,121 @@
+"""What verbs write: lines, tables, a progress bar, and errors. Plain text when the output is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Item = TypeVar("Item")
+PLAIN_WIDTH = 240
+"""Columns of a table that is written to a file or a pipe."""
+SECONDS_BETWEEN_LINES = 30.0
+"""How often a plain progress line is written."""
+
+
+def console() -> Console:
+    """The console on standard output, as it is now."""
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    return Console(file=sys.stdout, width=width, highlight=False)
+
+
+def say(text: str = "", *, style: str | None = None) -> None:
+    """Write one line, as it is: no markup, no wrapping."""
+    console().print(Text(text, style=style or ""), soft_wrap=True)
+
+
+def fail(message: str) -> None:
+    """Write `error MESSAGE` to standard error."""
+    err = Console(file=sys.stderr, highlight=False)
+    err.print(Text.assemble(("error", "bold red"), " ", message), soft_wrap=True)
+
+
+def up_to_date(path: Path) -> None:
+    """Say that there was nothing to do. `sertk run` counts a stage as idle when it says nothing else."""
+    say(f"up to date  {path}")
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, right: Sequence[str] = ()
+) -> None:
+    """Write rows under columns. right: the columns that are aligned to the right, as numbers are."""
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", header_style="bold", overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    console().print(made)
+
+
+@contextmanager
+def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show how far long work is, with rate and time left. Gives `advance(n)`.
+
+    On a terminal a bar; elsewhere a plain line each half minute and one at the end.
+    """
+    if sys.stdout.isatty():
+        with _bar(what, total) as advance:
+            yield advance
+        return
+    begun = last = time.monotonic()
+    done = 0
+
+    def advance_plainly(count: int = 1) -> None:
+        nonlocal done, last
+        done += count
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            say(_progress_line(what, done, total, now - begun))
+
+    yield advance_plainly
+    say(f"{what}  {done} in {time.monotonic() - begun:.1f} s")
+
+
+def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Go through items and show how far it is."""
+    if total is None and isinstance(items, Sequence):
+        total = len(items)
+    with progress(what, total) as advance:
+        for item in items:
+            yield item
+            advance(1)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: `3.2 s`, `4:05`, `1:02:03`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console()) as bar:
+        task = bar.add_task(what, total=total, rate="")
+
+        def advance(count: int = 1) -> None:
+            bar.advance(task, count)
+            speed = bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:.1f}/s" if speed else "")
+
+        yield advance
+
+
+def _progress_line(what: str, done: int, total: int | None, seconds: float) -> str:
+    rate = done / seconds
+    if total is None or rate == 0:
+        return f"{what}  {done}  {rate:.1f}/s"
+    return f"{what}  {done}/{total}  {rate:.1f}/s  left {duration((total - done) / rate)}"

@@ -1,0 +1,214 @@
+"""A trained model as a folder: config.toml, model.safetensors, card.json, train_ids.txt.gz, README.md (model card).
+
+An ensemble is a checkpoint whose members are folders inside it, `members/NAME`. Loaded and saved whole.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sertk.config.files import load_experiment, resolved_toml
+from sertk.config.schema import Experiment
+from sertk.data.labels import LabelSet
+from sertk.errors import CheckpointError
+from sertk.files import atomic_folder, sha256_file, sha256_json, write_json, write_text
+from sertk.model_card import model_card
+from sertk.models.classifier import Classifier, build_classifier
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """What made a modality's features, so that they can be made again from a recording."""
+
+    use: str
+    options: dict[str, Any]
+    fingerprint: str
+    modality: str
+    dim: int
+    frames_per_second: float
+    challenge_legal: bool = True
+
+
+@dataclass(frozen=True)
+class Card:
+    """What stands beside the weights: how to read them, and where they come from.
+
+    ranges: of the attributes of the head, in its order. prior: (C,) class prior of the training part.
+    metrics: scores with intervals by split. inputs: fingerprint of all that training read.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    name: str
+    labels: list[str]
+    letters: str
+    ranges: dict[str, tuple[float, float]]
+    encoders: dict[str, EncoderSpec]
+    prior: list[float]
+    metrics: dict[str, Any]
+    data_fingerprint: str
+    inputs: str
+    versions: dict[str, str]
+    text_source: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+
+    @property
+    def challenge_legal(self) -> bool:
+        """Whether no encoder was trained on emotion labels."""
+        return all(spec.challenge_legal for spec in self.encoders.values())
+
+
+_CARD = TypeAdapter(Card)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with all that is needed to use it, judge it and combine it.
+
+    folder: where it lies, None before it is saved. train_ids: the utterances that it was fitted on.
+    """
+
+    experiment: Experiment
+    card: Card
+    weights: Mapping[str, Tensor]
+    train_ids: frozenset[str] = frozenset()
+    folder: Path | None = None
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes, in the order of the logits."""
+        return LabelSet(tuple(self.card.labels), self.card.letters)
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """The attributes, in the order of the outputs."""
+        return tuple(self.card.ranges)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the model's output would: weights, shape, and the encoders that it reads."""
+        encoders = {name: spec.fingerprint for name, spec in self.card.encoders.items()}
+        model = [self.experiment.fusion.model_dump(), self.experiment.head.model_dump()]
+        return sha256_json([self.card.weights_sha256, self.card.labels, encoders, model])
+
+    def member_folder(self, name: str) -> Path:
+        """The folder of a modality that is itself a checkpoint."""
+        if self.folder is None:
+            raise CheckpointError(f"the checkpoint {self.card.name!r} is not saved, so its members have no folder")
+        return self.folder / "members" / name
+
+    def classifier(self) -> Classifier:
+        """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
+        classifier = build_classifier(
+            self.experiment.fusion,
+            self.experiment.head,
+            dims={name: spec.dim for name, spec in self.card.encoders.items()},
+            classes=len(self.card.labels),
+            ranges=list(self.card.ranges.values()),
+            seed=self.experiment.init_seed,
+        )
+        try:
+            classifier.load_state_dict(dict(self.weights))
+        except RuntimeError as error:
+            raise CheckpointError(f"{self.folder}: the weights do not fit config.toml: {error}") from None
+        return classifier.eval()
+
+    @staticmethod
+    def load(folder: Path) -> Checkpoint:
+        """Read a checkpoint folder. Raises CheckpointError naming the file that is missing or damaged."""
+        card = read_card(folder)
+        weights_path = folder / "model.safetensors"
+        try:
+            if sha256_file(weights_path) != card.weights_sha256:
+                raise CheckpointError(
+                    f"{weights_path}: damaged: its checksum is not the one in card.json; train again"
+                )
+            with gzip.open(folder / "train_ids.txt.gz", "rt", encoding="utf-8") as file:
+                train_ids = frozenset(file.read().splitlines())
+            weights = load_file(weights_path)
+        except (OSError, EOFError, UnicodeDecodeError, SafetensorError) as error:
+            raise CheckpointError(f"{folder}: unfinished or damaged: {error}") from None
+        return Checkpoint(load_experiment(folder / "config.toml"), card, weights, train_ids, folder)
+
+    def save(self, folder: Path, members: Mapping[str, Path] | None = None) -> Checkpoint:
+        """Write the folder, whole or not at all; members' folders are linked (or copied) into it. Gives the saved one."""
+        with atomic_folder(folder) as temporary:
+            save_file(
+                {name: tensor.contiguous() for name, tensor in self.weights.items()}, temporary / "model.safetensors"
+            )
+            card = replace(self.card, weights_sha256=sha256_file(temporary / "model.safetensors"))
+            for name, member in (members or {}).items():
+                shutil.copytree(member, temporary / "members" / name, copy_function=_link, ignore=_unneeded)
+            write_text(temporary / "config.toml", resolved_toml(self.experiment))
+            packed = gzip.compress("\n".join(sorted(self.train_ids)).encode(), mtime=0)
+            (temporary / "train_ids.txt.gz").write_bytes(packed)
+            write_text(temporary / "README.md", model_card(asdict(card), card.challenge_legal, self.experiment))
+            write_json(temporary / "card.json", asdict(card))
+        return replace(self, card=card, folder=folder)
+
+
+def read_card(folder: Path) -> Card:
+    """Read a checkpoint's card. Raises CheckpointError for a folder that is no checkpoint."""
+    path = folder / "card.json"
+    try:
+        return _CARD.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} is no checkpoint: it has no card.json") from None
+    except (OSError, ValidationError) as error:
+        raise CheckpointError(f"{path}: not the card of a checkpoint: {error}") from None
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder looks like a checkpoint (and not like a feature store, which has a card too)."""
+    return (folder / "model.safetensors").is_file() and (folder / "config.toml").is_file()
+
+
+def same_labels(checkpoints: Mapping[str, Checkpoint]) -> LabelSet:
+    """The label set that all have, in the same order. Raises CheckpointError naming the first that differs."""
+    (first, reference), *others = checkpoints.items()
+    for name, other in others:
+        if other.card.labels != reference.card.labels or other.attribute_names != reference.attribute_names:
+            raise CheckpointError(
+                f"{name} predicts {other.card.labels} and {list(other.attribute_names)}, {first} predicts "
+                f"{reference.card.labels} and {list(reference.attribute_names)}: members must agree in both, and order"
+            )
+    return reference.label_set
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+
+
+def _unneeded(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name in {"state", "history.jsonl", ".lock"}]
+
+
+def versions(plugins: Mapping[str, str]) -> dict[str, str]:
+    """The versions that made a checkpoint: Python, sertk, torch, and the distributions of its components."""
+    import platform
+    from importlib.metadata import version
+
+    names = ("sertk", "torch", "numpy", "safetensors")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}, **plugins}
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The epochs of a checkpoint's training, one a line of history.jsonl; empty where it was not trained."""
+    path = folder / "history.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []

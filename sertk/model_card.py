@@ -1,0 +1,65 @@
+"""The README.md beside a model's weights, as the Hugging Face hub shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sertk.config.files import resolved_toml
+from sertk.config.schema import Experiment
+
+
+def model_card(card: Mapping[str, Any], challenge_legal: bool, experiment: Experiment) -> str:
+    """Write a model card from a checkpoint's card (as a dictionary) and its experiment."""
+    encoders = "\n".join(
+        f"| {name} | {spec['use']} | {spec['modality']} | {spec['dim']} | `{spec['fingerprint'][:12]}` |"
+        for name, spec in card["encoders"].items()
+    )
+    attributes = ", ".join(f"{name} ({low:g} to {high:g})" for name, (low, high) in card["ranges"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in card["versions"].items())
+    notes = "\n".join(f"* {name.replace('_', ' ')}: {value}" for name, value in card["notes"].items())
+    return f"""---
+library_name: sertk
+tags: [speech-emotion-recognition]
+---
+# {card["name"]}
+
+A speech emotion recognition model made with sertk. It gives a probability for each of {", ".join(card["labels"])}\
+{", and " + attributes if attributes else ""}. Its answers describe how voices were rated by listeners of one corpus; they
+are no measurement of what a person feels.
+
+Use: `sertk predict FOLDER recording.wav`
+
+## Inputs
+| name | encoder | modality | dim | fingerprint |
+|---|---|---|---|---|
+{encoders}
+
+Transcripts: {card["text_source"] or "not used"}. Challenge-legal (no encoder trained on emotion labels): \
+{"yes" if challenge_legal else "no"}.
+
+## Scores
+{_metrics(card["metrics"])}
+
+## Data
+Manifest fingerprint `{card["data_fingerprint"][:16]}`. Targets: {experiment.data.targets}.
+{notes}
+
+## Made with
+{versions}
+
+```toml
+{resolved_toml(experiment)}```
+"""
+
+
+def _metrics(metrics: Mapping[str, Any]) -> str:
+    if not metrics:
+        return "Not measured yet."
+    return "\n".join(f"* {name}: {_value(value)}" for name, value in metrics.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping) and {"value", "low", "high"} <= value.keys():
+        return f"{value['value']:.3f} (95 % interval {value['low']:.3f} to {value['high']:.3f})"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

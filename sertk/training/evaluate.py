@@ -1,0 +1,76 @@
+"""What a model says of utterances, and one figure for how good that is."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sertk.batching.dataset import FeatureSet
+from sertk.config.schema import Selection
+from sertk.data.labels import NO_AGREEMENT, LabelTable
+from sertk.errors import DataError, TrainingError
+from sertk.models.classifier import Classifier
+from sertk.training.metrics import balanced_macro_f1, ccc, macro_f1, uar
+from sertk.training.precision import Precision, autocast
+
+
+def infer(
+    classifier: Classifier,
+    data: FeatureSet,
+    *,
+    batch_size: int = 64,
+    device: torch.device,
+    precision: Precision = "float32",
+) -> Tensor:
+    """(N, C + A) float32 on the CPU in row order: class probabilities, then attributes on their own scale.
+
+    Batches go from long to short to pad little. The model is in evaluation mode meanwhile and afterwards in the
+    mode it was. Raises TrainingError naming the utterances whose posteriors are not finite.
+    """
+    order = np.argsort(-data.table.frames, kind="stable").tolist()
+    rows = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    was_training = classifier.training
+    classifier.eval()
+    found: list[Tensor] = []
+    try:
+        with torch.inference_mode(), autocast(device, precision):
+            found += [classifier(batch.to(device).features).posteriors.cpu() for batch in data.batches(rows)]
+    finally:
+        classifier.train(was_training)
+    sorted_rows = torch.cat(found)  # (N, C + A), long to short
+    posteriors = torch.empty_like(sorted_rows)
+    posteriors[torch.tensor(order)] = sorted_rows
+    bad = (~posteriors.isfinite().all(dim=1)).nonzero()[:, 0].tolist()
+    if bad:
+        names = ", ".join(data.table.ids[row] for row in bad[:8])
+        raise TrainingError(
+            f"the model's posteriors of {len(bad)} of {len(data)} utterances are not finite ({names}"
+            f"{', ...' if len(bad) > 8 else ''}): their features or the weights have NaN"
+        )
+    return posteriors
+
+
+def score(posteriors: Tensor, table: LabelTable, selection: Selection, seed: int) -> float:
+    """The figure a model is selected by, larger being better. posteriors: (N, C + A), in the order of the table.
+
+    The class metrics read the utterances with a consensus, `mean_ccc` those with the attribute; the seed draws
+    the balanced subsets. Raises DataError where the table has nothing that the metric could read.
+    """
+    classes = len(table.labels)
+    if selection.metric == "mean_ccc":
+        return _mean_ccc(posteriors[:, classes:].double().numpy(), table)
+    agreed = table.consensus != NO_AGREEMENT
+    truth = table.consensus[agreed]
+    predicted = posteriors[:, :classes].argmax(dim=1).numpy()[agreed]
+    if selection.metric == "balanced_macro_f1":
+        return balanced_macro_f1(truth, predicted, classes, draws=selection.draws, seed=seed)
+    return macro_f1(truth, predicted, classes) if selection.metric == "macro_f1" else uar(truth, predicted, classes)
+
+
+def _mean_ccc(predicted: np.ndarray[tuple[int, ...], np.dtype[np.float64]], table: LabelTable) -> float:
+    present = ~np.isnan(table.attributes)  # (N, A)
+    columns = [column for column in range(present.shape[1]) if present[:, column].any()]
+    if not columns:
+        raise DataError("mean_ccc needs an attribute in head.attributes that some dev utterance has")
+    return float(np.mean([ccc(table.attributes[present[:, a], a], predicted[present[:, a], a]) for a in columns]))

@@ -1,0 +1,157 @@
+"""The training loop: a generator of epochs. It never logs, saves, stops or evaluates; its caller does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sertk.batching.dataset import FeatureSet
+from sertk.errors import TrainingError
+from sertk.models.classifier import Classifier
+from sertk.tensors import Batch
+from sertk.training.precision import Precision, autocast
+from sertk.training.seeds import derive, seeded
+
+if TYPE_CHECKING:
+    from sertk.contracts import Loss, Regularizer, Sampler
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch was.
+
+    number: from 0. losses: each term by name, unweighted, and `total`, the weighted sum; means over utterances.
+    steps: of the optimizer. utterances: as drawn, repeats included.
+    """
+
+    number: int
+    losses: dict[str, float]
+    steps: int
+    utterances: int
+    seconds: float
+
+
+def fit(
+    classifier: Classifier,
+    data: FeatureSet,
+    *,
+    sampler: Sampler,
+    losses: Sequence[tuple[str, float, Loss]],
+    regularizers: Sequence[Regularizer] = (),
+    optimizer: torch.optim.Optimizer,
+    epochs: int,
+    first_epoch: int = 0,
+    seed: int,
+    device: torch.device,
+    precision: Precision = "float32",
+    scaler: torch.amp.GradScaler | None = None,
+    accumulate: int = 1,
+    clip_norm: float | None = None,
+) -> Iterator[Epoch]:
+    """Train epoch after epoch, from number `first_epoch` up to but without number `epochs`.
+
+    classifier: on `device`; in training mode while an epoch runs. losses: (name, weight, loss). accumulate:
+    batches to one optimizer step, each of equal weight whatever its size; the last step of an epoch has what is
+    left. clip_norm: the largest norm of all gradients together. Every epoch's draws depend on (seed, its number)
+    alone, and torch's global random state is the caller's whenever the caller runs.
+    Raises TrainingError, naming the utterances, when the loss or the features are not finite.
+    """
+    if not losses:
+        raise TrainingError("there is no loss to train on: name at least one, such as cross_entropy")
+    names = _distinct([name for name, _, _ in losses])
+    for number in range(first_epoch, epochs):
+        began = time.perf_counter()
+        sampler.set_epoch(number)
+        batches = list(sampler)
+        if not batches:
+            raise TrainingError(f"epoch {number}: the sampler draws no batch of {len(data)} utterances")
+        generator = torch.Generator().manual_seed(derive(seed, "regularizers", number))
+        sums = [0.0] * len(losses)
+        steps = 0
+        with seeded(derive(seed, "epoch", number)):
+            classifier.train()
+            optimizer.zero_grad(set_to_none=True)
+            for index, batch in enumerate(data.batches(batches)):
+                here = batch.to(device)
+                terms = _terms(classifier, here, losses, regularizers, generator, autocast(device, precision))
+                values = torch.stack([term.detach().float() for term in terms]).tolist()
+                if not all(math.isfinite(value) for value in values):
+                    raise TrainingError(_diagnosis(batch, dict(zip(names, values, strict=True)), number, index))
+                sums = [total + value * len(batch) for total, value in zip(sums, values, strict=True)]
+                in_step = min(accumulate, len(batches) - index // accumulate * accumulate)
+                weighted = [weight * term for (_, weight, _), term in zip(losses, terms, strict=True)]
+                loss = torch.stack(weighted).sum() / in_step
+                (scaler.scale(loss) if scaler else loss).backward()  # type: ignore[no-untyped-call]
+                if (index + 1) % accumulate == 0 or index + 1 == len(batches):
+                    _step(classifier, optimizer, scaler, clip_norm)
+                    steps += 1
+        utterances = sum(len(rows) for rows in batches)
+        means = {name: total / utterances for name, total in zip(names, sums, strict=True)}
+        means["total"] = sum(weight * means[name] for name, (_, weight, _) in zip(names, losses, strict=True))
+        yield Epoch(number, means, steps, utterances, time.perf_counter() - began)
+
+
+def _terms(
+    classifier: Classifier,
+    batch: Batch,
+    losses: Sequence[tuple[str, float, Loss]],
+    regularizers: Sequence[Regularizer],
+    generator: torch.Generator,
+    precision: torch.autocast,
+) -> list[Tensor]:
+    features, targets = batch.features, batch.targets
+    with precision:
+        for regularizer in regularizers:
+            features, targets = regularizer.on_batch(features, targets, generator)
+        fused = classifier.fuse(features)  # (B, width)
+        for regularizer in regularizers:
+            fused, targets = regularizer.on_fused(fused, targets, generator)
+        outputs = classifier.head(fused)
+    return [loss(outputs, targets) for _, _, loss in losses]
+
+
+def _step(
+    classifier: Classifier,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler | None,
+    clip_norm: float | None,
+) -> None:
+    if clip_norm is not None:
+        if scaler:
+            scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(classifier.parameters(), clip_norm)
+    if scaler:
+        scaler.step(optimizer)
+        scaler.update()
+    else:
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names with their position where they stand twice."""
+    return [f"{name}_{index}" if name in names[:index] else name for index, name in enumerate(names)]
+
+
+def _diagnosis(batch: Batch, values: dict[str, float], epoch: int, index: int) -> str:
+    """Why a loss is not finite: features that are not, or else the batch."""
+    where = f"epoch {epoch}, batch {index}"
+    for name, padded in batch.features.items():
+        finite = padded.data.isfinite().flatten(1).all(dim=1).tolist()  # B
+        bad = [id for id, good in zip(batch.ids, finite, strict=True) if not good]
+        if bad:
+            return (
+                f"{where}: the features {name!r} of {', '.join(bad)} are not finite: extract them again, in float32 "
+                f"if they overflow, or take the utterances out of the split"
+            )
+    terms = ", ".join(f"{name} {value}" for name, value in values.items())
+    return (
+        f"{where}: the loss is not finite ({terms}) though the features are: lower lr, set clip_norm, or use another "
+        f"precision. The batch: {', '.join(batch.ids)}"
+    )

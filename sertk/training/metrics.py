@@ -1,0 +1,71 @@
+"""Figures of merit: macro-F1 and recall by scikit-learn, and Lin's concordance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score, recall_score
+
+from sertk.errors import DataError
+
+Indices = NDArray[np.integer[Any]]
+Reals = NDArray[np.floating[Any]]
+
+
+def macro_f1(truth: Indices, predicted: Indices, classes: int) -> float:
+    """F1 averaged over the classes that occur in truth or prediction, as scikit-learn does; (N,) indices.
+
+    Raises DataError for an index outside 0..classes-1, or for no utterance at all.
+    """
+    _check(truth, predicted, classes)
+    return float(f1_score(truth, predicted, average="macro", zero_division=0.0))
+
+
+def uar(truth: Indices, predicted: Indices, classes: int) -> float:
+    """Unweighted average recall: recall averaged over the classes that occur in truth; (N,) indices.
+
+    Raises DataError for an index outside 0..classes-1, or for no utterance at all.
+    """
+    _check(truth, predicted, classes)
+    return float(recall_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0))
+
+
+def ccc(truth: Reals, predicted: Reals) -> float:
+    """Concordance correlation coefficient of (N,) values with population moments (Lin, 1989).
+
+    0 where both are constant. Raises DataError for no values or for NaN: select the present values first.
+    """
+    if not len(truth) or np.isnan(truth).any() or np.isnan(predicted).any():
+        raise DataError(f"concordance needs values without NaN, got {len(truth)}: leave missing attributes out")
+    x, y = truth.astype(np.float64), predicted.astype(np.float64)
+    covariance = ((x - x.mean()) * (y - y.mean())).mean()
+    spread = x.var() + y.var() + (x.mean() - y.mean()) ** 2
+    return float(2 * covariance / spread) if spread > 0 else 0.0
+
+
+def balanced_macro_f1(consensus: Indices, predicted: Indices, classes: int, *, draws: int, seed: int) -> float:
+    """Mean macro-F1 over balanced draws: each takes the smallest class's count of every class that occurs.
+
+    MEDUSA's selection score (arXiv 2506.09556, section 3). consensus: (N,) class indices; utterances without
+    agreement are left out by the caller. Draws repeat by seed, so two models are compared on the same ones.
+    Raises DataError for an index outside 0..classes-1, or for no utterance at all.
+    """
+    _check(consensus, predicted, classes)
+    by_class = [np.flatnonzero(consensus == index) for index in np.unique(consensus)]
+    count = min(len(rows) for rows in by_class)
+    random = np.random.default_rng(seed)
+    scores = []
+    for _ in range(draws):
+        rows = np.concatenate([random.choice(rows, count, replace=False) for rows in by_class])
+        scores.append(macro_f1(consensus[rows], predicted[rows], classes))
+    return float(np.mean(scores))
+
+
+def _check(truth: Indices, predicted: Indices, classes: int) -> None:
+    if not len(truth):
+        raise DataError("there is no utterance with a consensus label to score: check the split")
+    for name, values in (("truth", truth), ("prediction", predicted)):
+        if values.min() < 0 or values.max() >= classes:
+            raise DataError(f"class indices of the {name} must be in 0..{classes - 1}, got {np.unique(values)}")

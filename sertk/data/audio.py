@@ -93,7 +93,7 @@ def _slack(info: AudioInfo) -> int:
 
 
 def _promises_more(path: Path, info: AudioInfo) -> bool:
-    """Whether a WAV header's data chunk is longer than the file: libsndfile then reads what is there and says nothing."""
+    """Whether a WAV header promises more than the file has: libsndfile then reads what is there without a word."""
     with open(path, "rb") as file:
         head = file.read(12)
         if head[:4] != b"RIFF" or head[8:12] != b"WAVE":

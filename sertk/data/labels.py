@@ -180,6 +180,22 @@ def label_table(
     return table, left_out
 
 
+def unlabelled_table(ids: Sequence[str], labels: LabelSet, frames: Sequence[int]) -> LabelTable:
+    """A table for utterances whose labels nobody knows, such as those of Test3: uniform targets, no consensus."""
+    count = len(ids)
+    return LabelTable(
+        ids=tuple(ids),
+        labels=labels,
+        targets=np.full((count, len(labels)), 1 / len(labels)),
+        consensus=np.full(count, NO_AGREEMENT, dtype=np.int64),
+        attributes=np.empty((count, 0)),
+        attribute_names=(),
+        ranges=(),
+        frames=np.array(frames, dtype=np.int64),
+        speakers=(None,) * count,
+    )
+
+
 def consensus_index(emotion: str | None, labels: LabelSet) -> int:
     """The class index of a consensus label; NO_AGREEMENT for None and for `Other`."""
     return NO_AGREEMENT if emotion is None or emotion == OTHER else labels.index(emotion)

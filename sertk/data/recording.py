@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sertk.data.audio import read_audio
+from sertk.data.audio import audio_info, read_audio
 from sertk.data.manifest import Utterance
 
 
@@ -23,6 +23,18 @@ class Recording:
     def id(self) -> str:
         """The utterance's id."""
         return self.utterance.id
+
+    @property
+    def seconds(self) -> float:
+        """Duration, from the manifest where it says so, else from the header. Raises AudioError for a bad one."""
+        for sample_rate, samples in self._samples.items():
+            return len(samples) / sample_rate
+        u = self.utterance
+        return u.duration if u.duration is not None else audio_info(Path(u.audio)).seconds - u.start
+
+    def copy(self) -> Recording:
+        """The same recording, whose samples are forgotten with it when they are read from the file."""
+        return Recording(self.utterance, dict(self._samples))
 
     def waveform(self, sample_rate: int = 16_000) -> NDArray[np.float32]:
         """(samples,) in -1..1 at the rate asked for. Raises AudioError for a recording that cannot be used."""

@@ -1,0 +1,154 @@
+"""Log-mel frames: an encoder without weights, for tests, baselines and small corpora."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sertk.compat import import_torchaudio
+from sertk.data.recording import Recording
+from sertk.errors import EncoderError
+from sertk.files import sha256_json
+from sertk.tensors import Padded
+
+if TYPE_CHECKING:
+    from sertk.contracts import Batching, Modality
+
+VERSION = 1
+"""Raised whenever the frames for the same recording change."""
+
+FLOOR = 1e-10
+"""The least mel power, so that digital silence has a logarithm."""
+
+LEAST_DEVIATION = 1e-2
+"""Normalising divides by no less, so that a band that does not move stays near 0."""
+
+
+def logmel(
+    *,
+    mels: int = 80,
+    sample_rate: int = 16_000,
+    window_ms: float = 25.0,
+    hop_ms: float = 10.0,
+    stack: int = 1,
+    normalise: Literal["utterance", "none"] = "utterance",
+) -> LogMel:
+    """Log-mel filterbank frames, computed without weights or download.
+
+    mels: HTK triangles from 20 Hz to half of `sample_rate` (Hz). stack: so many successive frames become one of
+    width `mels * stack`, at a rate that much lower. normalise: `utterance` gives each band of an utterance mean 0
+    and deviation 1. Frames lie within the samples; a recording shorter than a window gives one frame. Raises
+    EncoderError for options that make no frames.
+    """
+    if mels < 1 or stack < 1 or sample_rate < 1000 or not 0 < hop_ms <= window_ms:
+        raise EncoderError(
+            f"logmel: mels {mels}, stack {stack}, sample_rate {sample_rate}, window_ms {window_ms:g}, hop_ms "
+            f"{hop_ms:g}: needs mels >= 1, stack >= 1, sample_rate >= 1000 and 0 < hop_ms <= window_ms"
+        )
+    return LogMel(mels, sample_rate, window_ms, hop_ms, stack, normalise)
+
+
+class LogMel(nn.Module):
+    """Waveforms (B, samples) to (B, T, mels * stack); no frame sees another utterance or its padding."""
+
+    modality: Modality = "speech"
+    batching: Batching = "padded"
+    challenge_legal = True
+
+    def __init__(
+        self, mels: int, sample_rate: int, window_ms: float, hop_ms: float, stack: int, normalise: str
+    ) -> None:
+        super().__init__()
+        self.dim = mels * stack
+        self.fingerprint = sha256_json(
+            ["logmel", VERSION, mels, sample_rate, float(window_ms), float(hop_ms), stack, normalise]
+        )
+        self._sample_rate = sample_rate
+        self._window = round(sample_rate * window_ms / 1000)
+        self._hop = round(sample_rate * hop_ms / 1000)
+        self._stack = stack
+        self._normalise = normalise == "utterance"
+        self.frames_per_second = sample_rate / (self._hop * stack)
+        self._fft = _fft_size(mels, sample_rate, self._window)
+        spectrogram = import_torchaudio().transforms.MelSpectrogram(
+            sample_rate=sample_rate,
+            n_fft=self._fft,
+            win_length=self._window,
+            hop_length=self._hop,
+            f_min=LOWEST_HZ,
+            n_mels=mels,
+            center=False,
+        )
+        self._spectrogram: nn.Module = spectrogram
+        self.requires_grad_(False)
+        self.eval()
+
+    def prepare(self, recording: Recording) -> Tensor:
+        """(samples,) of one recording. Raises AudioError for a bad recording."""
+        return torch.from_numpy(recording.waveform(self._sample_rate))
+
+    def forward(self, inputs: Padded) -> Padded:
+        """Waveforms (B, samples) to (B, T, dim)."""
+        lengths = _frames(inputs.lengths, self._window, self._hop)  # (B,)
+        with torch.autocast(inputs.data.device.type, enabled=False):
+            mels = self._mels(inputs.data.float(), int(lengths.max()))  # (B, T, mels)
+            mels = mels * _mask(lengths, mels)
+            if self._normalise:
+                mels = _normalised(mels, lengths)
+            return _stacked(mels, lengths, self._stack)
+
+    def _mels(self, waveforms: Tensor, frames: int) -> Tensor:
+        # The window stands in the middle of the transform: so much zero before and behind puts the first window
+        # on the first sample.
+        before = (self._fft - self._window) // 2
+        size = (frames - 1) * self._hop + self._fft
+        padded = nn.functional.pad(waveforms, (before, max(0, size - before - waveforms.shape[1])))[:, :size]
+        power: Tensor = self._spectrogram(padded)  # (B, mels, T)
+        return power.clamp_min(FLOOR).log().transpose(1, 2)  # (B, T, mels)
+
+
+LOWEST_HZ = 20.0
+
+
+def _fft_size(mels: int, sample_rate: int, window: int) -> int:
+    """The least power of two that holds the window and leaves no triangle between two bins."""
+    low, high = (2595 * math.log10(1 + hertz / 700) for hertz in (LOWEST_HZ, sample_rate / 2))
+    narrowest = (high - low) / (mels + 1) * math.log(10) / 2595 * (700 + LOWEST_HZ)  # Hz, half a triangle's base
+    return 1 << math.ceil(math.log2(max(window, sample_rate / narrowest)))
+
+
+def _frames(samples: Tensor, window: int, hop: int) -> Tensor:
+    """(B,) frames whose window lies within the samples, at least one."""
+    return ((samples - window).clamp_min(0) // hop) + 1
+
+
+def _mask(lengths: Tensor, frames: Tensor) -> Tensor:
+    steps = torch.arange(frames.shape[1], device=frames.device)
+    return (steps[None, :] < lengths[:, None]).unsqueeze(-1)  # (B, T, 1)
+
+
+def _normalised(frames: Tensor, lengths: Tensor) -> Tensor:
+    mask = _mask(lengths, frames)
+    count = lengths[:, None, None]
+    # Sums in float64 do not hang on how much padding they run over.
+    centred = (frames - (frames.double().sum(1, keepdim=True) / count).float()) * mask
+    deviation = (centred.double().square().sum(1, keepdim=True) / count).sqrt().float()  # (B, 1, D)
+    return centred / deviation.clamp_min(LEAST_DEVIATION)
+
+
+def _stacked(frames: Tensor, lengths: Tensor, stack: int) -> Padded:
+    """(B, T, D) to (B, T // stack, D * stack); of fewer frames than `stack`, the last is repeated."""
+    if stack == 1:
+        return Padded(frames, lengths)
+    steps = max(frames.shape[1], stack)
+    index = torch.arange(steps, device=frames.device)[None, :].expand(len(frames), -1)  # (B, T)
+    short = (lengths < stack)[:, None]
+    index = torch.where(short, index.minimum(lengths[:, None] - 1), index).clamp_max(frames.shape[1] - 1)
+    whole = steps // stack
+    gathered = frames.gather(1, index[:, : whole * stack, None].expand(-1, -1, frames.shape[2]))
+    stacked = gathered.reshape(len(frames), whole, -1)  # (B, T // stack, D * stack)
+    fewer = (lengths // stack).clamp_min(1)
+    return Padded(stacked * _mask(fewer, stacked), fewer)

@@ -1,0 +1,31 @@
+"""One thread that works ahead of its reader, by a bounded number of items."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def prefetch(
+    items: Iterable[Item], work: Callable[[Item], Result], *, ahead: int = 2
+) -> Generator[Result, None, None]:
+    """Give `work(item)` of each item in order, at most `ahead` of them computed beforehand on one thread.
+
+    Raises what `work` raises, at its turn. Closing the iterator stops the thread after the item at hand.
+    """
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sertk-prefetch")
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

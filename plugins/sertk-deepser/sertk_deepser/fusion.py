@@ -1,0 +1,101 @@
+"""Deep fusion: the modalities' encoders meet at every layer, not only at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from sertk.config.schema import Positive
+from sertk.models.pooling import Inputs, content_masks, mean_frames
+from sertk.models.transformer import Dropout, Positions, SequenceEncoder, join_in_time
+from sertk.tensors import Features
+
+
+def deepser(
+    dims: Mapping[str, int],
+    /,
+    *,
+    width: Positive = 1024,
+    layers: Positive = 2,
+    heads: Positive = 1,
+    inner: Positive = 2048,
+    dropout: Dropout = 0.1,
+    positions: Positions = "none",
+    mask_padding: bool = True,
+    input_layers: Positive = 1,
+) -> DeepSER:
+    """Fuse modalities at every layer of their transformers: MEDUSA's DeepSER, for any number of modalities.
+
+    ENC is W2(relu(W1 x)), transformer layers, and a mean over time. Each modality has an ENC of L layers; fusion
+    encoder 1 reads their first-layer states joined along time, fusion encoder l > 1 their layer-l states and the
+    layer-l state of fusion encoder l - 1. Then x = W [h; g; z; f], the means of all modalities and of the last
+    fusion encoder. A fusion encoder has the layers that are read of it: l + 1, the last one L; for L = 2 both
+    have two, as in the paper.
+    inner: width of the feed-forward net. positions: added before the first layer of each modality's ENC.
+    mask_padding: false lets padding into attention and means, as the released code does, so that an utterance's
+    output depends on its batch. input_layers: encoder layers that stand side by side in the features, mixed
+    under learnt weights. Raises ConfigError when these do not divide D, or heads the width.
+    Source: MEDUSA (arXiv 2506.09556), section 2.1, Algorithms 1 and 2.
+    """
+    return DeepSER(dims, width, layers, heads, inner, dropout, positions, mask_padding, input_layers)
+
+
+class DeepSER(nn.Module):
+    """The fusion of `deepser`."""
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        width: int,
+        layers: int,
+        heads: int,
+        inner: int,
+        dropout: float,
+        positions: Positions,
+        mask_padding: bool,
+        input_layers: int,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.mask_padding = mask_padding
+        self.inputs = Inputs(dims, input_layers)
+        self.encoders = nn.ModuleList(
+            SequenceEncoder(dim, width, layers=layers, heads=heads, inner=inner, dropout=dropout, positions=positions)
+            for dim in self.inputs.dims.values()
+        )
+        self.fusion_encoders = nn.ModuleList(
+            SequenceEncoder(
+                width,
+                width,
+                layers=min(level + 1, layers),
+                heads=heads,
+                inner=inner,
+                dropout=dropout,
+                positions="none",
+            )
+            for level in range(1, layers + 1)
+        )
+        self.out = nn.Linear((len(self.encoders) + 1) * width, width)
+
+    def forward(self, features: Features) -> Tensor:
+        """{name: (B, T, D)} to (B, width)."""
+        features = self.inputs(features)
+        masks = list(content_masks(features).values()) if self.mask_padding else [None] * len(features)
+        states = [
+            encoder(each.data, mask)
+            for encoder, each, mask in zip(self.encoders, features.values(), masks, strict=True)
+        ]  # states[modality][layer]: (B, T, width)
+        pooled = [mean_frames(state[-1], mask) for state, mask in zip(states, masks, strict=True)]
+        fused: list[Tensor] = []
+        joined_mask: Tensor | None = None
+        for level, encoder in enumerate(self.fusion_encoders):
+            parts, part_masks = [state[level] for state in states], list(masks)
+            if level > 0:
+                parts.append(fused[level])
+                part_masks.append(joined_mask)
+            joined, joined_mask = join_in_time(parts, part_masks)  # (B, (level + 1) sum T, width)
+            fused = encoder(joined, joined_mask)
+        pooled.append(mean_frames(fused[-1], joined_mask))
+        return self.out(torch.cat(pooled, dim=-1))  # type: ignore[no-any-return]

@@ -1,0 +1,60 @@
+"""A model: a fusion and a head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from sertk import registry
+from sertk.config.build import build
+from sertk.config.schema import Head, Use
+from sertk.errors import ConfigError, Fault
+from sertk.models.head import build_head
+from sertk.tensors import Features, Outputs
+
+
+class Classifier(nn.Module):
+    """Features in, emotion logits and attributes out. Regularizers act between `fuse` and `head`."""
+
+    def __init__(self, fusion: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.head = head
+
+    def fuse(self, features: Features) -> Tensor:
+        """{name: (B, T, D)} to the fused (B, width)."""
+        return cast(Tensor, self.fusion(features))
+
+    def forward(self, features: Features) -> Outputs:
+        """{name: (B, T, D)} to logits (B, C) and attributes (B, A)."""
+        return cast(Outputs, self.head(self.fuse(features)))
+
+
+def build_classifier(
+    fusion: Use,
+    head: Head,
+    *,
+    dims: Mapping[str, int],
+    classes: int,
+    ranges: Sequence[tuple[float, float]],
+    seed: int,
+) -> Classifier:
+    """Build a fusion by name and its head, on the CPU, with the initial weights that the seed gives.
+
+    dims: D of each modality. ranges: lowest and highest value of each of `head.attributes`, in order. The random
+    state of the process is left as it was. Raises ConfigError or RegistryError.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        module: nn.Module = build(registry.fusions, fusion, dims)
+        width = getattr(module, "width", None)
+        if not isinstance(width, int):
+            raise ConfigError(f"fusion {fusion.use}", [Fault("width", f"should be an int, got {width!r}")])
+        announced = getattr(module, "classes", classes)
+        if announced != classes:
+            message = f"reads {announced} classes but there are {classes}: set classes = {classes}"
+            raise ConfigError(f"fusion {fusion.use}", [Fault("classes", message)])
+        return Classifier(module, build_head(head, width=width, classes=classes, ranges=ranges))

@@ -1,0 +1,1 @@
+"""Core's fusions: one module each, registered by name in pyproject.toml."""

@@ -1,0 +1,80 @@
+"""Each modality looks at the others, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from sertk.config.schema import Positive
+from sertk.models.pooling import Inputs, content_masks, mean_frames
+from sertk.models.transformer import Dropout, Positions, TransformerLayer, join_in_time, sinusoidal_positions
+from sertk.tensors import Features
+
+
+def cross_attention(
+    dims: Mapping[str, int],
+    /,
+    *,
+    width: Positive = 256,
+    layers: Positive = 2,
+    heads: Positive = 4,
+    inner: Positive = 1024,
+    dropout: Dropout = 0.1,
+    positions: Positions = "sinusoidal",
+    input_layers: Positive = 1,
+) -> CrossAttention:
+    """Let the frames of each modality attend to those of all the others, average over time, and join.
+
+    A modality's frames are the queries; keys and values are the other modalities' projected frames, joined along
+    time. A modality alone attends to itself. inner: width of the feed-forward net. input_layers: encoder layers
+    that stand side by side in the features, mixed under learnt weights. Raises ConfigError when these do not
+    divide D, or heads the width.
+    Source: after Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, 2019, section
+    3.1-3.2; linear maps instead of convolutions, one stream for all other modalities.
+    """
+    return CrossAttention(dims, width, layers, heads, inner, dropout, positions, input_layers)
+
+
+class CrossAttention(nn.Module):
+    """The fusion of `cross_attention`."""
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        width: int,
+        layers: int,
+        heads: int,
+        inner: int,
+        dropout: float,
+        positions: Positions,
+        input_layers: int,
+    ) -> None:
+        super().__init__()
+        self.width = width
+        self.positions = positions
+        self.inputs = Inputs(dims, input_layers)
+        self.project = nn.ModuleList(nn.Linear(dim, width) for dim in self.inputs.dims.values())
+        self.streams = nn.ModuleList(
+            nn.ModuleList(TransformerLayer(width, heads=heads, inner=inner, dropout=dropout) for _ in range(layers))
+            for _ in dims
+        )
+        self.out = nn.Linear(len(self.streams) * width, width)
+
+    def forward(self, features: Features) -> Tensor:
+        """{name: (B, T, D)} to (B, width)."""
+        features = self.inputs(features)
+        masks = list(content_masks(features).values())
+        frames = [project(each.data) for project, each in zip(self.project, features.values(), strict=True)]
+        if self.positions == "sinusoidal":
+            frames = [each + sinusoidal_positions(each) for each in frames]
+        pooled = []
+        for index, stream in enumerate(self.streams):
+            others = [other for other in range(len(frames)) if other != index] or [index]
+            memory, memory_mask = join_in_time([frames[o] for o in others], [masks[o] for o in others])
+            state = frames[index]
+            for layer in stream:  # type: ignore[attr-defined]
+                state = layer(state, memory_mask, memory)
+            pooled.append(mean_frames(state, masks[index]))
+        return self.out(torch.cat(pooled, dim=-1))  # type: ignore[no-any-return]

@@ -1,0 +1,46 @@
+"""Gated multimodal units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from sertk.config.schema import Positive
+from sertk.models.pooling import Inputs, masked_mean
+from sertk.models.transformer import Dropout
+from sertk.tensors import Features
+
+
+def gated(
+    dims: Mapping[str, int], /, *, width: Positive = 256, dropout: Dropout = 0.1, input_layers: Positive = 1
+) -> Gated:
+    """Add up the modalities, each through a gate that sees them all.
+
+    h_i = tanh(W_i x_i), z_i = sigmoid(V_i [x_1; ...; x_N]), h = sum_i z_i * h_i, on means over time.
+    dropout: on those means. input_layers: encoder layers that stand side by side in the features, mixed under
+    learnt weights. Raises ConfigError when these do not divide D.
+    Source: Arevalo et al., Gated Multimodal Units for Information Fusion, 2017, section 3.1, the unit for any N.
+    """
+    return Gated(dims, width, dropout, input_layers)
+
+
+class Gated(nn.Module):
+    """The fusion of `gated`."""
+
+    def __init__(self, dims: Mapping[str, int], width: int, dropout: float, input_layers: int) -> None:
+        super().__init__()
+        self.width = width
+        self.inputs = Inputs(dims, input_layers)
+        sizes = self.inputs.dims.values()
+        self.dropout = nn.Dropout(dropout)
+        self.contents = nn.ModuleList(nn.Linear(dim, width) for dim in sizes)
+        self.gates = nn.Linear(sum(sizes), len(self.contents) * width)
+
+    def forward(self, features: Features) -> Tensor:
+        """{name: (B, T, D)} to (B, width)."""
+        pooled = [self.dropout(masked_mean(padded)) for padded in self.inputs(features).values()]
+        gates = self.gates(torch.cat(pooled, dim=-1)).sigmoid().unflatten(-1, (-1, self.width))  # (B, N, width)
+        contents = [content(x) for content, x in zip(self.contents, pooled, strict=True)]
+        return (gates * torch.stack(contents, dim=1).tanh()).sum(dim=1)  # type: ignore[no-any-return]

@@ -1,0 +1,78 @@
+"""The mean of what several models say: the vote, soft vote and prior-corrected vote as a fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sertk.config.schema import Positive
+from sertk.errors import ConfigError, Fault
+from sertk.models.pooling import masked_mean
+from sertk.tensors import Features
+
+_FLOOR = 1e-12
+_TIE = 1e-5
+
+
+def posterior_mean(
+    dims: Mapping[str, int],
+    /,
+    *,
+    hard: bool = False,
+    prior: list[float] | None = None,
+    classes: Positive | None = None,
+) -> PosteriorMean:
+    """Average the posteriors of several models, or count their votes; no weights to learn.
+
+    Each modality is a model's posteriors, C probabilities and A attributes, one frame an utterance. Gives
+    (B, C + A): log-probabilities, to serve as logits, and the mean attributes; for a head of kind "identity".
+    hard: the share of models whose most probable class it is; a tie goes to the higher mean probability.
+    prior: C class probabilities to divide by before renormalising (before the vote, if hard).
+    classes: C; without it the length of `prior`, or all features.
+    Raises ConfigError for models that differ in features, or a prior that is not C positive numbers.
+    """
+    return PosteriorMean(dims, hard, prior, classes)
+
+
+class PosteriorMean(nn.Module):
+    """The fusion of `posterior_mean`. classes: C."""
+
+    prior: Tensor
+
+    def __init__(self, dims: Mapping[str, int], hard: bool, prior: list[float] | None, classes: int | None) -> None:
+        super().__init__()
+        self.width = next(iter(dims.values()))
+        self.classes = classes or (len(prior) if prior else self.width)
+        faults = []
+        if len(set(dims.values())) > 1:
+            faults.append(Fault("features", f"must be as many for every model, got {dict(dims)}"))
+        if self.classes > self.width:
+            faults.append(Fault("classes", f"{self.classes} classes do not fit into {self.width} features"))
+        if prior is not None and (len(prior) != self.classes or min(prior) <= 0):
+            faults.append(Fault("prior", f"should be {self.classes} positive numbers, got {prior}"))
+        if faults:
+            raise ConfigError("fusion posterior_mean", faults)
+        self.names = tuple(dims)
+        self.hard = hard
+        weights = torch.tensor(prior) if prior else torch.ones(self.classes)
+        self.register_buffer("prior", weights / weights.sum(), persistent=False)
+
+    def forward(self, features: Features) -> Tensor:
+        """{name: (B, 1, C + A)} to (B, C + A)."""
+        said = torch.stack([masked_mean(features[name]).float() for name in self.names])  # (M, B, C + A)
+        emotion, attributes = said[..., : self.classes], said[..., self.classes :].mean(dim=0)
+        if self.hard:
+            emotion = emotion / self.prior
+            votes = F.one_hot(emotion.argmax(dim=-1), self.classes).float().mean(dim=0)  # (B, C)
+            shares = votes + _TIE * _normalised(emotion).mean(dim=0)
+        else:
+            shares = emotion.mean(dim=0) / self.prior  # (B, C)
+        logits = _normalised(shares).clamp_min(_FLOOR).log()
+        return torch.cat([logits, attributes], dim=-1)
+
+
+def _normalised(positive: Tensor) -> Tensor:
+    return positive / positive.sum(dim=-1, keepdim=True).clamp_min(_FLOOR)

@@ -6,11 +6,12 @@ An ensemble is a checkpoint whose members are folders inside it, `members/NAME`.
 from __future__ import annotations
 
 import gzip
-import json
 import os
+import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from sertk.config.files import load_experiment, resolved_toml
 from sertk.config.schema import Experiment
 from sertk.data.labels import LabelSet
 from sertk.errors import CheckpointError
+from sertk.features.card import Dtype, StoreCard
 from sertk.files import atomic_folder, sha256_file, sha256_json, write_json, write_text
 from sertk.model_card import model_card
 from sertk.models.classifier import Classifier, build_classifier
+from sertk.registry import REGISTRIES
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class EncoderSpec:
     modality: str
     dim: int
     frames_per_second: float
+    dtype: Dtype = "float32"
     challenge_legal: bool = True
 
 
@@ -143,8 +147,13 @@ class Checkpoint:
             raise CheckpointError(f"{folder}: unfinished or damaged: {error}") from None
         return Checkpoint(load_experiment(folder / "config.toml"), card, weights, train_ids, folder)
 
-    def save(self, folder: Path, members: Mapping[str, Path] | None = None) -> Checkpoint:
-        """Write the folder, whole or not at all; members' folders are linked (or copied) into it. Gives the saved one."""
+    def save(
+        self, folder: Path, members: Mapping[str, Path] | None = None, texts: Mapping[str, str] | None = None
+    ) -> Checkpoint:
+        """Write the folder, whole or not at all; give the saved one.
+
+        members: folders of checkpoints, linked (or copied) into `members/NAME`. texts: further files by name.
+        """
         with atomic_folder(folder) as temporary:
             save_file(
                 {name: tensor.contiguous() for name, tensor in self.weights.items()}, temporary / "model.safetensors"
@@ -152,6 +161,8 @@ class Checkpoint:
             card = replace(self.card, weights_sha256=sha256_file(temporary / "model.safetensors"))
             for name, member in (members or {}).items():
                 shutil.copytree(member, temporary / "members" / name, copy_function=_link, ignore=_unneeded)
+            for name, text in (texts or {}).items():
+                write_text(temporary / name, text)
             write_text(temporary / "config.toml", resolved_toml(self.experiment))
             packed = gzip.compress("\n".join(sorted(self.train_ids)).encode(), mtime=0)
             (temporary / "train_ids.txt.gz").write_bytes(packed)
@@ -183,7 +194,7 @@ def same_labels(checkpoints: Mapping[str, Checkpoint]) -> LabelSet:
         if other.card.labels != reference.card.labels or other.attribute_names != reference.attribute_names:
             raise CheckpointError(
                 f"{name} predicts {other.card.labels} and {list(other.attribute_names)}, {first} predicts "
-                f"{reference.card.labels} and {list(reference.attribute_names)}: members must agree in both, and order"
+                f"{reference.card.labels} and {list(reference.attribute_names)}: both must agree, order included"
             )
     return reference.label_set
 
@@ -199,16 +210,36 @@ def _unneeded(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name in {"state", "history.jsonl", ".lock"}]
 
 
-def versions(plugins: Mapping[str, str]) -> dict[str, str]:
+def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:
+    """What a modality's store says of its encoder; and where a store holds a checkpoint's posteriors, its folder."""
+    options, folder = dict(card.options), None
+    if card.encoder == "checkpoint":
+        folder = Path(options["folder"])
+        options = {"folder": f"members/{name}"}
+    spec = EncoderSpec(
+        use=card.encoder,
+        options=options,
+        fingerprint=card.fingerprint,
+        modality=card.modality,
+        dim=card.dim,
+        frames_per_second=card.frames_per_second,
+        dtype=card.dtype,
+        challenge_legal=card.challenge_legal,
+    )
+    return spec, folder
+
+
+def versions(distributions: Mapping[str, str]) -> dict[str, str]:
     """The versions that made a checkpoint: Python, sertk, torch, and the distributions of its components."""
-    import platform
-    from importlib.metadata import version
-
     names = ("sertk", "torch", "numpy", "safetensors")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}, **plugins}
+    return {"python": platform.python_version(), **{name: version(name) for name in names}, **distributions}
 
 
-def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The epochs of a checkpoint's training, one a line of history.jsonl; empty where it was not trained."""
-    path = folder / "history.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+def plugin_versions(experiment: Experiment) -> dict[str, str]:
+    """Name and version of each distribution that an experiment's components come from."""
+    uses = [("fusion", experiment.fusion)]
+    for stage in experiment.stage:
+        uses += [("sampler", stage.sampler), *(("regularizer", use) for use in stage.regularizers)]
+        uses += [("loss", term) for term in stage.loss]
+    found = [REGISTRIES[kind].components().get(use.use) for kind, use in uses]
+    return {component.distribution: component.version for component in found if component}

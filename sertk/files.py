@@ -67,3 +67,12 @@ def sha256_file(path: Path) -> str:
 def sha256_json(value: Any) -> str:
     """SHA-256 of a value written as JSON with sorted keys: equal for equal content."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def made_from(output: Path, inputs: Any) -> bool:
+    """Whether `output` is there and its sidecar `NAME.inputs.json` says that it was made from these inputs."""
+    try:
+        written = json.loads(output.with_suffix(".inputs.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(output.exists() and written == json.loads(json.dumps(inputs)))

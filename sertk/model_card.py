@@ -25,7 +25,7 @@ tags: [speech-emotion-recognition]
 # {card["name"]}
 
 A speech emotion recognition model made with sertk. It gives a probability for each of {", ".join(card["labels"])}\
-{", and " + attributes if attributes else ""}. Its answers describe how voices were rated by listeners of one corpus; they
+{", and " + attributes if attributes else ""}. Its answers describe how the listeners of one corpus rated voices; they
 are no measurement of what a person feels.
 
 Use: `sertk predict FOLDER recording.wav`

@@ -108,7 +108,7 @@ class Registry(catalogue.Registry):
         return self.get(name) if name in self.names() and name not in self._registered() else default
 
     def register(self, name: str, *, func: Any | None = None) -> Callable[[Function], Function]:
-        """Register a factory in this process, for notebooks. Raises NameConflictError for a name that has an owner."""
+        """Register a factory in this process, for notebooks. Raises NameConflictError for a name with an owner."""
 
         def add(function: Function) -> Function:
             owner = self.components().get(name)

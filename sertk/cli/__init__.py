@@ -17,6 +17,9 @@ from sertk.errors import SertkError
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("sertk.cli.run", "Run a recipe, stage by stage."),
+    "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store what they give."),
+    "train": ("sertk.cli.train", "Train the models of experiment files."),
+    "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
     "check": ("sertk.cli.check", "Check configuration files and name all their faults at once."),
     "list": ("sertk.cli.list", "List the components that are installed."),
     "show": ("sertk.cli.show", "Show a component: its owner, place, options and what it does."),

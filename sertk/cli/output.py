@@ -37,6 +37,12 @@ def fail(message: str) -> None:
     err.print(Text.assemble(("error", "bold red"), " ", message), soft_wrap=True)
 
 
+def warn(message: str) -> None:
+    """Write `warning MESSAGE` to standard error."""
+    err = Console(file=sys.stderr, highlight=False)
+    err.print(Text.assemble(("warning", "yellow"), " ", message), soft_wrap=True)
+
+
 def up_to_date(path: Path) -> None:
     """Say that there was nothing to do. `sertk run` counts a stage as idle when it says nothing else."""
     say(f"up to date  {path}")

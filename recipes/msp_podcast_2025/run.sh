@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# MEDUSA (arXiv 2506.09556) on MSP-Podcast, end to end. See README.md beside this file.
+#
+#   sertk run recipes/msp_podcast_2025/run.sh --corpus /data/MSP-PODCAST     (or --corpus toy)
+#
+# Every stage skips what is up to date and goes on from where it was stopped. The shell holds no logic: each line
+# is one sertk call. Paths in the configuration are relative to the experiment folder, where all of it runs.
+#
+# stage 1: prepare - Read the corpus into a manifest and hold out a tenth of the training speakers
+# stage 2: transcribe - Put the words of one source into every split
+# stage 3: extract - Run each frozen encoder once over the corpus
+# stage 4: train - Train the members (the paper's stages 1 and 2 inside each)
+# stage 5: posteriors - Run each member over the held-out and test parts
+# stage 6: meta - Fit the votes, the prior correction and six meta-classifiers
+# stage 7: soup - Average the meta-classifiers' weights
+# stage 8: predict - Predict Test3 and write the submission
+# stage 9: score - Score every system with intervals and write RESULTS.md
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/path.sh"
+. "$here/db.sh"
+. "$here/cmd.sh"
+
+stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' device=auto engine=local
+while [ $# -gt 0 ]; do
+  case $1 in
+    --stage | --stop-stage | --corpus | --exp | --device | --engine)
+      name=${1#--} && declare "${name//-/_}=$2" && shift 2 ;;
+    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine" >&2 && exit 2 ;;
+  esac
+done
+if [ -z "$corpus" ]; then
+  echo "run.sh: no corpus. Give --corpus FOLDER (or set MSP_PODCAST in db.sh), or --corpus toy for the made-up one." >&2
+  exit 2
+fi
+if [ "$corpus" = toy ]; then conf=$here/conf/toy name=toy; else conf=$here/conf name=paper corpus=$(realpath "$corpus"); fi
+exp=${exp:-$here/exp/$name} && mkdir -p "$exp" && cd "$exp"
+. "$conf/settings.sh"
+manifest=data/manifest.jsonl.gz
+want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+
+if want 1; then
+  [ "$corpus" != toy ] || sertk data toy corpus --utterances "$toy_utterances"
+  [ "$corpus" != toy ] || corpus=corpus
+  sertk data prepare msp_podcast "$corpus" --out data/corpus.jsonl.gz
+  sertk data split data/corpus.jsonl.gz --split train --into held_out --share "$held_out_share" --out data/split.jsonl.gz
+fi
+if want 2; then
+  sertk transcribe data/split.jsonl.gz --out "$manifest" --device "$device" "${transcriber[@]}"
+fi
+if want 3; then
+  sertk extract "$conf"/encoders/*.toml --manifest "$manifest" --out features --device "$device"
+fi
+if want 4; then
+  sertk train "$conf"/members/*.toml --out members --device "$device" --jobs "$train_jobs"
+fi
+if want 5; then
+  sertk extract members/* --manifest "$manifest" --out posteriors --device "$device" \
+    --splits held_out,development,test3
+fi
+if want 6; then
+  for aggregator in vote soft_vote prior_corrected meta; do
+    sertk combine "$conf/$aggregator.toml" posteriors/* --out "ensembles/$aggregator" --device "$device"
+  done
+fi
+if want 7; then
+  sertk combine "$conf/soup.toml" ensembles/meta/* --out ensembles/soup --device "$device"
+fi
+if want 8; then
+  for system in members/* ensembles/vote ensembles/soft_vote ensembles/prior_corrected ensembles/meta/* ensembles/soup; do
+    sertk predict "$system" --manifest "$manifest" --split development \
+      --output "predictions/development/${system//\//-}.csv"
+  done
+  sertk predict ensembles/soup --manifest "$manifest" --split test3 --output predictions/test3/ensembles-soup.csv
+  sertk submit predictions/test3/ensembles-soup.csv --manifest "$manifest" --split test3 --out submission
+fi
+if want 9; then
+  sertk score predictions/development/*.csv --manifest "$manifest" --split development --results RESULTS.md
+fi

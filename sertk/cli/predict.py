@@ -1,0 +1,117 @@
+"""`sertk predict`: recordings, or a split of a corpus, to emotions and attributes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from sertk.cli.output import progress, say, table, up_to_date, warn
+
+if TYPE_CHECKING:
+    from sertk.ensemble.predictions import Predictions
+    from sertk.errors import Fault
+
+BAR = 20
+"""Columns of a probability bar of 1."""
+
+
+def command(
+    model: Path = typer.Argument(..., help="The folder of a trained model or ensemble."),
+    audio: list[Path] = typer.Argument(None, help="Recordings and folders of recordings."),
+    text: str | None = typer.Option(None, help="The words of a single recording; else NAME.txt beside it is read."),
+    output: Path | None = typer.Option(None, help="Write the predictions to x.csv or x.jsonl."),
+    manifest: Path | None = typer.Option(None, help="Predict a corpus from the model's feature stores instead."),
+    split: str | None = typer.Option(None, help="The split of the manifest."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
+    force: bool = typer.Option(False, help="Predict again what is up to date."),
+) -> None:
+    """Predict recordings: emotion, probabilities and attributes. Everything from raw audio to the ensemble's answer."""
+    if bool(audio) == (manifest is not None) or (manifest is None) != (split is None):
+        raise typer.BadParameter("give recordings, or --manifest and --split for a corpus with feature stores")
+    if output and output.suffix not in (".csv", ".jsonl"):
+        raise typer.BadParameter(f"--output ends in .csv or .jsonl, got {output}")
+    if manifest and split:
+        _predict_corpus(model, manifest, split, output, device, force=force)
+    else:
+        _predict_recordings(model, audio, text, output, device)
+
+
+def _predict_recordings(model: Path, audio: list[Path], text: str | None, output: Path | None, device: str) -> None:
+    from sertk.predict import find_recordings, load
+
+    recordings = find_recordings(audio, text=text)
+    loaded = load(model, device=device)
+    silent_text = [r.id for r in recordings if not r.utterance.text] if loaded.reads_text else []
+    if silent_text:
+        warn(
+            f"{len(silent_text)} of {len(recordings)} recordings have no words, which the model reads too: give --text, "
+            f"or put NAME.txt beside NAME.wav"
+        )
+    if len(recordings) == 1:
+        predictions, faults = loaded.predict_recordings(recordings)
+    else:
+        with progress("predict", len(recordings)) as advance:
+            predictions, faults = loaded.predict_recordings(recordings, progress=advance)
+    _show(predictions, faults, output)
+    if not len(predictions):
+        raise typer.Exit(1)
+
+
+def _predict_corpus(
+    model: Path, manifest: Path, split: str, output: Path | None, device: str, *, force: bool
+) -> None:
+    from sertk.checkpoint import Checkpoint
+    from sertk.data.manifest import Manifest
+    from sertk.devices import choose_device
+    from sertk.files import made_from, sha256_json, write_json
+    from sertk.predict import predict_stores
+
+    corpus = Manifest.read(manifest)
+    checkpoint = Checkpoint.load(model)
+    ids = [utterance.id for utterance in corpus.split(split)]
+    wanted = {"model": checkpoint.fingerprint, "ids": sha256_json(ids)}
+    if output and not force and made_from(output, wanted):
+        up_to_date(output)
+        return
+    predictions, faults = predict_stores(checkpoint, corpus.split(split), device=choose_device(device))
+    _show(predictions, faults, output)
+    if output:
+        write_json(output.with_suffix(".inputs.json"), wanted)
+
+
+def _show(predictions: Predictions, faults: list[Fault], output: Path | None) -> None:
+    from sertk.predict import rows
+
+    for fault in faults[:10]:
+        warn(f"left out {fault.place}: {fault.message}")
+    if len(faults) > 10:
+        warn(f"... and {len(faults) - 10} more")
+    if output:
+        predictions.write(output)
+        if faults:
+            lines = [f"{fault.place}\t{fault.message}\n" for fault in faults]
+            output.with_suffix(".left_out.tsv").write_text("".join(lines), encoding="utf-8")
+        say(f"{output}  {len(predictions)} predictions" + (f"  left out {len(faults)}" if faults else ""))
+        return
+    columns = ("recording", "emotion", "", "probability", *predictions.attribute_names)
+    found = rows(predictions)
+    table(
+        columns,
+        [
+            (
+                row.id,
+                row.emotion,
+                "█" * round(BAR * row.probabilities[row.emotion]),
+                f"{row.probabilities[row.emotion]:.2f}",
+                *(f"{value:.2f}" for value in row.attributes.values()),
+            )
+            for row in found
+        ],
+        right=("probability", *predictions.attribute_names),
+    )
+    if len(found) == 1:
+        say()
+        ranked = sorted(found[0].probabilities.items(), key=lambda item: -item[1])
+        table(("emotion", "probability", ""), [(n, f"{p:.3f}", "█" * round(BAR * p)) for n, p in ranked])

@@ -1,0 +1,70 @@
+"""`sertk train`: train the models of one or more experiment files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from sertk.cli.output import say, up_to_date
+
+
+def command(
+    configs: list[Path] = typer.Argument(..., help="Experiment files (TOML)."),
+    out: Path | None = typer.Option(None, help="The checkpoint's folder, for one experiment file."),
+    into: Path | None = typer.Option(None, help="A folder that gets a checkpoint a file, named after it."),
+    device: str | None = typer.Option(None, help="cpu, cuda, cuda:1, auto: instead of what the file says."),
+    jobs: int = typer.Option(1, min=1, help="Models trained side by side, each in a process of its own."),
+    sets: list[str] = typer.Option([], "--set", help="Override a value: stage.balanced.epochs=5."),
+    force: bool = typer.Option(False, help="Train again what is up to date."),
+) -> None:
+    """Train models; skip those that are up to date and go on with those that were interrupted."""
+    if (out is None) == (into is None) or (out and len(configs) > 1):
+        raise typer.BadParameter("give --out FOLDER for one experiment file, or --into FOLDER for several")
+    tasks = [(config, out or (into or Path()) / config.stem) for config in configs]
+    from sertk.config.files import load_experiment
+
+    for config, _ in tasks:  # all faults before any work
+        load_experiment(config, sets)
+    waiting = []
+    for config, folder in tasks:
+        if not force and _is_up_to_date(config, folder, sets):
+            up_to_date(folder)
+        else:
+            waiting.append((config, folder, tuple(sets), device))
+    if jobs == 1 or len(waiting) < 2:
+        for task in waiting:
+            _train(*task)
+        return
+    from sertk.engine.local import run_tasks
+
+    run_tasks(_train, waiting, jobs=jobs)
+
+
+def _is_up_to_date(config: Path, folder: Path, sets: list[str]) -> bool:
+    from sertk.checkpoint import is_checkpoint, read_card
+    from sertk.config.files import load_experiment
+    from sertk.inputs import read_inputs
+
+    return (
+        is_checkpoint(folder) and read_card(folder).inputs == read_inputs(load_experiment(config, sets)).fingerprint
+    )
+
+
+def _train(config: Path, folder: Path, sets: tuple[str, ...], device: str | None) -> None:
+    from sertk.config.files import load_experiment
+    from sertk.devices import choose_device
+    from sertk.experiment import run
+
+    name = folder.name
+
+    def report(row: dict[str, Any]) -> None:
+        losses = " ".join(f"{term} {value:.3f}" for term, value in row["losses"].items())
+        say(f"{name}  {row['stage']} {row['epoch']}/{row['epochs']}  {losses}  dev {row['score']:.3f}")
+
+    experiment = load_experiment(config, sets)
+    checkpoint = run(experiment, folder, device=choose_device(device or experiment.compute.device), report=report)
+    scores = "  ".join(f"{what} {value:.3f}" for what, value in checkpoint.card.metrics.items())
+    left_out = checkpoint.card.notes["left_out"]
+    say(f"{name}  trained  {scores}  left out {left_out} utterances  {folder}")

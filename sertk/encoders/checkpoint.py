@@ -1,0 +1,151 @@
+"""A trained model as an encoder: its posteriors are one-frame features, like any other's.
+
+A model is a tree: a checkpoint whose modalities come from encoders or from other checkpoints, its members.
+Encoders stand at the leaves; one that several members share is built and run once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from sertk import registry
+from sertk.checkpoint import Checkpoint, EncoderSpec
+from sertk.config.build import build
+from sertk.config.schema import Use
+from sertk.contracts import Encoder
+from sertk.data.recording import Recording
+from sertk.errors import AudioError, CheckpointError
+from sertk.features.store import FeatureStore
+from sertk.models.classifier import Classifier
+from sertk.tensors import Features, Outputs, Padded
+
+
+@dataclass(frozen=True)
+class ModelTree:
+    """A checkpoint with its network, and for each modality the leaf key of an encoder or a member's tree."""
+
+    checkpoint: Checkpoint
+    classifier: Classifier
+    inputs: Mapping[str, str | ModelTree]
+
+    def posteriors(self, leaves: Mapping[str, Padded]) -> Tensor:
+        """Frames by leaf key to (B, C + A): probabilities, then attributes."""
+        features: Features = {}
+        for name, source in self.inputs.items():
+            if isinstance(source, str):
+                features[name] = leaves[source]
+            else:
+                rows = source.posteriors(leaves)  # (B, C + A)
+                lengths = torch.ones(len(rows), dtype=torch.int64, device=rows.device)
+                features[name] = Padded(rows[:, None, :], lengths)  # (B, 1, C + A)
+        outputs: Outputs = self.classifier(features)
+        return outputs.posteriors
+
+
+def load_tree(folder: Path) -> tuple[ModelTree, dict[str, EncoderSpec]]:
+    """Load a checkpoint and its members; give the tree and the distinct encoders at its leaves by key."""
+    specs: dict[str, EncoderSpec] = {}
+
+    def load(folder: Path) -> ModelTree:
+        checkpoint = Checkpoint.load(folder)
+        inputs: dict[str, str | ModelTree] = {}
+        for name, spec in checkpoint.card.encoders.items():
+            if spec.use == "checkpoint":
+                inputs[name] = load(checkpoint.member_folder(name))
+            else:
+                inputs[name] = spec.fingerprint
+                specs[spec.fingerprint] = spec
+        return ModelTree(checkpoint, checkpoint.classifier(), inputs)
+
+    return load(folder), specs
+
+
+def build_encoder(spec: EncoderSpec) -> Encoder:
+    """Build the encoder of a specification. Raises CheckpointError where it is no longer the same."""
+    encoder: Encoder = build(registry.encoders, Use(use=spec.use, **spec.options))
+    if encoder.fingerprint != spec.fingerprint:
+        raise CheckpointError(
+            f"the encoder {spec.use!r} {spec.options} is not the one the model was trained with: its fingerprint is "
+            f"{encoder.fingerprint[:12]}, the model's {spec.fingerprint[:12]}. Use the same weights and versions."
+        )
+    return encoder
+
+
+class CheckpointEncoder(nn.Module):
+    """See `checkpoint`."""
+
+    modality = "posterior"
+    frames_per_second = 0.0
+    batching = "padded"
+
+    def __init__(self, tree: ModelTree, encoders: Mapping[str, Encoder], stores: Mapping[str, FeatureStore]) -> None:
+        super().__init__()
+        self.tree = tree
+        self.encoders = dict(encoders)
+        self.stores = dict(stores)
+        self.classifiers = nn.ModuleList(_classifiers(tree))
+        card = tree.checkpoint.card
+        self.dim = len(card.labels) + len(card.ranges)
+        self.fingerprint = tree.checkpoint.fingerprint
+        self.challenge_legal = card.challenge_legal
+
+    def prepare(self, recording: Recording) -> Mapping[str, Tensor]:
+        """The features of an utterance from the stores, else the prepared input of each leaf encoder."""
+        if not self.stores:
+            prepared = {key: encoder.prepare(recording) for key, encoder in self.encoders.items()}
+            return {key: value for key, value in prepared.items() if isinstance(value, Tensor)}
+        for store in self.stores.values():
+            if recording.id not in store:
+                raise AudioError(f"{recording.id}: no features in {store.folder}; its report.jsonl may say why")
+        return {name: store[recording.id].float() for name, store in self.stores.items()}
+
+    def forward(self, inputs: Mapping[str, Padded]) -> Padded:
+        """What `prepare` gave, padded, to (B, 1, C + A)."""
+        if self.stores:
+            rows = self.tree.classifier(dict(inputs)).posteriors  # (B, C + A)
+        else:
+            rows = self.tree.posteriors({key: self.encoders[key](value) for key, value in inputs.items()})
+        return Padded(rows[:, None, :], torch.ones(len(rows), dtype=torch.int64, device=rows.device))
+
+    def to(self, device: torch.device) -> CheckpointEncoder:  # type: ignore[override]
+        """Move the networks, and the leaf encoders, which need not be modules."""
+        super().to(device)
+        self.encoders = {key: encoder.to(device) for key, encoder in self.encoders.items()}
+        return self
+
+
+def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
+    """A trained model: one frame of class probabilities and attributes an utterance.
+
+    folder: a checkpoint. from_stores: read the feature stores that its experiment names instead of recordings.
+    Raises CheckpointError for a folder that is none, or whose stores were made by other encoders.
+    """
+    tree, specs = load_tree(Path(folder))
+    if not from_stores:
+        return CheckpointEncoder(tree, {key: build_encoder(spec) for key, spec in specs.items()}, {}).eval()
+    return CheckpointEncoder(tree, {}, open_stores(tree.checkpoint)).eval()
+
+
+def open_stores(checkpoint: Checkpoint) -> dict[str, FeatureStore]:
+    """The stores that a checkpoint's experiment names. Raises CheckpointError for features of others."""
+    stores: dict[str, FeatureStore] = {}
+    for name, folder in checkpoint.experiment.features.items():
+        store = FeatureStore.open(Path(folder))
+        spec = checkpoint.card.encoders[name]
+        if store.card.fingerprint != spec.fingerprint:
+            raise CheckpointError(
+                f"{folder} holds features of {store.card.encoder!r} {store.card.fingerprint[:12]}, but "
+                f"{checkpoint.folder} was trained on {spec.use!r} {spec.fingerprint[:12]}: extract them again"
+            )
+        stores[name] = store
+    return stores
+
+
+def _classifiers(tree: ModelTree) -> list[Classifier]:
+    members = [child for child in tree.inputs.values() if isinstance(child, ModelTree)]
+    return [tree.classifier, *(classifier for member in members for classifier in _classifiers(member))]

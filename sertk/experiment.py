@@ -1,0 +1,185 @@
+"""The straight line: an experiment file and feature stores in, a trained checkpoint out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from sertk import registry
+from sertk.checkpoint import Card, Checkpoint, plugin_versions, spec_of, versions
+from sertk.config.build import build
+from sertk.config.schema import Experiment, Stage
+from sertk.devices import choose_device
+from sertk.files import atomic_path
+from sertk.inputs import Inputs, read_inputs
+from sertk.models.classifier import Classifier, build_classifier
+from sertk.training.evaluate import infer, score
+from sertk.training.fit import Epoch, fit
+from sertk.training.optimizer import build_optimizer
+from sertk.training.seeds import derive
+from sertk.training.state import load_state, read_progress, save_state
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come. epoch: finished ones of `stage`. stale: epochs since the best score."""
+
+    inputs: str
+    stage: int = 0
+    epoch: int = 0
+    best: float = float("-inf")
+    stale: int = 0
+    history: tuple[dict[str, Any], ...] = ()
+
+
+def run(
+    experiment: Experiment,
+    out: Path,
+    *,
+    device: torch.device | None = None,
+    report: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> Checkpoint:
+    """Train all stages of an experiment and save the checkpoint in `out`; go on where an earlier run stopped.
+
+    Each stage starts from the best epoch before it, which stays a candidate. After every epoch `report` gets a line
+    of the history: stage, epoch, losses, score of the dev split, seconds. On the CPU an interrupted and resumed run
+    gives the same weights, bit for bit, as an undisturbed one. Raises SertkError.
+    """
+    device = device or choose_device(experiment.compute.device)
+    if experiment.compute.threads:
+        torch.set_num_threads(experiment.compute.threads)
+    inputs = read_inputs(experiment)
+    classifier = new_classifier(experiment, inputs).to(device)
+    progress = _resumed(out / "state", inputs.fingerprint)
+    for number, stage in enumerate(experiment.stage):
+        if progress.stage > number:
+            continue
+        progress = _run_stage(experiment, stage, classifier, inputs, progress, out / "state", report)
+        _restore_best(classifier, out / "state")
+        progress = replace(progress, stage=number + 1, epoch=0, stale=0)
+    _restore_best(classifier, out / "state")
+    history = "".join(json.dumps(row) + "\n" for row in progress.history)
+    specs = {name: spec_of(name, store.card) for name, store in inputs.stores.items()}
+    checkpoint = Checkpoint(
+        experiment=experiment,
+        card=Card(
+            name=out.name,
+            labels=list(inputs.manifest.labels.names),
+            letters=inputs.manifest.labels.letters,
+            ranges={name: inputs.manifest.ranges[name] for name in experiment.head.attributes},
+            encoders={name: spec for name, (spec, _) in specs.items()},
+            prior=inputs.train.table.prior.tolist(),
+            metrics={f"{experiment.data.dev} {experiment.selection.metric}": progress.best},
+            data_fingerprint=inputs.manifest.fingerprint,
+            inputs=inputs.fingerprint,
+            versions=versions(plugin_versions(experiment)),
+            text_source=inputs.text_source,
+            notes={"corpus": inputs.manifest.corpus, "left_out": len(inputs.left_out), "about": inputs.manifest.note},
+        ),
+        weights={key: tensor.detach().cpu() for key, tensor in classifier.state_dict().items()},
+        train_ids=frozenset(inputs.train.table.ids),
+    )
+    members = {name: folder for name, (_, folder) in specs.items() if folder}
+    return checkpoint.save(out, members, {"history.jsonl": history})
+
+
+def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
+    """The network of an experiment before training; `init_seed` alone decides its weights."""
+    return build_classifier(
+        experiment.fusion,
+        experiment.head,
+        dims=inputs.train.dims,
+        classes=len(inputs.manifest.labels),
+        ranges=[inputs.manifest.ranges[name] for name in experiment.head.attributes],
+        seed=experiment.init_seed,
+    )
+
+
+def _run_stage(
+    experiment: Experiment,
+    stage: Stage,
+    classifier: Classifier,
+    inputs: Inputs,
+    progress: Progress,
+    state: Path,
+    report: Callable[[dict[str, Any]], None],
+) -> Progress:
+    table = inputs.train.table
+    seed = derive(experiment.seed, stage.name)
+    optimizer = build_optimizer(classifier, stage.optimizer)
+    device = next(classifier.parameters()).device
+    scaler = torch.amp.GradScaler(device.type) if experiment.compute.precision == "float16" else None
+    if progress.epoch:
+        load_state(state, classifier, optimizer, scaler)
+    epochs = fit(
+        classifier,
+        inputs.train,
+        sampler=build(registry.samplers, stage.sampler, table, seed),
+        losses=[(term.use, term.weight, build(registry.losses, term, table)) for term in stage.loss],
+        regularizers=[build(registry.regularizers, use) for use in stage.regularizers],
+        optimizer=optimizer,
+        epochs=stage.epochs,
+        first_epoch=progress.epoch,
+        seed=seed,
+        device=device,
+        precision=experiment.compute.precision,
+        scaler=scaler,
+        accumulate=stage.accumulate,
+        clip_norm=stage.clip_norm,
+    )
+    while progress.epoch < stage.epochs and not (stage.patience and progress.stale >= stage.patience):
+        epoch = next(epochs)
+        value = _dev_score(experiment, classifier, inputs, device)
+        better = value > progress.best
+        if better:
+            _save_best(classifier, state)
+        row = _history_row(stage, epoch, value)
+        progress = replace(
+            progress,
+            epoch=progress.epoch + 1,
+            best=max(value, progress.best),
+            stale=0 if better else progress.stale + 1,
+            history=(*progress.history, row),
+        )
+        save_state(state, classifier, optimizer, scaler, asdict(progress))
+        report(row)
+    return progress
+
+
+def _dev_score(experiment: Experiment, classifier: Classifier, inputs: Inputs, device: torch.device) -> float:
+    compute = experiment.compute
+    posteriors = infer(
+        classifier, inputs.dev, batch_size=compute.eval_batch_size, device=device, precision=compute.precision
+    )
+    return score(posteriors, inputs.dev.table, experiment.selection, experiment.seed)
+
+
+def _history_row(stage: Stage, epoch: Epoch, value: float) -> dict[str, Any]:
+    return {"stage": stage.name, **asdict(epoch), "epoch": epoch.number + 1, "epochs": stage.epochs, "score": value}
+
+
+def _resumed(state: Path, fingerprint: str) -> Progress:
+    """Where an earlier run of the same inputs stopped; the beginning for any other."""
+    found = read_progress(state)
+    if found is None or found["inputs"] != fingerprint:
+        shutil.rmtree(state, ignore_errors=True)
+        return Progress(fingerprint)
+    return Progress(**{**found, "history": tuple(found["history"])})
+
+
+def _save_best(classifier: Classifier, state: Path) -> None:
+    with atomic_path(state / "best.safetensors") as temporary:
+        save_file({k: v.detach().cpu().contiguous() for k, v in classifier.state_dict().items()}, temporary)
+
+
+def _restore_best(classifier: Classifier, state: Path) -> None:
+    path = state / "best.safetensors"
+    if path.is_file():
+        classifier.load_state_dict(load_file(path))

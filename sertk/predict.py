@@ -1,0 +1,211 @@
+"""From recordings to emotions: every distinct encoder of an ensemble is loaded and run once for all members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sertk.batching.collate import pad
+from sertk.batching.dataset import FeatureSet
+from sertk.checkpoint import Checkpoint
+from sertk.contracts import Encoder
+from sertk.data.labels import unlabelled_table
+from sertk.data.manifest import Utterance
+from sertk.data.recording import Recording
+from sertk.devices import choose_device
+from sertk.encoders.checkpoint import ModelTree, build_encoder, load_tree, open_stores
+from sertk.ensemble.predictions import Predictions
+from sertk.errors import AudioError, DataError, EncoderError, Fault
+from sertk.features.card import StoreCard
+from sertk.features.encode import BatchEncoder, Prepared
+from sertk.features.plan import batches, spoken_seconds
+from sertk.training.evaluate import infer
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one recording. probabilities: by class, summing to 1. attributes: by name."""
+
+    id: str
+    emotion: str
+    probabilities: Mapping[str, float]
+    attributes: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded checkpoint with its encoders, ready for recordings. Get one with `sertk.load`."""
+
+    tree: ModelTree
+    encoders: Mapping[str, Encoder]
+    cards: Mapping[str, StoreCard]
+    device: torch.device
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint at the root: its card, its experiment."""
+        return self.tree.checkpoint
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether some encoder reads words, so that a recording should come with its transcript."""
+        return any(encoder.modality == "text" for encoder in self.encoders.values())
+
+    def predict(self, audio: str | Path, *, text: str | None = None) -> Prediction:
+        """Predict one recording. text: its transcript. Raises AudioError for one that cannot be used."""
+        predictions, faults = self.predict_recordings([recording_of(Path(audio), text=text)])
+        if faults:
+            raise AudioError(faults[0].message)
+        return rows(predictions)[0]
+
+    def predict_recordings(
+        self,
+        recordings: Sequence[Recording],
+        *,
+        frame_budget: float = 120.0,
+        max_batch: int = 32,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> tuple[Predictions, list[Fault]]:
+        """Predict many recordings, in the order given; a bad one is left out and listed as a fault.
+
+        frame_budget: seconds of audio in a batch, padding included. progress: called with the size of each batch.
+        """
+        by_id = {recording.id: recording for recording in recordings}
+        if len(by_id) != len(recordings):
+            raise DataError(
+                f"{len(recordings) - len(by_id)} of {len(recordings)} ids stand twice: ids must be unique"
+            )
+        encode = {key: BatchEncoder(e, self.cards[key], self.device, "float32") for key, e in self.encoders.items()}
+        found: dict[str, torch.Tensor] = {}
+        failed: dict[str, str] = {}
+        seconds = {recording.id: spoken_seconds(recording) for recording in recordings}
+        for ids in batches(seconds, frame_budget=frame_budget, max_batch=max_batch):
+            copies = [by_id[id].copy() for id in ids]  # whose samples are let go with the batch
+            frames: dict[str, dict[str, torch.Tensor]] = {}
+            for key, encoder in self.encoders.items():
+                frames[key], broken = encode[key](_prepare(encoder, [c for c in copies if c.id not in failed]))
+                failed |= broken
+            good = [id for id in ids if id not in failed]
+            if good:
+                with torch.inference_mode():
+                    leaves = {key: pad([of[id] for id in good]).to(self.device) for key, of in frames.items()}
+                    posteriors = self.tree.posteriors(leaves).cpu()  # (B, C + A)
+                found |= dict(zip(good, posteriors, strict=True))
+            progress(len(ids))
+        order = [recording.id for recording in recordings if recording.id in found]
+        values = torch.stack([found[id] for id in order]) if order else torch.empty(0, self._width)
+        return _predictions(self.checkpoint, order, values), [Fault(id, why) for id, why in failed.items()]
+
+    @property
+    def _width(self) -> int:
+        return len(self.checkpoint.card.labels) + len(self.checkpoint.card.ranges)
+
+
+def load(folder: str | Path, *, device: str = "auto") -> Model:
+    """Load a checkpoint, its members, and each distinct encoder once. Raises CheckpointError or EncoderError."""
+    place = choose_device(device)
+    tree, specs = load_tree(Path(folder))
+    encoders = {key: build_encoder(spec) for key, spec in specs.items()}
+    cards = {
+        key: StoreCard(s.use, s.options, s.fingerprint, s.modality, s.dim, s.frames_per_second, s.dtype)
+        for key, s in specs.items()
+    }
+    return Model(_on(tree, place), encoders, cards, place)
+
+
+def predict_stores(
+    checkpoint: Checkpoint, utterances: Sequence[Utterance], *, device: torch.device
+) -> tuple[Predictions, list[Fault]]:
+    """Predict utterances from the feature stores that the checkpoint's experiment names, in the order given.
+
+    An utterance that a store lacks is left out and listed. Raises CheckpointError for features of another encoder.
+    """
+    stores = open_stores(checkpoint)
+    lacking = {u.id: [n for n, store in stores.items() if u.id not in store] for u in utterances}
+    ids = [id for id, names in lacking.items() if not names]
+    if not ids:
+        raise DataError(f"none of {len(utterances)} utterances has features in {', '.join(stores)}: extract them")
+    frames = [max(store.lengths[id] for store in stores.values()) for id in ids]
+    data = FeatureSet(unlabelled_table(ids, checkpoint.label_set, frames), stores)
+    compute = checkpoint.experiment.compute
+    classifier = checkpoint.classifier().to(device)
+    posteriors = infer(
+        classifier, data, batch_size=compute.eval_batch_size, device=device, precision=compute.precision
+    )
+    faults = [Fault(id, f"has no features of {', '.join(names)}") for id, names in lacking.items() if names]
+    return _predictions(checkpoint, ids, posteriors), faults
+
+
+def find_recordings(paths: Iterable[Path], *, text: str | None = None) -> list[Recording]:
+    """The recordings among files and folders (searched through), each with the words of a `.txt` beside it.
+
+    text: the words instead, for a single recording. Raises AudioError for a path that does not exist, DataError
+    where there is none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+        elif path.exists():
+            found.append(path)
+        else:
+            raise AudioError(f"{path}: there is no such file or folder")
+    if not found:
+        raise DataError(f"no recording found; looked for {', '.join(sorted(AUDIO_SUFFIXES))}")
+    if text is not None and len(found) != 1:
+        raise DataError(f"one text for {len(found)} recordings: put a .txt with its words beside each instead")
+    return [recording_of(path, text=text) for path in found]
+
+
+def recording_of(path: Path, *, text: str | None = None) -> Recording:
+    """A recording on its own. Its words: `text`, else a `.txt` of the same name beside it, else none."""
+    beside = path.with_suffix(".txt")
+    if text is None and beside.is_file():
+        text = beside.read_text(encoding="utf-8").strip()
+    return Recording(Utterance(id=str(path), audio=str(path.absolute()), text=text))
+
+
+def rows(predictions: Predictions) -> list[Prediction]:
+    """Predictions one by one."""
+    names, best = predictions.labels.names, predictions.predicted
+    return [
+        Prediction(
+            id,
+            names[best[row]],
+            dict(zip(names, predictions.emotion[row].tolist(), strict=True)),
+            dict(zip(predictions.attribute_names, predictions.attributes[row].tolist(), strict=True)),
+        )
+        for row, id in enumerate(predictions.ids)
+    ]
+
+
+def _prepare(encoder: Encoder, recordings: Iterable[Recording]) -> Prepared:
+    prepared = Prepared({}, {})
+    for recording in recordings:
+        try:
+            prepared.inputs[recording.id] = encoder.prepare(recording)
+        except (AudioError, EncoderError) as error:
+            prepared.failed[recording.id] = str(error)
+    return prepared
+
+
+def _predictions(checkpoint: Checkpoint, ids: Sequence[str], posteriors: torch.Tensor) -> Predictions:
+    values = posteriors.double().numpy()  # (N, C + A)
+    classes = len(checkpoint.card.labels)
+    emotion = values[:, :classes] / np.maximum(values[:, :classes].sum(axis=1, keepdims=True), 1e-12)
+    return Predictions(tuple(ids), checkpoint.label_set, emotion, values[:, classes:], checkpoint.attribute_names)
+
+
+def _on(tree: ModelTree, device: torch.device) -> ModelTree:
+    """Move the networks of a tree to a device."""
+    tree.classifier.to(device)
+    for child in tree.inputs.values():
+        if isinstance(child, ModelTree):
+            _on(child, device)
+    return tree

@@ -1,0 +1,51 @@
+# The one place where commands are spelled. `make help` lists the targets.
+# Everything runs in .venv, made here by the first target that needs it.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/ready
+PLUGINS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
+RECIPE := recipes/msp_podcast_2025
+
+export OMP_NUM_THREADS := 1
+export HF_HUB_OFFLINE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help env demo test test-slow lint format bench clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+env: $(READY) ## Make .venv with sertk, its extras and the plugins of this folder
+
+# One call of pip, so that one resolution serves all. `-q` hides progress, not errors.
+$(READY): pyproject.toml $(PLUGINS:%=%/pyproject.toml)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -e '.[hf,report,dev]' $(PLUGINS:%=-e ./%)
+	touch $@
+
+demo: $(READY) ## Train an ensemble on the made-up corpus and predict one recording
+	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy
+	$(BIN)/sertk predict $(RECIPE)/exp/toy/ensembles/soup "$$(find $(RECIPE)/exp/toy/corpus -name '*.wav' | sort | head -n 1)"
+
+test: $(READY) ## Run the tests
+	$(BIN)/pytest -n 2 -m 'not slow'
+
+test-slow: $(READY) ## Run the tests that take more than some seconds
+	$(BIN)/pytest -n 2 -m slow
+
+lint: $(READY) ## Check style, formatting, types and floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format and sort imports
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## Run the benchmarks; each prints a table and writes JSON
+	set -e; for script in benchmarks/*.py; do $(BIN)/python $$script; done
+
+clean: ## Remove what tools leave behind, and the results of the demo
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(RECIPE)/exp/toy

@@ -1,0 +1,40 @@
+"""`sertk check`: all faults of configuration files, what they resolve to, and where two of them differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from sertk.cli.output import fail, say, table
+from sertk.errors import ConfigError
+
+
+def command(
+    files: list[Path] = typer.Argument(help="Experiment, combination or encoder files (TOML).", metavar="FILE..."),
+    resolved: bool = typer.Option(
+        False, "--resolved", help="Print the whole, with `extends` and defaults filled in."
+    ),
+    sets: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Change a value: stage.balanced.epochs=5."),
+    diff: bool = typer.Option(False, "--diff", help="Print where two files differ once resolved."),
+) -> None:
+    """Check configuration files and name all their faults at once."""
+    from sertk.config.files import differences, load_any, resolved_toml
+
+    if diff and len(files) != 2:
+        raise typer.BadParameter(f"needs two files, got {len(files)}", param_hint="--diff")
+    checked = []
+    for path in files:
+        try:
+            checked.append(load_any(path, sets))
+        except ConfigError as error:  # the other files have their say too
+            fail(str(error))
+    if len(checked) < len(files):
+        raise typer.Exit(1)
+    if diff:
+        first, second = (str(path) for path in files)
+        rows = [(place, one or "-", other or "-") for place, one, other in differences(*checked)]
+        table(("place", first, second), rows)
+        return
+    for path, model in zip(files, checked, strict=True):
+        say(f"# {path}\n{resolved_toml(model)}" if resolved else f"ok  {path}")

@@ -1,0 +1,93 @@
+"""Compare two systems on the same utterances: paired bootstrap of the difference over speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sertk.errors import DataError
+from sertk.scoring.bootstrap import LEVEL, Interval, clusters_of, interval, p_value
+from sertk.scoring.score import METHOD, resampled
+from sertk.scoring.tallies import tally
+from sertk.scoring.truth import Case
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of two systems. difference: second less first, with its interval. p_value: of no difference."""
+
+    first: float
+    second: float
+    difference: Interval
+    p_value: float | None
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on their common utterances, metric by metric."""
+
+    metrics: Mapping[str, Difference]
+    utterances: int
+    speakers: int
+    draws: int
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, with how intervals and p-values were made."""
+        made = {"method": f"paired {METHOD}", "level": LEVEL, "draws": self.draws, "seed": self.seed}
+        rows = {
+            name: {
+                "first": one.first,
+                "second": one.second,
+                **{"difference": one.difference.value, "low": one.difference.low, "high": one.difference.high},
+                "p_value": one.p_value,
+                "higher_is_better": one.higher_is_better,
+            }
+            for name, one in self.metrics.items()
+        }
+        return {"metrics": rows, "utterances": self.utterances, "speakers": self.speakers, "interval": made}
+
+
+def compare(first: Case, second: Case, *, draws: int = 1000, seed: int = 1) -> Comparison:
+    """Give the difference second less first of every metric both have, on the utterances both predicted.
+
+    Both systems are scored on the same resampled speakers in each draw, so what is common to them cancels.
+    The p-value is two-sided and inverts the interval: below 0.05 where the 95 % interval leaves out 0.
+    Raises DataError when they share no utterance.
+    """
+    first, second = common(first, second)
+    clusters = clusters_of(first.truth.speakers)
+    one, other = tally(first), tally(second)
+    drawn_one, sizes = resampled(one, clusters, draws=draws, seed=seed)
+    drawn_other, _ = resampled(other, clusters, draws=draws, seed=seed)  # the same seed, the same speakers
+    values_one, values_other = one.values(), other.values()
+    metrics: dict[str, Difference] = {}
+    for name, measure in one.measures.items():
+        if (
+            name not in values_other
+            or name.startswith("f1:")
+            or not np.isfinite(values_other[name] - values_one[name])
+        ):
+            continue
+        drawn = drawn_other[name] - drawn_one[name]
+        difference = interval(values_other[name] - values_one[name], drawn, sizes[name])
+        metrics[name] = Difference(
+            values_one[name], values_other[name], difference, p_value(drawn, sizes[name]), measure.higher_is_better
+        )
+    speakers = len({name for name in first.truth.speakers if name is not None})
+    return Comparison(metrics, len(first), speakers, draws, seed)
+
+
+def common(first: Case, second: Case) -> tuple[Case, Case]:
+    """Two cases cut down to the utterances of both, in one order. Raises DataError when there are none."""
+    shared = set(first.truth.ids) & set(second.truth.ids)
+    if not shared:
+        raise DataError("the two systems have no utterance in common")
+    row_of = {name: row for row, name in enumerate(first.truth.ids)}
+    rows = np.array([row for name, row in row_of.items() if name in shared], dtype=np.int64)
+    cut = first.take(rows)
+    return cut, replace(cut, predictions=second.predictions.subset(cut.truth.ids))

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import importlib.util
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sertk.scoring.bootstrap import (
+    bootstrap_rows,
+    clusters_of,
+    effective_clusters,
+    interval,
+    p_value,
+    resampled_totals,
+    sums_by_cluster,
+)
+from sertk.scoring.score import score
+from sertk.scoring.tallies import confusion_rows, macro_f1
+from sertk.scoring.truth import Case
+
+COVERAGE = Path(__file__).parents[2] / "benchmarks" / "bootstrap_coverage.py"
+
+
+def test_unknown_speakers_are_clusters_of_their_own() -> None:
+    np.testing.assert_array_equal(clusters_of(("a", None, "b", "a", None)), [0, 1, 2, 0, 3])
+
+
+def test_intervals_repeat_by_seed_and_differ_between_seeds(case: Case) -> None:
+    first, again, other = (score(case, draws=200, seed=seed).metrics["macro_f1"] for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert first.value == other.value
+
+
+def test_memory_chunks_do_not_change_the_draws(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = resampled_totals(np.arange(12.0).reshape(6, 2), draws=50, seed=3)
+    monkeypatch.setattr("sertk.scoring.bootstrap.CHUNK", 30)
+    np.testing.assert_array_equal(resampled_totals(np.arange(12.0).reshape(6, 2), draws=50, seed=3), whole)
+
+
+def test_speakers_are_drawn_whole() -> None:
+    sums = np.diag([1.0, 10.0, 100.0])
+    totals = resampled_totals(sums, draws=500, seed=0)
+    times = totals / np.array([1, 10, 100])
+    np.testing.assert_array_equal(times, times.round())
+    np.testing.assert_array_equal(times.sum(axis=1), 3)
+    np.testing.assert_allclose(times.mean(axis=0), 1, atol=0.15)
+
+
+def test_the_fast_way_and_the_plain_way_give_the_same_interval(case: Case) -> None:
+    clusters = clusters_of(case.truth.speakers)
+    rows = confusion_rows(case.truth.consensus, case.predictions.predicted, 4)
+    plain = bootstrap_rows(lambda chosen: float(macro_f1(rows[chosen].sum(axis=0))), clusters, draws=2000, seed=5)
+    sums = sums_by_cluster(rows, clusters)
+    sizes = np.bincount(clusters).astype(float)
+    fast = interval(float(macro_f1(rows.sum(axis=0))), macro_f1(resampled_totals(sums, draws=2000, seed=5)), sizes)
+    assert plain == fast  # the same draws by the same seed
+
+
+def test_the_interval_is_wider_where_few_speakers_say_most() -> None:
+    drawn = np.random.default_rng(0).normal(0.5, 0.1, 4000)
+    even = interval(0.5, drawn, np.full(10, 50.0))
+    uneven = interval(0.5, drawn, np.array([410.0] + [10.0] * 9))
+    many = interval(0.5, drawn, np.full(5000, 1.0))
+    widths = [one.high - one.low for one in (many, even, uneven) if one.high is not None and one.low is not None]
+    assert widths == sorted(widths)
+    assert widths[0] == pytest.approx(2 * 1.96 * 0.1, rel=0.05)
+    assert effective_clusters(np.full(10, 50.0)) == pytest.approx(10)
+
+
+def test_the_p_value_agrees_with_the_interval() -> None:
+    generator = np.random.default_rng(1)
+    sizes = np.full(15, 20.0)
+    for centre in np.linspace(-0.5, 0.5, 41):
+        drawn = generator.normal(centre, 0.15, 2000)
+        made, p = interval(centre, drawn, sizes), p_value(drawn, sizes)
+        assert p is not None and made.low is not None and made.high is not None
+        assert 0 < p <= 1
+        if not 0.047 < p < 0.053:
+            assert (p < 0.05) == (not made.low <= 0 <= made.high)
+
+
+def test_identical_systems_differ_by_nothing() -> None:
+    assert p_value(np.zeros(100), np.full(5, 3.0)) == pytest.approx(1, abs=0.02)
+
+
+def test_a_metric_undefined_in_some_draws_still_has_an_interval() -> None:
+    drawn = np.concatenate([np.full(10, np.nan), np.linspace(0, 1, 91)])
+    made = interval(0.5, drawn, np.full(10, 1.0))
+    assert made.low is not None
+    assert made.low < 0.05
+    assert interval(0.5, np.full(10, np.nan), np.full(10, 1.0)).low is None
+
+
+def test_every_speaker_unknown_is_the_utterance_bootstrap(case: Case) -> None:
+    free = replace(case, truth=replace(case.truth, speakers=(None,) * len(case)))
+    result = score(free, draws=100)
+    assert result.unknown_speakers == len(case)
+    assert result.effective_speakers == pytest.approx(len(case))
+    assert result.metrics["macro_f1"].low is not None
+
+
+@pytest.mark.slow
+def test_a_thousand_draws_on_32_000_utterances_take_less_than_a_second() -> None:
+    generator = np.random.default_rng(0)
+    truth, said = generator.integers(0, 8, (2, 32_000))
+    clusters = generator.integers(0, 2_000, 32_000)
+    begun = time.perf_counter()
+    sums = sums_by_cluster(confusion_rows(truth, said, 8), clusters)
+    drawn = macro_f1(resampled_totals(sums, draws=1000, seed=1))
+    assert time.perf_counter() - begun < 1
+    assert drawn.shape == (1000,)
+
+
+@pytest.mark.slow
+def test_the_interval_covers_the_truth_where_the_naive_one_does_not() -> None:
+    spec = importlib.util.spec_from_file_location("bootstrap_coverage", COVERAGE)
+    assert spec is not None and spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    for uneven in (0.0, 1.0):
+        world = benchmark.World(speakers=40, uneven=uneven)
+        found = benchmark.coverage(world, data_sets=600, draws=600, seed=1)
+        assert 0.92 <= found["speakers"] <= 0.98, found  # 93 to 97 with the noise of 600 data sets (.009)
+        assert found["naive"] < 0.75, found

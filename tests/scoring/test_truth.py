@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sertk.data.labels import NO_AGREEMENT, LabelSet
+from sertk.data.manifest import Manifest, Utterance
+from sertk.ensemble.predictions import Predictions
+from sertk.errors import DataError, LabelError
+from sertk.scoring.truth import align, truth_of
+
+LABELS = LabelSet(("Sad", "Happy"))
+MANIFEST = Manifest(
+    "made-up",
+    LABELS,
+    {"arousal": (1, 7)},
+    (
+        Utterance(
+            "a", "a.wav", speaker="x", votes={"Sad": 3, "Happy": 1}, emotion="Sad", attributes={"arousal": 2.0}
+        ),
+        Utterance("b", "b.wav", votes={"Other": 2}, emotion="Other", duration=2.5),
+        Utterance("c", "c.wav", gender="Female", emotion="Happy"),
+    ),
+)
+
+
+def test_labels_become_arrays_and_what_is_missing_stays_missing() -> None:
+    truth = truth_of(MANIFEST, MANIFEST.utterances)
+    np.testing.assert_array_equal(truth.consensus, [0, NO_AGREEMENT, 1])
+    np.testing.assert_array_equal(truth.votes, [[0.75, 0.25], [np.nan] * 2, [np.nan] * 2])
+    np.testing.assert_array_equal(truth.attributes, [[2], [np.nan], [np.nan]])
+    np.testing.assert_array_equal(truth.seconds, [np.nan, 2.5, np.nan])
+    assert truth.speakers == ("x", None, None)
+    assert truth.genders == (None, None, "Female")
+
+
+def test_predictions_are_matched_by_id_and_class_name_and_strangers_are_listed() -> None:
+    turned = LabelSet(("Happy", "Sad"))
+    said = Predictions(("z", "c", "a"), turned, np.array([[1, 0], [0.6, 0.4], [0.1, 0.9]]), np.zeros((3, 0)))
+    case = align(truth_of(MANIFEST, MANIFEST.utterances), said)
+    assert case.truth.ids == case.predictions.ids == ("a", "c")
+    np.testing.assert_array_equal(case.predictions.emotion, [[0.9, 0.1], [0.4, 0.6]])
+    assert (case.unknown, case.unpredicted) == (("z",), ("b",))
+
+
+def test_what_cannot_be_aligned_is_refused() -> None:
+    truth = truth_of(MANIFEST, MANIFEST.utterances)
+    with pytest.raises(DataError, match="predicted are z"):
+        align(truth, Predictions(("z",), LABELS, np.array([[1.0, 0.0]]), np.zeros((1, 0))))
+    with pytest.raises(LabelError, match="asked for were Sad, Happy"):
+        align(truth, Predictions(("a",), LabelSet(("Sad", "Joy")), np.array([[1.0, 0.0]]), np.zeros((1, 0))))
+    with pytest.raises(DataError, match="twice"):
+        truth_of(MANIFEST, [*MANIFEST.utterances, MANIFEST.utterances[0]])
+    with pytest.raises(LabelError, match="utterance a: there is no class 'Sadd'"):
+        truth_of(MANIFEST, [replace(MANIFEST.utterances[0], emotion="Sadd")])

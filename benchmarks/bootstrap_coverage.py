@@ -60,7 +60,8 @@ def intervals(sums: Array, sizes: Array, *, draws: int, seed: int) -> dict[str, 
     value = float(macro_f1(sums.sum(axis=0)))
     drawn = macro_f1(resampled_totals(sums, draws=draws, seed=seed))
     made = interval(value, drawn, sizes)
-    assert made.low is not None and made.high is not None
+    assert made.low is not None
+    assert made.high is not None
     count = int(sizes.sum())
     naive = np.random.default_rng(seed).multinomial(count, sums.sum(axis=0) / count, draws)
     low, high = bca_levels(sums, value, drawn)

@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("sertk.cli.train", "Train the models of experiment files."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
     "check": ("sertk.cli.check", "Check configuration files and name all their faults at once."),
+    "score": ("sertk.cli.score", "Score predictions, with intervals."),
     "list": ("sertk.cli.list", "List the components that are installed."),
     "show": ("sertk.cli.show", "Show a component: its owner, place, options and what it does."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,9 @@ class BalancedScore:
         return dict(vars(self))
 
 
-def balanced_draws(confusion: NDArray[np.int64], *, draws: int = 1000, seed: int = 1) -> BalancedScore:
+def balanced_draws(
+    confusion: Sequence[Sequence[int]] | NDArray[np.int64], *, draws: int = 1000, seed: int = 1
+) -> BalancedScore:
     """Draw as many utterances of every class as the rarest has, without replacement, and average macro-F1.
 
     confusion: (C, C) counts, rows true; all that a draw needs, since the predicted classes of a drawn row are

@@ -130,14 +130,14 @@ def test_bad_json_lines_are_refused_with_their_line(tmp_path: Path, text: str, m
 
 def test_a_missing_class_is_named_with_the_nearest_column(tmp_path: Path) -> None:
     path = written(tmp_path, "id,Angry,Sad,Hapy\na,1,0,0\n")
-    with pytest.raises(DataError, match="no column for the class 'Happy'. Did you mean 'Hapy'"):
+    with pytest.raises(DataError, match=r"no column for the class 'Happy'. Did you mean 'Hapy'"):
         Predictions.read(path, labels=LABELS)
 
 
 def test_a_file_that_is_not_there_or_of_another_kind_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no predictions file"):
         Predictions.read(tmp_path / "no.csv")
-    with pytest.raises(DataError, match="csv or"):
+    with pytest.raises(DataError, match="csv or "):
         Predictions.read(written(tmp_path, "", "system.txt"))
 
 
@@ -152,7 +152,7 @@ def test_writing_a_class_that_would_be_read_as_something_else_is_refused(tmp_pat
 def test_arrays_that_are_no_predictions_are_refused() -> None:
     with pytest.raises(DataError, match="twice"):
         made(("a", "b", "a"))
-    with pytest.raises(DataError, match="sum to 1.2"):
+    with pytest.raises(DataError, match=r"sum to 1\.2"):
         Predictions(("a",), LabelSet(("x", "y")), np.array([[0.6, 0.6]]), np.zeros((1, 0)))
     with pytest.raises(DataError, match="need emotion"):
         Predictions(("a",), LABELS, np.array([[0.4, 0.6]]), np.zeros((1, 0)))

@@ -1,0 +1,131 @@
+"""`sertk score`: prediction files against a manifest, with intervals, comparisons and calibration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sertk.cli.output import say, up_to_date
+from sertk.errors import DataError
+from sertk.files import sha256_file, sha256_json, write_json
+
+if TYPE_CHECKING:
+    from sertk.data.manifest import Manifest
+    from sertk.scoring.compare import Comparison
+    from sertk.scoring.truth import Case
+
+
+def command(
+    predictions: list[Path] = typer.Argument(help="Prediction files, *.csv or *.jsonl; one row each."),
+    manifest: Path = typer.Option(help="The manifest with the labels."),
+    split: list[str] = typer.Option(help="The split to score; may be given several times."),
+    compare: Path | None = typer.Option(None, help="Another system's predictions: give the difference from it."),
+    calibrate: Path | None = typer.Option(None, help="The system's predictions of held-out utterances, to fit on."),
+    groups: bool = typer.Option(False, "--groups", help="Tables by gender, duration, agreement and speaker."),
+    draws: int = typer.Option(1000, min=1, help="Resamples of speakers for the 95 % intervals."),
+    seed: int = typer.Option(1, min=0, help="Seed of the resamples."),
+    as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
+    output: Path | None = typer.Option(None, help="Write all scores to this JSON file."),
+    force: bool = typer.Option(False, "--force", help="Score again although the output is up to date."),
+) -> None:
+    """Score predictions against labels and votes, with 95 % intervals over speakers."""
+    if calibrate is not None and len(predictions) > 1:
+        raise typer.BadParameter("--calibrate takes one system: its predictions and its held-out predictions")
+    files = [*predictions, manifest, *(path for path in (compare, calibrate) if path is not None)]
+    for path in files:
+        if not path.is_file():
+            raise DataError(f"there is no file {path}")
+    inputs = [[path.name, sha256_file(path)] for path in files]
+    options = [split, compare is not None, calibrate is not None, groups, draws, seed]
+    fingerprint = sha256_json([1, inputs, options])
+    if output is not None and not force and _fingerprint(output) == fingerprint:
+        up_to_date(output)
+        return
+
+    from sertk.cli.score_tables import show_classes, show_difference, show_groups, show_scores
+    from sertk.data.manifest import Manifest
+    from sertk.scoring.balanced import balanced_draws
+    from sertk.scoring.compare import compare as compare_cases
+    from sertk.scoring.groups import groups as score_groups
+    from sertk.scoring.score import score
+
+    corpus = Manifest.read(manifest)
+    names = _names(predictions)
+    cases = {name: _case(corpus, split, path) for name, path in zip(names, predictions, strict=True)}
+    if calibrate is not None:
+        cases |= _calibrated(corpus, names[0], cases[names[0]], calibrate)
+    scores = {name: score(case, draws=draws, seed=seed) for name, case in cases.items()}
+    tables = {name: score_groups(case, draws=draws, seed=seed) for name, case in cases.items()} if groups else {}
+    differences: dict[str, Comparison] = {}
+    if compare is not None:
+        other = _case(corpus, split, compare)
+        differences = {name: compare_cases(other, case, draws=draws, seed=seed) for name, case in cases.items()}
+    systems: dict[str, Any] = {name: one.as_dict() for name, one in scores.items()}
+    for name, one in scores.items():
+        if one.consensus:
+            systems[name]["balanced_draws"] = balanced_draws(one.confusion, seed=seed).as_dict()
+        if name in tables:
+            systems[name]["groups"] = [group.as_dict() for group in tables[name]]
+        if name in differences:
+            systems[name]["less"] = {"system": str(compare), **differences[name].as_dict()}
+    result = {"split": split, "labels": corpus.labels.names, "systems": systems, "fingerprint": fingerprint}
+    if output is not None:
+        write_json(output, result)
+    if as_json:
+        say(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    show_scores(scores, split)
+    if len(predictions) == 1:
+        show_classes(scores[names[0]])
+    for name, rows in tables.items():
+        show_groups(name, rows)
+    for name, difference in differences.items():
+        show_difference(name, str(compare), difference)
+
+
+def _fingerprint(output: Path) -> str | None:
+    """What an earlier output was made from; None where there is none that can be read."""
+    try:
+        made = json.loads(output.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return made.get("fingerprint") if isinstance(made, dict) else None
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """File names without suffix, or the whole paths where two would be called the same."""
+    stems = [path.stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+
+
+def _case(corpus: Manifest, split: Sequence[str], path: Path) -> Case:
+    from sertk.ensemble.predictions import Predictions
+    from sertk.scoring.truth import align, truth_of
+
+    try:
+        return align(truth_of(corpus, corpus.split(*split)), Predictions.read(path, labels=corpus.labels))
+    except DataError as error:
+        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
+
+
+def _calibrated(corpus: Manifest, name: str, case: Case, path: Path) -> dict[str, Case]:
+    """The case with its probabilities calibrated in two ways on held-out predictions."""
+    from sertk.ensemble.predictions import Predictions, some
+    from sertk.scoring.calibration import temperature_scaling, vector_scaling
+    from sertk.scoring.truth import align, truth_of
+
+    held_out = Predictions.read(path, labels=corpus.labels)
+    ids = set(held_out.ids)
+    both = [one for one in case.truth.ids if one in ids]
+    if both:
+        raise DataError(
+            f"{path}: calibration must be fitted on other utterances than those scored; both have {some(both)}"
+        )
+    fit_on = align(truth_of(corpus, [u for u in corpus if u.id in ids]), held_out)
+    fits = {"temperature": temperature_scaling(fit_on), "vector": vector_scaling(fit_on)}
+    return {f"{name} + {kind}": replace(case, predictions=fit(case.predictions)) for kind, fit in fits.items()}

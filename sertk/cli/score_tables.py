@@ -1,0 +1,104 @@
+"""The tables that `sertk score` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sertk.cli.output import say, table
+from sertk.scoring.bootstrap import Interval
+from sertk.scoring.compare import Comparison
+from sertk.scoring.groups import Group
+from sertk.scoring.score import Score
+
+SHOWN = {
+    "macro_f1": "macro-F1",
+    "uar": "UAR",
+    "accuracy": "accuracy",
+    "soft_f1": "soft F1",
+    "js_divergence": "JS (bits)",
+    "ece": "ECE",
+    "brier": "Brier",
+    "mean_ccc": "mean CCC",
+}
+"""The metrics of the table; `--json` and `--output` have all of them."""
+
+
+def _number(one: Interval | None, *, signed: bool = False) -> str:
+    if one is None or one.value != one.value:
+        return "–"
+    form = "+.3f" if signed else ".3f"
+    bounds = "" if one.low is None or one.high is None else f" [{one.low:{form}}, {one.high:{form}}]"
+    return f"{one.value:{form}}{bounds}"
+
+
+def show_scores(scores: Mapping[str, Score], split: Sequence[str]) -> None:
+    """One row a system, then what was left out."""
+    shown = [name for name in SHOWN if any(name in one.metrics for one in scores.values())]
+    rows = [
+        (name, one.utterances, one.speakers, *(_number(one.metrics.get(metric)) for metric in shown))
+        for name, one in scores.items()
+    ]
+    columns = ("system", "utterances", "speakers", *(SHOWN[name] for name in shown))
+    table(columns, rows, title=f"{', '.join(split)}, with 95 % intervals over speakers", right=columns[1:])
+    for name, one in scores.items():
+        for where, ids in one.missing.items():
+            if ids:
+                say(f"{name}: {len(ids)} ids not {where}, left out: {', '.join(ids[:3])}{', ...' * (len(ids) > 3)}")
+        if one.classes and len(one.averaged_over) < len(one.classes):
+            say(f"{name}: macro-F1 averages over the classes true or predicted: {', '.join(one.averaged_over)}")
+        if one.speakers + one.unknown_speakers < 2:
+            say(f"{name}: one speaker leaves no interval")
+
+
+def show_classes(one: Score) -> None:
+    """Precision, recall and F1 by class beside the confusions."""
+    if not one.classes:
+        return
+    say()
+    columns = ("class", "precision", "recall", "F1", "support", "predicted", *(item.name for item in one.classes))
+    rows = [
+        (
+            item.name,
+            *(f"{x:.3f}" for x in (item.precision, item.recall)),
+            _number(item.f1),
+            item.support,
+            item.predicted,
+            *tuple(counts),
+        )
+        for item, counts in zip(one.classes, one.confusion, strict=True)
+    ]
+    table(columns, rows, title="by class; the last columns say what it was taken for", right=columns[1:])
+
+
+def show_groups(name: str, rows: Sequence[Group]) -> None:
+    """One row a group."""
+    say()
+    shown = [metric for metric in SHOWN if any(metric in one.metrics for one in rows)]
+    columns = ("by", "group", "utterances", "speakers", *(SHOWN[metric] for metric in shown))
+    cells = [
+        (one.by, one.name, one.utterances, one.speakers, *(_number(one.metrics.get(metric)) for metric in shown))
+        for one in rows
+    ]
+    table(columns, cells, title=f"{name} by group", right=columns[2:])
+
+
+def show_difference(name: str, other: str, comparison: Comparison) -> None:
+    """One row a metric: both systems, the paired difference and its p-value."""
+    say()
+    rows = [
+        (metric, f"{one.second:.3f}", f"{one.first:.3f}", _number(one.difference, signed=True), _p(one.p_value))
+        for metric, one in comparison.metrics.items()
+    ]
+    columns = ("metric", name, other, "difference", "p")
+    title = f"{name} less {other}, paired over {comparison.speakers} speakers, {comparison.utterances} utterances"
+    table(columns, rows, title=title, right=columns[1:])
+
+
+def _rate(value: float) -> str:
+    return "–" if value != value else f"{value:.3f}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"

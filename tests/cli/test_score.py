@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sertk.cli import main
+from sertk.data.labels import LabelSet
+from sertk.data.manifest import Manifest, Utterance
+from sertk.ensemble.predictions import Predictions
+
+LABELS = LabelSet(("Angry", "Sad", "Happy"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A manifest of 120 test and 60 held-out utterances of twelve speakers, and two systems' predictions."""
+    generator = np.random.default_rng(0)
+    utterances = []
+    for row in range(180):
+        votes = generator.multinomial(5, generator.dirichlet(np.full(3, 0.5)))
+        utterances.append(
+            Utterance(
+                id=f"u{row}",
+                audio=f"u{row}.wav",
+                duration=float(generator.uniform(1, 5)),
+                speaker=f"s{row % 12}",
+                gender=("Female", "Male")[row % 2],
+                split="test" if row < 120 else "held_out",
+                votes=dict(zip(LABELS.names, map(float, votes), strict=True)),
+                emotion=LABELS.names[int(votes.argmax())] if (votes == votes.max()).sum() == 1 else None,
+                attributes={"arousal": float(votes[0] + 1), "valence": float(votes[2] + 1)},
+            )
+        )
+    manifest = Manifest("made-up", LABELS, {"arousal": (1, 7), "valence": (1, 7)}, tuple(utterances))
+    manifest.write(tmp_path / "manifest.jsonl")
+    for name, skill, split in (("good", 0.8, "test"), ("poor", 0.1, "test"), ("good_held_out", 0.8, "held_out")):
+        chosen = manifest.split(split)
+        votes = np.array([[u.votes[label] for label in LABELS.names] for u in chosen]) / 5
+        emotion = skill * votes + (1 - skill) * generator.dirichlet(np.ones(3), len(chosen))
+        attributes = generator.uniform(1, 7, (len(chosen), 2))
+        order = [2, 0, 1]  # another order of classes than the manifest's
+        turned = LabelSet(tuple(LABELS.names[i] for i in order))
+        ids = tuple(u.id for u in chosen)
+        Predictions(ids, turned, emotion[:, order], attributes, ("arousal", "valence")).write(
+            tmp_path / f"{name}.csv"
+        )
+    return tmp_path
+
+
+def run(folder: Path, *words: str) -> int:
+    files = [str(folder / word) if word.endswith((".csv", ".json")) else word for word in words]
+    return main(["score", *files, "--manifest", str(folder / "manifest.jsonl"), "--split", "test", "--draws", "100"])
+
+
+def test_one_system_is_shown_with_intervals_and_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "good.csv", "--groups") == 0
+    shown = capsys.readouterr().out
+    assert "macro-F1" in shown
+    assert "mean CCC" in shown
+    assert "Angry" in shown
+    assert "Female" in shown
+    assert shown.count("[") > 5
+
+
+def test_many_systems_are_a_row_each(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "good.csv", "poor.csv") == 0
+    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith(("good", "poor"))]
+    assert rows == ["good", "poor"]
+
+
+def test_json_holds_scores_comparison_and_balanced_draws(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "good.csv", "--compare", "poor.csv", "--json") == 0
+    good = json.loads(capsys.readouterr().out)["systems"]["good"]
+    assert (
+        good["metrics"]["macro_f1"]["low"]
+        < good["metrics"]["macro_f1"]["value"]
+        < good["metrics"]["macro_f1"]["high"]
+    )
+    assert good["less"]["metrics"]["macro_f1"]["low"] > 0
+    assert good["less"]["metrics"]["macro_f1"]["p_value"] < 0.05
+    assert 0 < good["balanced_draws"]["mean"] <= 1
+
+
+def test_a_comparison_is_shown_with_its_p_value(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "good.csv", "--compare", "poor.csv") == 0
+    shown = capsys.readouterr().out
+    assert "paired over 12 speakers, 120 utterances" in shown
+    assert "macro_f1" in shown
+
+
+def test_calibration_is_fitted_on_held_out_utterances_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "good.csv", "--calibrate", "good_held_out.csv", "--json") == 0
+    systems = json.loads(capsys.readouterr().out)["systems"]
+    assert list(systems) == ["good", "good + temperature", "good + vector"]
+    losses = [one["metrics"]["log_loss"]["value"] for one in systems.values()]
+    assert losses[1] < losses[0]
+    assert run(folder, "good.csv", "--calibrate", "good.csv") == 1
+    assert "other utterances than those scored" in capsys.readouterr().err
+
+
+def test_an_output_that_is_up_to_date_is_not_made_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "good.csv", "--output", "scores.json") == 0
+    first = (folder / "scores.json").read_bytes()
+    capsys.readouterr()
+    assert run(folder, "good.csv", "--output", "scores.json") == 0
+    assert capsys.readouterr().out.startswith("up to date")
+    assert run(folder, "good.csv", "--output", "scores.json", "--force") == 0
+    assert "macro-F1" in capsys.readouterr().out
+    assert (folder / "scores.json").read_bytes() == first
+    assert run(folder, "good.csv", "--output", "scores.json", "--seed", "2") == 0
+    assert (folder / "scores.json").read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("none.csv",), "there is no file"),
+        (("good_held_out.csv",), "no utterance to score has a prediction"),
+        (("bad.csv",), "line 2"),
+    ],
+)
+def test_bad_input_is_one_line_without_a_traceback(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+) -> None:
+    (folder / "bad.csv").write_text("id,Angry,Sad,Happy\nu1,1,1,1\n")
+    assert run(folder, *words) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert words[0] in error
+    assert "Traceback" not in error
+
+
+def test_an_unknown_split_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["score", str(folder / "good.csv"), "--manifest", str(folder / "manifest.jsonl"), "--split", "tset"]
+    assert main(words) == 1
+    assert "Did you mean 'test'" in capsys.readouterr().err
+
+
+def test_calibrating_two_systems_at_once_is_misuse(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(folder, "good.csv", "poor.csv", "--calibrate", "good_held_out.csv") == 2
+    assert "--calibrate takes one system" in capsys.readouterr().err

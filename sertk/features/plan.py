@@ -55,7 +55,7 @@ def batches(seconds: Mapping[str, float], *, frame_budget: float, max_batch: int
     for utterance, length in sorted(seconds.items(), key=lambda item: (-item[1], item[0])):
         if room == 0:
             found.append([])
-            room = max(1, min(max_batch, int(frame_budget / length) if length > 0 else max_batch))
+            room = max(1, int(min(max_batch, frame_budget / length)) if length > 0 else max_batch)
         found[-1].append(utterance)
         room -= 1
     return found

@@ -63,8 +63,9 @@ class FeatureStore:
     def __getitem__(self, utterance: str) -> Tensor:
         """(T, dim) of one utterance, a view of the file in the stored dtype; int8 is scaled back to float32.
 
-        The view is a torch inference tensor: torch refuses to change it in place, or to save it for a backward
-        pass. Copy it (`clone`, or padding into a batch) for either. Raises StoreError for an unknown id.
+        The view is a torch inference tensor, so that torch raises where it is changed in place (which would reach
+        later reads of this process, though never the file) or saved for a backward pass. Copy it for either
+        (`clone`, or padding into a batch). Raises StoreError for an unknown id.
         """
         if utterance not in self._places:
             hint = did_you_mean(utterance, list(self.lengths)[:1000])

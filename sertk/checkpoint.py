@@ -6,9 +6,11 @@ An ensemble is a checkpoint whose members are folders inside it, `members/NAME`.
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import platform
 import shutil
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -20,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sertk.config.files import load_experiment, resolved_toml
+from sertk.config.files import resolved_toml
 from sertk.config.schema import Experiment
 from sertk.data.labels import LabelSet
 from sertk.errors import CheckpointError
@@ -145,7 +147,7 @@ class Checkpoint:
             weights = load_file(weights_path)
         except (OSError, EOFError, UnicodeDecodeError, SafetensorError) as error:
             raise CheckpointError(f"{folder}: unfinished or damaged: {error}") from None
-        return Checkpoint(load_experiment(folder / "config.toml"), card, weights, train_ids, folder)
+        return Checkpoint(_read_experiment(folder / "config.toml"), card, weights, train_ids, folder)
 
     def save(
         self, folder: Path, members: Mapping[str, Path] | None = None, texts: Mapping[str, str] | None = None
@@ -180,6 +182,14 @@ def read_card(folder: Path) -> Card:
         raise CheckpointError(f"{folder} is no checkpoint: it has no card.json") from None
     except (OSError, ValidationError) as error:
         raise CheckpointError(f"{path}: not the card of a checkpoint: {error}") from None
+
+
+def _read_experiment(path: Path) -> Experiment:
+    """The experiment of a checkpoint; components that only training needs are not looked for."""
+    try:
+        return Experiment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:  # pydantic's and TOML's errors are ValueErrors
+        raise CheckpointError(f"{path}: not the experiment of a checkpoint: {error}") from None
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -243,3 +253,9 @@ def plugin_versions(experiment: Experiment) -> dict[str, str]:
         uses += [("loss", term) for term in stage.loss]
     found = [REGISTRIES[kind].components().get(use.use) for kind, use in uses]
     return {component.distribution: component.version for component in found if component}
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The epochs of a checkpoint's training, one a line of history.jsonl; empty where it was not trained."""
+    path = folder / "history.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []

@@ -143,7 +143,7 @@ def predict_stores(
 
 
 def find_recordings(paths: Iterable[Path], *, text: str | None = None) -> list[Recording]:
-    """The recordings among files and folders (searched through), each with the words of a `.txt` beside it.
+    """The recordings among files and folders (searched through), each with its words (see `recording_of`).
 
     text: the words instead, for a single recording. Raises AudioError for a path that does not exist, DataError
     where there is none.
@@ -164,10 +164,10 @@ def find_recordings(paths: Iterable[Path], *, text: str | None = None) -> list[R
 
 
 def recording_of(path: Path, *, text: str | None = None) -> Recording:
-    """A recording on its own. Its words: `text`, else a `.txt` of the same name beside it, else none."""
-    beside = path.with_suffix(".txt")
-    if text is None and beside.is_file():
-        text = beside.read_text(encoding="utf-8").strip()
+    """A recording on its own. Its words: `text`, else `NAME.txt` beside it or in `../Transcripts`, else none."""
+    for words in (path.with_suffix(".txt"), path.absolute().parent.parent / "Transcripts" / f"{path.stem}.txt"):
+        if text is None and words.is_file():
+            text = words.read_text(encoding="utf-8").strip()
     return Recording(Utterance(id=str(path), audio=str(path.absolute()), text=text))
 
 

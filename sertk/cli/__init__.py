@@ -17,9 +17,11 @@ from sertk.errors import SertkError
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("sertk.cli.run", "Run a recipe, stage by stage."),
+    "data": ("sertk.cli.data", "Make, read, split, mend and look at corpora."),
     "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store what they give."),
     "train": ("sertk.cli.train", "Train the models of experiment files."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
+    "submit": ("sertk.cli.submit", "Write and check a submission to the challenge."),
     "check": ("sertk.cli.check", "Check configuration files and name all their faults at once."),
     "score": ("sertk.cli.score", "Score predictions, with intervals."),
     "list": ("sertk.cli.list", "List the components that are installed."),

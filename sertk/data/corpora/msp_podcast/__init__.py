@@ -1,0 +1,1 @@
+"""MSP-Podcast (Lotfian and Busso, IEEE TAFFC 2019), in each layout that its releases had."""

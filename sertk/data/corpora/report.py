@@ -1,0 +1,92 @@
+"""What was found out while a corpus was read: which files, how much of what, and all that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sertk.data.manifest import Utterance
+from sertk.errors import Fault
+from sertk.files import write_text
+
+
+@dataclass
+class CorpusReport:
+    """Filled while a corpus is read.
+
+    files: what was read, relative to its folder. form: of the raters' rows. compared: how many consensus labels
+    and attribute means could be drawn again from the raters, and how many came out the same. faults: by kind.
+    """
+
+    release: str | None = None
+    made_up: bool = False
+    form: str = ""
+    files: list[str] = field(default_factory=list)
+    consensus_rows: int = 0
+    rater_rows: int = 0
+    splits: dict[str, dict[str, float]] = field(default_factory=dict)
+    compared: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+
+    @property
+    def consensus_agreement(self) -> float | None:
+        """The share of consensus labels that the raters' primary votes give again."""
+        return self._share("emotion", "utterances")
+
+    @property
+    def attribute_agreement(self) -> float | None:
+        """The share of attribute values that are the mean of the raters'."""
+        return self._share("attribute", "attributes")
+
+    def add(self, kind: str, faults: Sequence[Fault]) -> None:
+        """List faults of one kind."""
+        if faults:
+            self.faults.setdefault(kind, []).extend(faults)
+
+    def add_ids(self, kind: str, ids: Iterable[str], message: str) -> None:
+        """List the same fault of several utterances."""
+        self.add(kind, [Fault(name, message) for name in ids])
+
+    def count(self, utterances: Iterable[Utterance]) -> None:
+        """Count utterances, known speakers and hours by split."""
+        size: Counter[str] = Counter()
+        seconds: Counter[str] = Counter()
+        speakers: dict[str, set[str]] = {}
+        for utterance in utterances:
+            split = utterance.split or ""
+            size[split] += 1
+            seconds[split] += utterance.duration or 0.0  # type: ignore[assignment]
+            speakers.setdefault(split, set()).update([utterance.speaker] if utterance.speaker else [])
+        self.splits = {
+            split: {"utterances": size[split], "speakers": len(speakers[split]), "hours": seconds[split] / 3600}
+            for split in size
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """All but the single faults, for JSON."""
+        return {
+            "release": self.release,
+            "made_up": self.made_up,
+            "form": self.form,
+            "files": self.files,
+            "consensus_rows": self.consensus_rows,
+            "rater_rows": self.rater_rows,
+            "splits": self.splits,
+            "consensus_agreement": self.consensus_agreement,
+            "attribute_agreement": self.attribute_agreement,
+            "faults": {kind: len(faults) for kind, faults in self.faults.items()},
+        }
+
+    def write(self, path: Path) -> None:
+        """Write JSON lines: the summary, then a fault a line."""
+        lines = [self.summary()]
+        for kind, faults in self.faults.items():
+            lines += [{"kind": kind, "place": fault.place, "message": fault.message} for fault in faults]
+        write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+    def _share(self, same: str, all_of: str) -> float | None:
+        return self.compared.get(same, 0) / self.compared[all_of] if self.compared.get(all_of) else None

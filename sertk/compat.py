@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from types import ModuleType
 from typing import Any
@@ -59,6 +60,19 @@ def import_transformers() -> ModuleType:
         return importlib.import_module("transformers")
     except ImportError as error:
         raise EncoderError(f"transformers cannot be imported ({error}): pip install 'sertk[hf]'") from error
+
+
+@contextmanager
+def without_bars(transformers: ModuleType) -> Iterator[None]:
+    """Keep transformers from drawing progress bars over a log while it reads or writes weights."""
+    logging = transformers.utils.logging
+    were_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if were_on:
+            logging.enable_progress_bar()
 
 
 class _Stub(ModuleType):

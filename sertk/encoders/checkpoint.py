@@ -21,6 +21,7 @@ from sertk.contracts import Encoder
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, CheckpointError
 from sertk.features.store import FeatureStore
+from sertk.features.writer import DTYPES
 from sertk.models.classifier import Classifier
 from sertk.tensors import Features, Outputs, Padded
 
@@ -83,10 +84,11 @@ class CheckpointEncoder(nn.Module):
     frames_per_second = 0.0
     batching = "padded"
 
-    def __init__(self, tree: ModelTree, encoders: Mapping[str, Encoder], stores: Mapping[str, FeatureStore]) -> None:
+    def __init__(self, tree: ModelTree, specs: Mapping[str, EncoderSpec], stores: Mapping[str, FeatureStore]) -> None:
         super().__init__()
         self.tree = tree
-        self.encoders = dict(encoders)
+        self.specs = dict(specs)
+        self.encoders = {key: build_encoder(spec) for key, spec in specs.items()}
         self.stores = dict(stores)
         self.classifiers = nn.ModuleList(_classifiers(tree))
         card = tree.checkpoint.card
@@ -97,8 +99,7 @@ class CheckpointEncoder(nn.Module):
     def prepare(self, recording: Recording) -> Mapping[str, Tensor]:
         """The features of an utterance from the stores, else the prepared input of each leaf encoder."""
         if not self.stores:
-            prepared = {key: encoder.prepare(recording) for key, encoder in self.encoders.items()}
-            return {key: value for key, value in prepared.items() if isinstance(value, Tensor)}
+            return {key: _tensor(encoder.prepare(recording), key) for key, encoder in self.encoders.items()}
         for store in self.stores.values():
             if recording.id not in store:
                 raise AudioError(f"{recording.id}: no features in {store.folder}; its report.jsonl may say why")
@@ -109,8 +110,14 @@ class CheckpointEncoder(nn.Module):
         if self.stores:
             rows = self.tree.classifier(dict(inputs)).posteriors  # (B, C + A)
         else:
-            rows = self.tree.posteriors({key: self.encoders[key](value) for key, value in inputs.items()})
+            rows = self.tree.posteriors({key: self._frames(key, value) for key, value in inputs.items()})
         return Padded(rows[:, None, :], torch.ones(len(rows), dtype=torch.int64, device=rows.device))
+
+    def _frames(self, key: str, inputs: Padded) -> Padded:
+        """The frames of a leaf, rounded as they are in the stores that the model was trained on."""
+        frames = self.encoders[key](inputs)
+        dtype = DTYPES.get(self.specs[key].dtype, torch.float32)
+        return Padded(frames.data.to(dtype).float(), frames.lengths)
 
     def to(self, device: torch.device) -> CheckpointEncoder:  # type: ignore[override]
         """Move the networks, and the leaf encoders, which need not be modules."""
@@ -126,9 +133,9 @@ def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
     Raises CheckpointError for a folder that is none, or whose stores were made by other encoders.
     """
     tree, specs = load_tree(Path(folder))
-    if not from_stores:
-        return CheckpointEncoder(tree, {key: build_encoder(spec) for key, spec in specs.items()}, {}).eval()
-    return CheckpointEncoder(tree, {}, open_stores(tree.checkpoint)).eval()
+    if from_stores:
+        return CheckpointEncoder(tree, {}, open_stores(tree.checkpoint)).eval()
+    return CheckpointEncoder(tree, specs, {}).eval()
 
 
 def open_stores(checkpoint: Checkpoint) -> dict[str, FeatureStore]:
@@ -144,6 +151,12 @@ def open_stores(checkpoint: Checkpoint) -> dict[str, FeatureStore]:
             )
         stores[name] = store
     return stores
+
+
+def _tensor(prepared: Tensor | Mapping[str, Tensor], key: str) -> Tensor:
+    if not isinstance(prepared, Tensor):
+        raise CheckpointError(f"the encoder {key[:12]} prepares several tensors: only models can be nested so")
+    return prepared
 
 
 def _classifiers(tree: ModelTree) -> list[Classifier]:

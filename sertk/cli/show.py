@@ -117,8 +117,10 @@ def type_text(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     elif origin is not None:
         text = f"{origin.__name__}[{', '.join(type_text(argument) for argument in arguments)}]"
     else:
-        text = {type(None): "None", ...: "..."}.get(annotation) or getattr(annotation, "__name__", str(annotation))
-    return " ".join([text, *(f"{sign} {limit:g}" for name, sign in LIMITS for limit in _limits(metadata, name))])
+        names = {type(None): "None", ...: "..."}
+        text = names[annotation] if annotation in names else getattr(annotation, "__name__", str(annotation))
+    limits = ", ".join(f"{sign} {limit:g}" for name, sign in LIMITS for limit in _limits(metadata, name))
+    return f"{text} {limits}".rstrip()
 
 
 def _limits(metadata: Sequence[Any], name: str) -> list[float]:

@@ -40,9 +40,11 @@ def options_model(factory: Callable[..., Any]) -> type[BaseModel]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
-            return create_model(f"options of {inner.__name__}", __config__=config, **fields)
+            model: type[BaseModel] = create_model(f"options of {inner.__name__}", __config__=config, **fields)
+        model.model_rebuild(_types_namespace=scope)
     except Exception as error:  # pydantic has many ways to refuse a type
         raise BrokenPluginError(f"the options of {_place(factory)} cannot be checked: {error}") from error
+    return model
 
 
 def read_options(model: type[Options], options: Mapping[str, Any]) -> Options:
@@ -76,17 +78,16 @@ def build(registry: Registry, use: Use, *given: Any) -> Any:
 
 
 def _annotation(factory: Callable[..., Any], parameter: inspect.Parameter, scope: dict[str, Any]) -> Any:
-    if parameter.annotation is parameter.empty:
-        return Any
-    if not isinstance(parameter.annotation, str):
-        return parameter.annotation
-    try:
-        return eval(parameter.annotation, scope)
-    except Exception as error:  # a name for type checkers alone, or no expression at all
-        raise BrokenPluginError(
-            f"the option {parameter.name!r} of {_place(factory)} is annotated {parameter.annotation!r}, which its "
-            f"module does not define when it runs ({error}). Import the type outside TYPE_CHECKING."
-        ) from None
+    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+    while isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, scope)
+        except Exception as error:  # a name for type checkers alone, or no expression at all
+            raise BrokenPluginError(
+                f"the option {parameter.name!r} of {_place(factory)} is annotated {annotation!r}, which its module "
+                f"does not define when it runs ({error}). Import the type outside TYPE_CHECKING."
+            ) from None
+    return annotation
 
 
 def _place(factory: Callable[..., Any]) -> str:

@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ from sertk.recipes.stages import RecipeStage
 IDLE = "up to date"
 """What each line of a stage begins with that had nothing to do."""
 LAST_LINES = 15
+GRACE_SECONDS = 1.0
+"""How long what a stage started in the background may go on when the stage itself has ended."""
 # Ends the stage's process group when the runner is gone, however it went: the pipe's other end is the runner's.
 WATCHED = 'pipe=$1; shift; { read -r _ <&"$pipe"; kill -TERM 0; } >/dev/null 2>&1 & exec bash "$@"'
 
@@ -117,6 +120,7 @@ def _started(command: Sequence[str], folder: Path, lock: int) -> Iterator[subpro
         process_group=0,
         pass_fds=(watched, lock),
     )
+    os.close(watched)
     received: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
@@ -124,13 +128,25 @@ def _started(command: Sequence[str], folder: Path, lock: int) -> Iterator[subpro
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL if len(received) > 1 else number)
 
+    drained = threading.Event()
+
+    def end_stragglers() -> None:  # what run.sh left behind would keep the pipe of its output open
+        process.wait()
+        drained.wait(GRACE_SECONDS)
+        os.close(alive)
+
+    straggling = threading.Thread(target=end_stragglers)
+    straggling.start()
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield process
+    except BaseException:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        raise
     finally:
-        os.close(alive)
-        os.close(watched)
-        process.wait()
+        drained.set()
+        straggling.join()
         if process.stdout is not None:
             process.stdout.close()
         for number, handler in before.items():

@@ -1,0 +1,1 @@
+"""MEDUSA's meta-classifiers for sertk."""

@@ -1,0 +1,132 @@
+"""MEDUSA's stage 3: linear maps of the members' outputs, one a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from sertk import registry
+from sertk.batching.collate import targets_of
+from sertk.batching.dataset import FeatureSet
+from sertk.config.build import build
+from sertk.config.schema import Head, LossTerm, Optimizer, Positive, Use
+from sertk.contracts import Combined, Stack
+from sertk.errors import EnsembleError
+from sertk.models.classifier import Classifier, build_classifier
+from sertk.models.fusions.concat import Concat
+from sertk.models.head import LinearHead
+from sertk.training.seeds import derive
+from sertk_meta.together import fit_together
+
+FUSION = Use.model_validate({"use": "concat", "standardise": True})
+BALANCED = Use.model_validate({"use": "balanced", "batch_size": 128})
+LOSS = (LossTerm(use="cross_entropy", weight=1.5), LossTerm(use="attribute_mse", weight=0.4))
+ROWS_AT_ONCE = 4096
+"""Utterances that are read together."""
+SMALLEST_STD = 1e-6
+"""Inputs that vary less are constant: they are centred and left at that."""
+
+
+def meta_classifier(
+    *,
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5, 6),
+    fit_on: Literal["held_out", "out_of_fold", "train"] = "held_out",
+    steps: Positive = 1000,
+    lr: Annotated[float, Field(gt=0)] = 1e-3,
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01,
+    attribute_output: Literal["sigmoid", "linear"] = "sigmoid",
+    sampler: Use = BALANCED,
+    loss: tuple[LossTerm, ...] = LOSS,
+) -> Callable[[Stack], dict[str, Combined]]:
+    """Fit one linear map of all members' posteriors for each seed, all seeds at once; MEDUSA's stage 3.
+
+    Reads M members' C probabilities and A attributes, all standardised by the utterances fitted on: attributes
+    because raw ones keep a linear map near chance for long, probabilities because those of rare classes vary little
+    and would be learnt last. A seed decides the first weights and the draws. AdamW; steps rather than epochs, since
+    a balanced epoch is one batch of a small split and hundreds of a large one (the paper names neither).
+
+    fit_on: what the members' posteriors are: of utterances no member was trained on (`held_out`), by models of
+    folds (`out_of_fold`), or of the training utterances themselves (`train`), a leak that must be asked for.
+    attribute_output: `sigmoid` starts in the middle of the range; `linear` is unbounded, starts at 0 and needs some
+    4 / lr steps to get to the middle of 1..7. sampler, loss: as in an experiment's stage.
+    Raises EnsembleError where members were trained on these utterances and `fit_on` is not `train`.
+    Source: MEDUSA (arXiv 2506.09556), section 2.4.
+    """
+
+    def aggregate(stack: Stack) -> dict[str, Combined]:
+        if fit_on != "train":
+            refuse_leak(stack)
+        table = stack.posteriors.table
+        head = Head(
+            activation="none", attribute_output=attribute_output, attributes=list(table.attribute_names)
+        )
+        models = [_first_weights(stack.posteriors, head, seed) for seed in seeds]
+        inputs = standardise(models, fused_rows(models[0], stack.posteriors))  # (N, D)
+        last = fit_together(
+            [cast(LinearHead, model.head) for model in models],
+            inputs.to(stack.device),
+            targets_of(table, range(len(table))).to(stack.device),
+            samplers=[build(registry.samplers, sampler, table, derive(seed, "meta_classifier")) for seed in seeds],
+            losses=[(term.weight, build(registry.losses, term, table)) for term in loss],
+            optimizer=Optimizer(lr=lr, weight_decay=weight_decay),
+            steps=steps,
+        )
+        return {
+            f"seed-{seed}": Combined(
+                FUSION,
+                head,
+                weights=model.state_dict(),
+                notes={"fit_on": fit_on, "leaked": len(stack.leaked), "init_seed": seed, "last_loss": value},
+            )
+            for seed, model, value in zip(seeds, models, last, strict=True)
+        }
+
+    return aggregate
+
+
+def refuse_leak(stack: Stack) -> None:
+    """Raise EnsembleError when members were trained on utterances of the stack."""
+    if stack.leaked:
+        raise EnsembleError(
+            f"{len(stack.leaked)} of {len(stack.posteriors)} utterances were in the training of a member, whose "
+            f"posteriors of them are too good: fit on a held-out split, give posteriors of fold models with "
+            f'--out-of-fold, or ask for the leak with fit_on = "train"'
+        )
+
+
+def fused_rows(model: Classifier, data: FeatureSet) -> Tensor:
+    """What the fusion gives of every utterance, (N, D). Raises EnsembleError naming those that are not finite."""
+    with torch.no_grad():
+        parts = [
+            model.fuse(data.batch(range(start, min(start + ROWS_AT_ONCE, len(data)))).features)
+            for start in range(0, len(data), ROWS_AT_ONCE)
+        ]
+    rows = torch.cat(parts)
+    bad = (~rows.isfinite().all(dim=1)).nonzero()[:, 0].tolist()
+    if bad:
+        names = ", ".join(data.table.ids[row] for row in bad[:8])
+        raise EnsembleError(f"the posteriors of {len(bad)} utterances are not finite ({names}): make them again")
+    return rows
+
+
+def standardise(models: list[Classifier], rows: Tensor) -> Tensor:
+    """Make rows (N, D) of mean 0 and deviation 1, and have every model do the same to what it reads."""
+    exact = rows.double()
+    spread = exact.std(dim=0, correction=0)
+    mean, std = exact.mean(dim=0).float(), torch.where(spread < SMALLEST_STD, 1.0, spread).float()  # (D,) each
+    for model in models:
+        fusion = cast(Concat, model.fusion)
+        fusion.mean.copy_(mean)
+        fusion.std.copy_(std)
+    return (rows - mean) / std
+
+
+def _first_weights(data: FeatureSet, head: Head, seed: int) -> Classifier:
+    table = data.table
+    return build_classifier(
+        FUSION, head, dims=data.dims, classes=len(table.labels), ranges=table.ranges, seed=seed
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -35,11 +37,11 @@ class AudioInfo:
 
 def audio_info(path: Path) -> AudioInfo:
     """Read a recording's header. Raises AudioError for a missing, empty or non-audio file."""
-    if not path.is_file():
-        raise AudioError(f"{path}: there is no such recording")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty")
     try:
+        if not path.is_file():
+            raise AudioError(f"{path}: there is no such recording")
+        if path.stat().st_size == 0:
+            raise AudioError(f"{path}: the file is empty")
         with soundfile.SoundFile(path) as file:
             return AudioInfo(file.samplerate, file.channels, file.frames)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
@@ -54,6 +56,10 @@ def read_audio(
     start, duration: the part to read, in seconds. Raises AudioError, naming the file, for a missing, empty,
     truncated, silent, non-finite or non-audio recording, and for a part that lies outside it.
     """
+    if not (0 <= start < math.inf and (duration is None or 0 < duration < math.inf)):
+        raise AudioError(
+            f"{path}: start {start} s and duration {duration} s must be finite, start >= 0, duration > 0"
+        )
     info = audio_info(path)
     first = round(start * info.sample_rate)
     count = info.frames - first if duration is None else round(duration * info.sample_rate)
@@ -61,7 +67,7 @@ def read_audio(
         raise AudioError(
             f"{path}: {count / info.sample_rate:.0f} s is longer than {LONGEST_SECONDS:.0f} s; cut it up"
         )
-    if count <= 0:
+    if count <= 0 or first >= info.frames:
         raise AudioError(f"{path}: nothing to read from {start:g} s on: the recording has {info.seconds:.3f} s")
     if first + count > info.frames + _slack(info):
         raise AudioError(f"{path}: ends at {info.seconds:.3f} s, before {start:g} s + {duration} s: truncated?")
@@ -71,11 +77,12 @@ def read_audio(
             samples = file.read(
                 min(count, info.frames - first), dtype="float32", always_2d=True
             )  # (frames, channels)
+        cut = _is_cut(path)
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise AudioError(f"{path}: reading stopped before the end: {error}") from None
-    if len(samples) < min(count, info.frames - first) or _promises_more(path, info):
+    if len(samples) < min(count, info.frames - first) or cut:
         raise AudioError(
-            f"{path}: truncated: the header promises more than the {len(samples)} samples that are there"
+            f"{path}: truncated: it ends after {len(samples)} samples, before the end that its own structure promises"
         )
     mono = samples.mean(axis=1, dtype=np.float32)
     if not np.isfinite(mono).all():
@@ -84,6 +91,8 @@ def read_audio(
         raise AudioError(f"{path}: silent: the peak is below {SILENCE:g} of full scale")
     if info.sample_rate != sample_rate:
         mono = soxr.resample(mono, info.sample_rate, sample_rate)
+    if len(mono) == 0:
+        raise AudioError(f"{path}: too short: no sample is left of {len(samples)} at {sample_rate} Hz")
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
@@ -92,16 +101,37 @@ def _slack(info: AudioInfo) -> int:
     return max(1, info.sample_rate // 500)
 
 
-def _promises_more(path: Path, info: AudioInfo) -> bool:
-    """Whether a WAV header promises more than the file has: libsndfile then reads what is there without a word."""
+def _is_cut(path: Path) -> bool:
+    """Whether a WAV or Ogg file ends before its own structure does: libsndfile reads what is there without a word."""
     with open(path, "rb") as file:
         head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-            return False
-        size = path.stat().st_size
-        while len(chunk := file.read(8)) == 8:
-            length = int.from_bytes(chunk[4:], "little")
-            if chunk[:4] == b"data":
-                return length not in (0, 0xFFFFFFFF) and file.tell() + length > size + 1
-            file.seek(length + length % 2, 1)
+        if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+            return _is_cut_wav(file, path.stat().st_size)
+        file.seek(0)
+        return head[:4] == b"OggS" and _is_cut_ogg(file, path.stat().st_size)
+
+
+def _is_cut_wav(file: BinaryIO, size: int) -> bool:
+    """Whether the data chunk is longer than the file. RF64 has its length in a `ds64` chunk before it."""
+    long = 0
+    while len(chunk := file.read(8)) == 8:
+        length = int.from_bytes(chunk[4:], "little")
+        if chunk[:4] == b"ds64":
+            long = int.from_bytes(file.read(16)[8:], "little")
+            length -= 16
+        if chunk[:4] == b"data":
+            length = long if length == 0xFFFFFFFF else length
+            return file.tell() + length > size + 1
+        file.seek(length + length % 2, 1)
     return True
+
+
+def _is_cut_ogg(file: BinaryIO, size: int) -> bool:
+    """Whether the last page is cut, or is not marked as the end of its stream (RFC 3533)."""
+    ended = False
+    while len(head := file.read(27)) == 27 and head[:4] == b"OggS":
+        ended = bool(head[5] & 4)
+        length = sum(file.read(head[26]))
+        if file.seek(length, 1) > size:
+            return True
+    return not ended or head[:4] == b"OggS"

@@ -5,6 +5,7 @@ A label set's order is read from a header or a card, never assumed: teams order 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -70,12 +71,12 @@ def soft_target(
     """Normalise primary votes to (C,) probabilities; None when no vote is left to normalise.
 
     other: `drop` leaves votes for `Other` out; `uniform` spreads each of them over all classes.
-    Raises LabelError for a vote outside the label set or a negative count.
+    Raises LabelError for a vote outside the label set or a count that is none.
     """
     mass = np.zeros(len(labels))
     for name, count in votes.items():
-        if not count >= 0:
-            raise LabelError(f"{count!r} votes for {name!r}: a count cannot be negative or NaN")
+        if not 0 <= count < math.inf:
+            raise LabelError(f"{count!r} votes for {name!r}: a count must be a finite number, 0 or more")
         if name != OTHER:
             mass[labels.index(name)] += count
         elif other == "uniform":

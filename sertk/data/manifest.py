@@ -163,7 +163,7 @@ def _open(path: Path, mode: Literal["r", "w"], like: Path | None = None) -> IO[s
     # No name and no time in the gzip header: the same content gives the same bytes.
     raw = open(path, "wb")  # noqa: SIM115
     packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=6)
-    packed.myfileobj = raw  # closed with it
+    packed.myfileobj = raw  # type: ignore[assignment]  # closed with it
     return io.TextIOWrapper(packed, encoding="utf-8")
 
 
@@ -175,6 +175,9 @@ def _parse(path: Path, lines: Iterable[str]) -> Manifest:
         try:
             if manifest is None:
                 header = _HEADER.validate_json(line)
+                for name, (low, high) in header.attributes.items():
+                    if not low < high:
+                        raise DataError(f"{path}, line {number}: the range of {name!r} is {low:g} to {high:g}")
                 labels = LabelSet(tuple(header.labels), header.letters)
                 folder = path.absolute().parent
                 manifest = Manifest(header.corpus, labels, header.attributes, (), header.note, folder)

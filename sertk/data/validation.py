@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from sertk.data.labels import OTHER
@@ -64,9 +65,13 @@ def _faults(manifest: Manifest, utterance: Utterance, *, audio: bool) -> list[st
                 manifest.labels.index(name)
         except LabelError as error:
             faults.append(str(error))
-    if any(not count >= 0 for count in utterance.votes.values()):
-        faults.append(f"votes {dict(utterance.votes)} have a negative or NaN count")
-    if not utterance.start >= 0 or (utterance.duration is not None and not utterance.duration > 0):
+    if any(not 0 <= count < math.inf for count in utterance.votes.values()):
+        faults.append(f"votes {dict(utterance.votes)}: a count must be a finite number, 0 or more")
+    if (
+        not 0 <= utterance.start < math.inf
+        or not 0 < (utterance.duration or 1.0) < math.inf
+        or utterance.duration == 0
+    ):
         faults.append(f"start {utterance.start} s must be >= 0 and duration {utterance.duration} s > 0")
     try:
         path = manifest.audio_path(utterance)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sertk.data.audio import audio_info, read_audio
+from sertk.data.manifest import Utterance
+from sertk.data.recording import Recording
+from sertk.errors import AudioError
+
+FORMATS = {
+    "wav": {},
+    "flac": {},
+    "ogg": {},
+    "mp3": {},
+    "opus": {"format": "OGG", "subtype": "OPUS"},
+    "float.wav": {"subtype": "FLOAT"},
+    "24.wav": {"subtype": "PCM_24"},
+    "rf64.wav": {"format": "RF64"},
+}
+LOSSY = {"ogg", "mp3", "opus"}
+
+
+def tone(rate: int = 16_000, seconds: float = 2.0, hertz: float = 440.0) -> np.ndarray:
+    return (0.4 * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate)).astype(np.float32)
+
+
+def write(path: Path, samples: np.ndarray, rate: int = 16_000, **options: str) -> Path:
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_is_read(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / f"a.{name}", tone(), **FORMATS[name])
+    samples = read_audio(path)
+    assert samples.dtype == np.float32
+    assert samples.shape == (32_000,)
+    middle = slice(4000, 28_000)
+    assert np.abs(samples - tone())[middle].max() < (0.05 if name in LOSSY else 1e-4)
+    info = audio_info(path)
+    assert (info.sample_rate, info.channels, info.seconds) == (16_000, 1, 2.0)
+
+
+@pytest.mark.parametrize("share", [0.03, 0.3, 0.5, 0.9, 0.995])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_truncated_recording_is_refused_in_each_format(tmp_path: Path, name: str, share: float) -> None:
+    noise = tone() + np.random.default_rng(0).normal(0, 0.05, 32_000).astype(np.float32)
+    content = write(tmp_path / f"a.{name}", noise, **FORMATS[name]).read_bytes()
+    cut = tmp_path / f"cut.{name}"
+    cut.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(AudioError, match="cut"):
+        read_audio(cut)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such recording"),
+        (b"", "is empty"),
+        (b"Not audio at all, only words. " * 50, "not audio that can be read"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not audio that can be read"),
+        (b"\x00" * 5000, "not audio that can be read"),
+    ],
+)
+def test_what_is_no_recording_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "a.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(AudioError, match=message) as caught:
+        read_audio(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_folder_and_a_name_too_long_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / ("x" * 300 + ".wav")):
+        with pytest.raises(AudioError):
+            read_audio(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.binary(max_size=200), st.sampled_from([b"", b"RIFF", b"fLaC", b"OggS", b"ID3", b"RIFF\x00\x00\x00\x00WAVE"])
+)
+def test_no_bytes_give_anything_but_samples_or_an_audio_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, magic: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("bytes") / "a.wav"
+    path.write_bytes(magic + content)
+    with suppress(AudioError):
+        assert len(read_audio(path)) > 0
+
+
+@pytest.mark.parametrize("level", [0.0, 5e-5])
+def test_a_silent_recording_is_refused(tmp_path: Path, level: float) -> None:
+    with pytest.raises(AudioError, match="silent"):
+        read_audio(write(tmp_path / "a.wav", tone() * level, subtype="FLOAT"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    samples = tone()
+    samples[100] = value
+    with pytest.raises(AudioError, match="not finite"):
+        read_audio(write(tmp_path / "a.wav", samples, subtype="FLOAT"))
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    stereo = np.stack([tone(hertz=300), tone(hertz=700)], axis=1)
+    samples = read_audio(write(tmp_path / "a.wav", stereo, subtype="FLOAT"))
+    assert np.abs(samples - stereo.mean(axis=1)).max() < 1e-6
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, 44_100, 48_000])
+def test_other_rates_are_resampled(tmp_path: Path, rate: int) -> None:
+    samples = read_audio(write(tmp_path / "a.wav", tone(rate), rate, subtype="FLOAT"))
+    assert abs(len(samples) - 32_000) <= 1
+    assert np.abs(samples[1000:31_000] - tone()[1000:31_000]).max() < 1e-3
+    assert read_audio(tmp_path / "a.wav", sample_rate=rate).shape == (2 * rate,)
+
+
+def test_a_part_is_cut_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tone(), subtype="FLOAT")
+    assert np.array_equal(read_audio(path, start=0.5, duration=0.25), tone()[8000:12_000])
+    assert np.array_equal(read_audio(path, start=1.5), tone()[24_000:])
+    assert len(read_audio(path, start=1.5, duration=0.501)) == 8000  # written with three decimals
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "message"),
+    [
+        (3.0, None, "nothing to read"),
+        (2.0, 0.001, "nothing to read"),
+        (1.0, 2.0, "ends at 2.000 s"),
+        (-1.0, None, "must be finite"),
+        (float("nan"), None, "must be finite"),
+        (0.0, 0.0, "duration > 0"),
+        (0.0, float("inf"), "must be finite"),
+    ],
+)
+def test_a_part_outside_the_recording_is_refused(
+    tmp_path: Path, start: float, duration: float | None, message: str
+) -> None:
+    path = write(tmp_path / "a.wav", tone())
+    with pytest.raises(AudioError, match=message):
+        read_audio(path, start=start, duration=duration)
+
+
+def test_a_header_that_promises_days_is_refused_without_asking_for_memory(tmp_path: Path) -> None:
+    content = bytearray(write(tmp_path / "a.wav", tone(rate=8000, seconds=0.1), 8000, subtype="PCM_U8").read_bytes())
+    content[24:28] = (1).to_bytes(4, "little")  # 1 Hz: 800 samples are 800 s
+    content[40:44] = (2**31).to_bytes(4, "little")
+    (tmp_path / "b.wav").write_bytes(content)
+    with pytest.raises(AudioError):
+        read_audio(tmp_path / "b.wav")
+
+
+def test_too_few_samples_to_resample_are_refused_or_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", np.full(1, 0.5, dtype=np.float32), 48_000)
+    with pytest.raises(AudioError, match="too short"):
+        read_audio(path, sample_rate=8000)
+
+
+def test_a_recording_reads_each_rate_once_and_knows_its_duration(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", tone())
+    recording = Recording(Utterance(id="a", audio=str(path), start=0.5))
+    assert recording.seconds == 1.5
+    copy = recording.copy()
+    first = copy.waveform()
+    path.unlink()
+    assert copy.waveform() is first
+    assert copy.copy().waveform() is first
+    assert copy.seconds == 1.5
+    with pytest.raises(AudioError, match="no such recording"):
+        recording.waveform()
+    assert Recording(Utterance(id="a", audio="gone.wav", duration=0.7)).seconds == 0.7

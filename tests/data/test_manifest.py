@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sertk.data.labels import MSP_PODCAST
+from sertk.data.manifest import Manifest, Utterance
+from sertk.errors import DataError
+
+RANGES = {"arousal": (1.0, 7.0), "valence": (1.0, 7.0)}
+
+
+def manifest(*utterances: Utterance) -> Manifest:
+    return Manifest("corpus", MSP_PODCAST, RANGES, utterances, note="made up")
+
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+number = st.floats(allow_nan=False, allow_infinity=False)
+maybe_text = st.none() | text
+utterances = st.builds(
+    Utterance,
+    id=text,
+    audio=text,
+    start=number,
+    duration=st.none() | number,
+    sample_rate=st.none() | st.integers(1, 10**6),
+    speaker=maybe_text,
+    gender=maybe_text,
+    language=maybe_text,
+    split=maybe_text,
+    text=maybe_text,
+    text_source=maybe_text,
+    votes=st.dictionaries(text, number, max_size=3),
+    raters=st.lists(st.dictionaries(text, text | st.integers(-9, 9), max_size=2), max_size=2).map(tuple),
+    emotion=maybe_text,
+    attributes=st.dictionaries(text, number, max_size=3),
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(utterances, max_size=4), st.sampled_from(["m.jsonl", "m.jsonl.gz"]))
+def test_any_manifest_round_trips(tmp_path_factory: pytest.TempPathFactory, rows: list[Utterance], name: str) -> None:
+    path = tmp_path_factory.mktemp("m") / name
+    wanted = manifest(*rows)
+    wanted.write(path)
+    read = Manifest.read(path)
+    assert read.utterances == wanted.utterances
+    assert replace(read, folder=Path()) == wanted
+    assert read.fingerprint == wanted.fingerprint
+
+
+def test_the_same_content_gives_the_same_bytes_and_fingerprint(tmp_path: Path) -> None:
+    one = manifest(Utterance(id="a", audio="a.wav", votes={"Sad": 2}))
+    two = manifest(Utterance(id="a", audio="a.wav", votes={"Sad": 2.0}))
+    for name, content in (("1.jsonl.gz", one), ("2.jsonl.gz", two)):
+        content.write(tmp_path / name)
+    assert (tmp_path / "1.jsonl.gz").read_bytes() == (tmp_path / "2.jsonl.gz").read_bytes()
+    assert one.fingerprint == two.fingerprint
+    assert one.fingerprint != manifest(Utterance(id="a", audio="a.wav", votes={"Sad": 3})).fingerprint
+
+
+def test_audio_is_found_beside_the_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "m.jsonl"
+    manifest(Utterance(id="a", audio="audio/a.wav"), Utterance(id="b", audio="/abs/b.wav")).write(path)
+    assert [u.audio for u in Manifest.read(path).located()] == [str(tmp_path / "deep/audio/a.wav"), "/abs/b.wav"]
+
+
+def test_audio_that_climbs_out_is_refused() -> None:
+    made = manifest(Utterance(id="a", audio="../../etc/passwd"))
+    with pytest.raises(DataError, match=r"utterance a: .* climbs out"):
+        made.located()
+
+
+def test_a_split_without_utterances_is_named() -> None:
+    made = manifest(Utterance(id="a", audio="a", split="train"), Utterance(id="b", audio="b", split="dev"))
+    assert [u.id for u in made.split("dev")] == ["b"]
+    assert len(made.split("train", "dev")) == 2
+    with pytest.raises(
+        DataError, match=r"no utterance is in split 'tran'. Did you mean 'train'\? Splits: dev, train"
+    ):
+        made.split("tran")
+
+
+HEADER = '{"sertk_manifest": 1, "corpus": "c", "labels": ["Sad", "Happy"], "letters": "", "attributes": {}}'
+GOOD = '{"id": "a", "audio": "a.wav"}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ([HEADER, GOOD, '{"id": "b", "aud'], "line 3"),
+        ([HEADER, GOOD, ""], "line 3"),
+        ([HEADER, '{"id": "b"}'], "line 2: audio: Field required"),
+        ([HEADER, '{"id": 7, "audio": "a.wav"}'], "line 2: id: Input should be a valid string"),
+        ([HEADER, '{"id": "b", "audio": "b", "start": "0.5"}'], "line 2: start: Input should be a valid number"),
+        ([HEADER, '{"id": "b", "audio": "b", "votes": ["Sad"]}'], "line 2: votes"),
+        ([HEADER, '{"id": "b", "audio": "b", "attributes": {"valence": null}}'], "line 2: attributes.valence"),
+        ([HEADER, '{"id": "b", "audio": "b", "emotions": "Sad"}'], "line 2: emotions: Unexpected"),
+        ([HEADER, "[]"], "line 2"),
+        ([GOOD], "line 1"),
+        ([HEADER.replace('"Happy"', '"Sad"')], "line 1: a label set needs"),
+        ([HEADER.replace("{}", '{"valence": [7, 1]}')], "line 1: the range of 'valence' is 7 to 1"),
+        ([HEADER.replace(": 1", ": 2", 1)], "line 1: sertk_manifest"),
+        ([], "is empty"),
+    ],
+)
+def test_a_broken_line_is_named_with_file_and_place(tmp_path: Path, lines: list[str], place: str) -> None:
+    path = tmp_path / "m.jsonl"
+    path.write_text("".join(line + "\n" for line in lines))
+    with pytest.raises(DataError) as caught:
+        Manifest.read(path)
+    assert str(path) in str(caught.value)
+    assert place in str(caught.value)
+
+
+def test_a_missing_manifest_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no manifest"):
+        Manifest.read(tmp_path / "m.jsonl")
+    with pytest.raises(DataError, match="cannot be read as a manifest"):
+        Manifest.read(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_archive_is_named(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "m.jsonl.gz"
+    manifest(*(Utterance(id=f"u{n}", audio=f"{n * 7919 % 1000}.wav") for n in range(300))).write(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(DataError, match=r"m\.jsonl\.gz"):
+        Manifest.read(path)
+
+
+@pytest.mark.parametrize("content", [b"no archive", gzip.compress(b"\xff\xfe\x00"), gzip.compress(b"")])
+def test_what_is_no_archive_or_no_text_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.jsonl.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"m\.jsonl\.gz"):
+        Manifest.read(path)
+
+
+def test_a_failed_write_leaves_the_old_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    manifest(Utterance(id="a", audio="a.wav")).write(path)
+    broken = Utterance(id="b", audio="b.wav", raters=({"who": object()},))
+    with pytest.raises(TypeError):
+        manifest(broken).write(path)
+    assert [u.id for u in Manifest.read(path)] == ["a"]
+    assert list(tmp_path.iterdir()) == [path]

@@ -220,6 +220,13 @@ def test_regularizers_act_in_training_only(classifier: Model, data: Data) -> Non
     assert spy.seen[0][2] != spy.seen[3][2]  # another epoch, other draws
 
 
+def test_dropout_differs_between_epochs(classifier: Model, data: Data) -> None:
+    model, dropped = classifier(dropout=0.5), []
+    model.fusion.register_forward_hook(lambda *given: dropped.append(given[2] == 0))
+    list(start(model, data(16), epochs=3)[1])
+    assert not any(torch.equal(dropped[0], other) for other in dropped[1:])
+
+
 def test_the_model_trains_even_after_the_caller_evaluated_it(classifier: Model, data: Data) -> None:
     model, modes = classifier(), []
     model.fusion.register_forward_hook(lambda module, *_: modes.append(module.training))
@@ -237,7 +244,9 @@ def test_half_precision_trains_near_float32(classifier: Model, data: Data, preci
         scaler = torch.amp.GradScaler("cpu") if used == "float16" else None
         model, seen = classifier(dropout=0.0), []
         model.fusion.linear.register_forward_hook(lambda *given, seen=seen: seen.append(given[2].dtype))
-        _, epochs = start(model, data(), precision=used, scaler=scaler, clip_norm=1.0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)  # unlike AdamW it tells a scaled gradient apart
+        options = {"precision": used, "scaler": scaler, "clip_norm": 1.0, "optimizer": optimizer}
+        _, epochs = start(model, data(), **options)
         try:
             found.append([epoch.losses["total"] for epoch in epochs])
         except RuntimeError as error:

@@ -22,7 +22,7 @@ def cross_entropy(table: LabelTable, /, *, class_weight_power: float = 0.0) -> L
 
     The mean over B of -sum_c w_c t_c log p_c, soft and one-hot targets normalised alike, with weights
     w_c = (N / (C f_c)) ** class_weight_power, f_c the summed soft mass of class c; power 0 weights all alike
-    (MEDUSA, arXiv 2506.09556, section 2.3). Raises DataError naming classes without mass when weights need it.
+    (MEDUSA, arXiv 2506.09556). Raises DataError naming classes without mass when weights need it.
     """
     weights = class_weights(table, class_weight_power)
 
@@ -85,7 +85,7 @@ def vector_scaling(table: LabelTable, /, *, gamma: float = 0.0, tau: float = 1.0
     """Vector-scaling loss on soft targets: logits z_c become (f_c / max f) ** gamma z_c + tau log prior_c.
 
     Cross-entropy of the changed logits in training; the plain ones are used afterwards, so rare classes gain
-    (Kini et al., 2021, eq. 2). gamma 0 is logit adjustment (Menon et al., 2021, eq. 10).
+    (Kini et al., 2021). gamma 0 is logit adjustment (Menon et al., 2021, eq. 10).
     f_c: summed soft mass. Raises DataError naming classes without mass.
     """
     mass = _mass(table, "the vector-scaling loss")  # (C,)

@@ -48,7 +48,7 @@ def ccc(truth: Reals, predicted: Reals) -> float:
 def balanced_macro_f1(consensus: Indices, predicted: Indices, classes: int, *, draws: int, seed: int) -> float:
     """Mean macro-F1 over balanced draws: each takes the smallest class's count of every class that occurs.
 
-    MEDUSA's selection score (arXiv 2506.09556, section 3). consensus: (N,) class indices; utterances without
+    MEDUSA's selection score (arXiv 2506.09556). consensus: (N,) class indices; utterances without
     agreement are left out by the caller. Draws repeat by seed, so two models are compared on the same ones.
     Raises DataError for an index outside 0..classes-1, or for no utterance at all.
     """

@@ -43,8 +43,7 @@ def manifold_mixup(
 
     With `probability` a batch is mixed: x_i becomes l_i x_i + (1 - l_i) x_p(i), l_i ~ Beta(alpha, alpha) for each
     utterance and p a random permutation of the batch; the same l and p for both kinds of targets. An attribute
-    that either of the two lacks is missing in the mixture. Sources: Verma et al., 2019; MEDUSA (arXiv 2506.09556),
-    section 2.3.
+    that either of the two lacks is missing in the mixture. Sources: Verma et al., 2019; MEDUSA (arXiv 2506.09556).
     """
     return ManifoldMixup(probability, alpha)
 

@@ -18,10 +18,10 @@ help: ## List the targets
 
 env: $(READY) ## Make .venv with sertk, its extras and the plugins of this folder
 
-# One call of pip, so that one resolution serves all. `-q` hides progress, not errors.
+# One call of pip, so that one resolution serves all. `-qq` hides progress and warnings, not errors.
 $(READY): pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -e '.[hf,report,dev]' $(PLUGINS:%=-e ./%)
+	$(BIN)/python -m pip install -qq -e '.[hf,report,dev]' $(PLUGINS:%=-e ./%)
 	touch $@
 
 demo: $(READY) ## Train an ensemble on the made-up corpus and predict one recording

@@ -21,7 +21,7 @@ import catalogue
 
 from sertk.errors import BrokenPluginError, NameConflictError, UnknownNameError, did_you_mean
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function")
 NOTEBOOK = "registered in this process"
 
 

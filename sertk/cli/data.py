@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sertk.cli.output import say, table, up_to_date, warn
+from sertk.cli import data_tables as tables
+from sertk.cli.output import say, track, up_to_date, warn
 
 if TYPE_CHECKING:
-    from sertk.data.corpora.report import CorpusReport
+    from sertk.data.manifest import Manifest
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make, read, split, mend and look at corpora.")
 
@@ -67,14 +69,14 @@ def prepare(
     options: dict[str, Any] = {"release": release, "allow_partial": allow_partial, "audio": not no_audio}
     options |= {"transcripts": transcripts, "secondary": secondary, "missing": missing}
     inputs = _inputs(
-        "prepare", corpus, {**options, "transcripts": []}, *(_listing(p) for p in (folder, *transcripts))
+        "prepare", corpus, {**options, "transcripts": []}, *(_listing(p, but=out) for p in (folder, *transcripts))
     )
     if not force and made_from(out, inputs):
         return up_to_date(out)
     module, _, function = READERS[corpus].partition(":")
     manifest, report = getattr(import_module(module), function)(folder, **options)
     manifest.write(out)
-    _say_report(report)
+    tables.say_corpus(report)
     if report.faults:
         listed = _beside(out, ".report.jsonl")
         report.write(listed)
@@ -105,23 +107,94 @@ def split(
     if not force and made_from(out, inputs):
         return up_to_date(out)
     corpus = hold_out(Manifest.read(manifest), part, into=into, share=share, seed=seed)
-    corpus.write(out)
+    _write_manifest(corpus, out)
     say(f"wrote  {out}  {part} {len(corpus.split(part)):,}, {into} {len(corpus.split(into)):,} utterances")
     write_json(_beside(out, ".inputs.json"), inputs)
 
 
-def _say_report(report: CorpusReport) -> None:
-    say(f"release {report.release or 'unknown'}; raters: {report.form}")
-    say(f"read  {', '.join(report.files)}")
-    rows = [
-        (name, f"{part['utterances']:,.0f}", f"{part['speakers']:,.0f}", f"{part['hours']:.2f}")
-        for name, part in sorted(report.splits.items())
-    ]
-    table(("split", "utterances", "speakers", "hours"), rows, right=("utterances", "speakers", "hours"))
-    if report.consensus_agreement is not None:
-        means = "" if report.attribute_agreement is None else f", the means in {report.attribute_agreement:.2%}"
-        agreed = f"the consensus agrees in {report.consensus_agreement:.2%}{means}"
-        say(f"drawn again from {report.rater_rows:,} raters' rows, {agreed}")
+@app.command()
+def fix(
+    manifest: Path = typer.Argument(..., help="A manifest."),
+    out: Path = OUT,
+    no_audio: bool = NO_AUDIO,
+    force: bool = FORCE,
+) -> None:
+    """Drop what cannot be used of a manifest, and list what was dropped."""
+    from sertk.data.corpora.report import write_faults
+    from sertk.data.manifest import Manifest
+    from sertk.data.validation import fix as mend
+    from sertk.files import made_from, write_json
+
+    corpus = Manifest.read(manifest)
+    inputs = _inputs("fix", corpus.fingerprint, [] if no_audio else _recordings(corpus))
+    if not force and made_from(out, inputs):
+        return up_to_date(out)
+    mended, faults = mend(corpus, audio=not no_audio)
+    _write_manifest(mended, out)
+    if faults:
+        listed = _beside(out, ".report.jsonl")
+        write_faults(listed, {"fixed": faults}, {"kept": len(mended), "fixed": len(faults)})
+        warn(f"{len(faults):,} faults mended or dropped: listed in {listed}")
+    say(f"wrote  {out}  {len(mended):,} of {len(corpus):,} utterances")
+    write_json(_beside(out, ".inputs.json"), inputs)
+
+
+@app.command()
+def audit(
+    manifest: Path = typer.Argument(..., help="A manifest."),
+    as_json: bool = AS_JSON,
+    html: Path | None = typer.Option(None, help="Write a page, *.html."),
+    no_audio: bool = NO_AUDIO,
+    force: bool = FORCE,
+) -> None:
+    """Look for shared speakers, duplicates, odd recordings and missing transcripts; measure the raters' agreement."""
+    from sertk.data.audit import audit as look
+    from sertk.data.audit import hear
+    from sertk.data.audit_page import audit_page
+    from sertk.data.manifest import Manifest
+    from sertk.files import made_from, write_json, write_text
+
+    corpus = Manifest.read(manifest)
+    inputs = _inputs("audit", corpus.fingerprint, [] if no_audio else _recordings(corpus))
+    if html and not as_json and not force and made_from(html, inputs):
+        return up_to_date(html)
+    heard = None if no_audio else hear(corpus)
+    if heard is not None and not as_json:
+        heard = track(heard, "recordings", len(corpus))
+    report = look(corpus, heard)
+    if html:
+        write_text(html, audit_page(report))
+        write_json(_beside(html, ".inputs.json"), inputs)
+    if as_json:
+        return say(json.dumps(report, indent=2, ensure_ascii=False))
+    tables.say_audit(report)
+    if html:
+        say(f"wrote  {html}")
+
+
+@app.command()
+def stats(manifest: Path = typer.Argument(..., help="A manifest."), as_json: bool = AS_JSON) -> None:
+    """Count utterances, speakers, hours and classes by split."""
+    from sertk.data.audit import audit as look
+    from sertk.data.manifest import Manifest
+
+    splits = look(Manifest.read(manifest))["splits"]
+    if as_json:
+        return say(json.dumps(splits, indent=2, ensure_ascii=False))
+    tables.say_splits(splits)
+
+
+def _write_manifest(corpus: Manifest, out: Path) -> None:
+    """Write a manifest, its recordings by absolute paths where it goes into another folder than it came from."""
+    moved = corpus.folder.absolute() != out.absolute().parent
+    (corpus.with_utterances(corpus.located()) if moved else corpus).write(out)
+
+
+def _recordings(corpus: Manifest) -> list[tuple[str, int, int]]:
+    """Path, size and time of all recordings."""
+    paths = {utterance.audio for utterance in corpus.located()}
+    stats = ((path, Path(path).stat()) for path in sorted(paths) if Path(path).is_file())
+    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
 
 def _inputs(verb: str, *what: Any) -> dict[str, str]:
@@ -132,14 +205,16 @@ def _inputs(verb: str, *what: Any) -> dict[str, str]:
     return {"verb": f"data {verb}", "version": __version__, "inputs": sha256_json([*what])}
 
 
-def _listing(folder: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of all files below a folder: a corpus is too large to be read for this."""
+def _listing(folder: Path, *, but: Path) -> list[tuple[str, int, int]]:
+    """Path, size and time of all files below a folder but the output's: a corpus is too large to be read for this."""
     from sertk.data.corpora.msp_podcast.layout import files_below
 
     if not folder.is_dir():
         return []
-    entries = ((entry.path, entry.stat()) for entry in files_below([folder], "") if entry.is_file())
-    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in entries]
+    ours = str(_beside(but.absolute(), ""))
+    found = (entry for entry in files_below([folder.absolute()], "") if entry.is_file())
+    stats = ((entry.path, entry.stat()) for entry in found if not entry.path.startswith(ours))
+    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
 
 def _beside(path: Path, ending: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from sertk.files import write_text
 class CorpusReport:
     """Filled while a corpus is read.
 
-    files: what was read, relative to its folder. form: of the raters' rows. compared: how many consensus labels
+    files: what was read, relative to its folder. form: of the label files. ratings_missing: NaN among the
+    raters' attributes. own_words: primary votes for `Other`, most with free text. compared: how many consensus labels
     and attribute means could be drawn again from the raters, and how many came out the same. faults: by kind.
     """
 
@@ -28,8 +29,10 @@ class CorpusReport:
     files: list[str] = field(default_factory=list)
     consensus_rows: int = 0
     rater_rows: int = 0
+    ratings_missing: int = 0
+    own_words: int = 0
     splits: dict[str, dict[str, float]] = field(default_factory=dict)
-    compared: dict[str, int] = field(default_factory=dict)
+    compared: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
 
     @property
@@ -75,6 +78,8 @@ class CorpusReport:
             "files": self.files,
             "consensus_rows": self.consensus_rows,
             "rater_rows": self.rater_rows,
+            "ratings_missing": self.ratings_missing,
+            "own_words": self.own_words,
             "splits": self.splits,
             "consensus_agreement": self.consensus_agreement,
             "attribute_agreement": self.attribute_agreement,
@@ -83,10 +88,15 @@ class CorpusReport:
 
     def write(self, path: Path) -> None:
         """Write JSON lines: the summary, then a fault a line."""
-        lines = [self.summary()]
-        for kind, faults in self.faults.items():
-            lines += [{"kind": kind, "place": fault.place, "message": fault.message} for fault in faults]
-        write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        write_faults(path, self.faults, self.summary())
 
     def _share(self, same: str, all_of: str) -> float | None:
-        return self.compared.get(same, 0) / self.compared[all_of] if self.compared.get(all_of) else None
+        return self.compared[same] / self.compared[all_of] if self.compared[all_of] else None
+
+
+def write_faults(path: Path, faults: Mapping[str, Sequence[Fault]], summary: Mapping[str, Any]) -> None:
+    """Write a report as JSON lines: the summary, then a fault a line with its kind."""
+    lines = [dict(summary)]
+    for kind, listed in faults.items():
+        lines += [{"kind": kind, "place": fault.place, "message": fault.message} for fault in listed]
+    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))

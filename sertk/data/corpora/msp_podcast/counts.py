@@ -48,7 +48,7 @@ RELEASES: dict[str, Counts] = {
 
 
 def identify(form: str, found: Counts) -> str | None:
-    """The release that these counts are of; else the one whose label files have this form; None for any of several."""
+    """The release that these counts are of; else the one whose label files have this form; None for several."""
     for name, release in RELEASES.items():
         if (release.utterances or release.consensus_rows) and not mismatches(name, found):
             return name
@@ -93,6 +93,6 @@ def check_counts(
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise DataError(
             f"this is no whole release of MSP-Podcast:\n{lines}\n  found: {have}\n"
-            f"  Complete it, give its release (--release {' | '.join(RELEASES)}), or read a part with --allow-partial."
+            f"  Complete it, give --release (known: {', '.join(RELEASES)}), or read a part with --allow-partial."
         )
     return name, faults

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,14 @@ class Layout:
     speakers: Path | None
     transcripts: tuple[Path, ...]
     made_up: bool
+    doubled: tuple[Path, ...] = ()
+    """Folders inside one of the same name, as some archives unpack."""
+
+    @property
+    def recordings(self) -> Path:
+        """Where recordings would lie that are not looked for: the innermost audio folder."""
+        inner = [path for path in self.doubled if path.name.lower() in AUDIO]
+        return [*inner, *self.audio, self.folder / "Audios"][0].absolute()
 
     @property
     def read(self) -> list[Path]:
@@ -69,6 +77,7 @@ def find_layout(folder: Path) -> Layout:
         speakers=_file([root, *label_folders], SPEAKERS),
         transcripts=tuple(_outermost([*_nested(root, TRANSCRIPTS), *_toy_transcripts(root)])),
         made_up=_made_up(root),
+        doubled=tuple(path for path in _all_nested(root) if path.parent.name.lower() == path.name.lower()),
     )
     faults = _lacking(layout)
     if faults:
@@ -122,13 +131,17 @@ def _children(folder: Path) -> dict[str, Path]:
     return {path.name.lower(): path for path in reversed(paths)}
 
 
-def _nested(folder: Path, names: Iterable[str]) -> Iterator[Path]:
+def _nested(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Folders of these names and those of the same names inside them, innermost first."""
     with os.scandir(folder) as scan:  # not _children: the audio folder has a hundred thousand files
         inner = sorted((entry.name, entry.path) for entry in scan if entry.name.lower() in names and entry.is_dir())
     for _, path in inner:
         yield from _nested(Path(path), names)
         yield Path(path)
+
+
+def _all_nested(root: Path) -> list[Path]:
+    return [path for names in (AUDIO, LABELS, TRANSCRIPTS) for path in _nested(root, names)]
 
 
 def _outermost(folders: Iterable[Path]) -> list[Path]:

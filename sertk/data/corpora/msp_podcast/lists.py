@@ -53,7 +53,7 @@ def index_recordings(folders: Sequence[Path]) -> tuple[dict[str, str], list[Faul
     """Find the path of each recording by utterance id. One that lies in two places is listed, the first is taken."""
     found: dict[str, str] = {}
     faults = []
-    for entry in files_below(folders, ".wav"):
+    for entry in files_below([folder.absolute() for folder in folders], ".wav"):
         first = found.setdefault(entry.name[:-4], entry.path)
         if first != entry.path:
             faults.append(Fault(entry.name[:-4], f"lies in {first} and in {entry.path}; the first is taken"))

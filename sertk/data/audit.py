@@ -1,0 +1,194 @@
+"""What a manifest and its recordings are like: shared speakers, duplicates, formats, agreement, tables by split.
+
+All as plain dictionaries and lists, so that it can be written as JSON; missing values are None.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from sertk.data.agreement import interval_alpha, mean_entropy, nominal_alpha
+from sertk.data.audio import SILENCE
+from sertk.data.headers import header
+from sertk.data.labels import OTHER
+from sertk.data.manifest import Manifest, Utterance
+from sertk.data.validation import validate
+from sertk.errors import AudioError
+
+THREADS = 4
+LISTED = 100
+"""So many ids of one kind are listed; all are counted."""
+QUARTILES = ("min", "lower", "median", "upper", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one recording is like. digest: of its samples. peak: of full scale. error: why it cannot be read."""
+
+    id: str
+    sample_rate: int = 0
+    channels: int = 0
+    seconds: float = 0.0
+    digest: str = ""
+    peak: float = 0.0
+    error: str | None = None
+
+
+def hear(manifest: Manifest, *, threads: int = THREADS) -> Iterator[Heard]:
+    """Read each utterance's recording whole, in order; a bad one is told of, not raised."""
+    located = manifest.located()
+    with ThreadPoolExecutor(threads) as pool:
+        for begin in range(0, len(located), 64 * threads):
+            yield from pool.map(_hear, located[begin : begin + 64 * threads])
+
+
+def audit(manifest: Manifest, heard: Iterable[Heard] | None = None) -> dict[str, Any]:
+    """Tell all there is to know of a manifest. heard: its recordings, where they are to be looked at."""
+    splits: dict[str, list[Utterance]] = defaultdict(list)
+    for utterance in manifest:
+        splits[utterance.split or "none"].append(utterance)
+    faults = validate(manifest)
+    return {
+        "corpus": manifest.corpus,
+        "note": manifest.note,
+        "labels": list(manifest.labels.names),
+        "utterances": len(manifest),
+        "faults": {"count": len(faults), "listed": [[fault.place, fault.message] for fault in faults[:LISTED]]},
+        "shared_speakers": shared_speakers(splits),
+        "transcripts": transcripts(manifest),
+        "recordings": None if heard is None else recordings(heard),
+        "agreement": agreement(manifest, manifest.utterances),
+        "splits": {name: split_table(manifest, splits[name]) for name in sorted(splits)},
+    }
+
+
+def shared_speakers(splits: dict[str, list[Utterance]]) -> list[dict[str, Any]]:
+    """The speakers that two splits share; unknown ones do not count."""
+    speakers = {name: {u.speaker for u in utterances if u.speaker} for name, utterances in splits.items()}
+    pairs = ((one, two, sorted(speakers[one] & speakers[two])) for one, two in combinations(sorted(splits), 2))
+    return [{"splits": [one, two], "count": len(both), "listed": both[:LISTED]} for one, two, both in pairs if both]
+
+
+def transcripts(manifest: Manifest) -> dict[str, Any]:
+    """Whose words there are, and which utterances have none."""
+    missing = [utterance.id for utterance in manifest if not utterance.text]
+    sources = Counter(utterance.text_source or "unknown" for utterance in manifest if utterance.text)
+    return {"sources": dict(sources), "missing": {"count": len(missing), "listed": missing[:LISTED]}}
+
+
+def recordings(heard: Iterable[Heard]) -> dict[str, Any]:
+    """Formats, silent and unreadable recordings, and the same samples under several ids."""
+    formats: Counter[str] = Counter()
+    same: dict[str, list[str]] = defaultdict(list)
+    silent: list[str] = []
+    bad: list[list[str]] = []
+    for recording in heard:
+        if recording.error is not None:
+            bad.append([recording.id, recording.error])
+            continue
+        channels = "1 channel" if recording.channels == 1 else f"{recording.channels} channels"
+        formats[f"{recording.sample_rate} Hz, {channels}"] += 1
+        if recording.peak < SILENCE:
+            silent.append(recording.id)
+        else:
+            same[recording.digest].append(recording.id)
+    duplicates = [ids for ids in same.values() if len(ids) > 1]
+    return {
+        "formats": dict(formats.most_common()),
+        "duplicates": {"count": len(duplicates), "listed": duplicates[:LISTED]},
+        "silent": {"count": len(silent), "listed": silent[:LISTED]},
+        "bad": {"count": len(bad), "listed": bad[:LISTED]},
+    }
+
+
+def agreement(manifest: Manifest, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    """How far the raters agree: alpha of the primary votes and of each attribute, and the entropy in bits."""
+    names = (*manifest.labels.names, OTHER)
+    column = {name: index for index, name in enumerate(names)}
+    votes = np.zeros((len(utterances), len(names)))
+    for row, utterance in enumerate(utterances):
+        for name, count in utterance.votes.items():
+            if name in column:
+                votes[row, column[name]] += count
+    alphas = {}
+    for attribute in manifest.ranges:
+        rated = [
+            (float(rater[attribute]), row)
+            for row, utterance in enumerate(utterances)
+            for rater in utterance.raters
+            if attribute in rater
+        ]
+        values = np.array([value for value, _ in rated], dtype=np.float64)
+        alphas[attribute] = _number(interval_alpha(values, np.array([row for _, row in rated], dtype=np.int64)))
+    voted = votes.sum(axis=1)
+    return {
+        "utterances": int((voted > 0).sum()),
+        "votes_each": _number(voted[voted > 0].mean()) if voted.any() else None,
+        "alpha": _number(nominal_alpha(votes)),
+        "attribute_alpha": alphas,
+        "entropy_bits": _number(mean_entropy(votes)),
+    }
+
+
+def split_table(manifest: Manifest, utterances: Sequence[Utterance]) -> dict[str, Any]:
+    """Sizes, durations, classes by consensus, shares of the votes, and attributes of one split."""
+    seconds = np.array([u.duration for u in utterances if u.duration is not None], dtype=np.float64)
+    classes = Counter(u.emotion for u in utterances)
+    votes: Counter[str] = Counter()
+    for utterance in utterances:
+        votes.update(utterance.votes)
+    total = sum(votes.values())
+    attributes = {}
+    for name in manifest.ranges:
+        values = np.array([u.attributes[name] for u in utterances if name in u.attributes])
+        spread = {"mean": _number(values.mean()), "std": _number(values.std())} if len(values) else {}
+        attributes[name] = {"count": len(values), **spread}
+    quartiles = np.quantile(seconds, [0, 0.25, 0.5, 0.75, 1]).tolist() if len(seconds) else []
+    return {
+        "utterances": len(utterances),
+        "speakers": len({u.speaker for u in utterances if u.speaker}),
+        "unknown_speaker": sum(u.speaker is None for u in utterances),
+        "genders": dict(Counter(u.gender or "unknown" for u in utterances).most_common()),
+        "hours": _number(seconds.sum() / 3600) if len(seconds) else None,
+        "seconds": dict(zip(QUARTILES, map(_number, quartiles), strict=False)),
+        "classes": {name: classes[name] for name in (*manifest.labels.names, OTHER)} | {"no label": classes[None]},
+        "vote_shares": {name: _number(votes[name] / total) for name in (*manifest.labels.names, OTHER)}
+        if total
+        else {},
+        "attributes": attributes,
+        "agreement": agreement(manifest, utterances),
+    }
+
+
+def _hear(utterance: Utterance) -> Heard:
+    path = Path(utterance.audio)
+    try:
+        info = header(path)
+        begin = round(utterance.start * info.sample_rate)
+        count = -1 if utterance.duration is None else round(utterance.duration * info.sample_rate)
+        with soundfile.SoundFile(path) as file:
+            file.seek(begin)
+            samples = file.read(count, dtype="float32", always_2d=True)  # (frames, channels)
+    except (AudioError, soundfile.SoundFileError, OSError, ValueError) as error:
+        return Heard(utterance.id, error=str(error))
+    if not samples.size or not np.isfinite(samples).all():
+        return Heard(utterance.id, error=f"{path}: has no samples, or some that are not finite numbers")
+    digest = hashlib.blake2b(samples.tobytes(), digest_size=16, person=str(info.sample_rate).encode()).hexdigest()
+    peak = float(np.abs(samples).max())
+    return Heard(utterance.id, info.sample_rate, info.channels, len(samples) / info.sample_rate, digest, peak)
+
+
+def _number(value: float) -> float | None:
+    """A number that JSON has, to six digits: NaN becomes None."""
+    return None if math.isnan(value) else float(f"{value:.6g}")

@@ -18,12 +18,16 @@ from sertk.errors import SertkError
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("sertk.cli.run", "Run a recipe, stage by stage."),
     "data": ("sertk.cli.data", "Make, read, split, mend and look at corpora."),
+    "transcribe": ("sertk.cli.transcribe", "Give the utterances of a manifest words."),
     "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store what they give."),
     "train": ("sertk.cli.train", "Train the models of experiment files."),
+    "combine": ("sertk.cli.combine", "Combine systems into one: votes, meta-classifiers, soups."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
     "submit": ("sertk.cli.submit", "Write and check a submission to the challenge."),
     "check": ("sertk.cli.check", "Check configuration files and name all their faults at once."),
     "score": ("sertk.cli.score", "Score predictions, with intervals."),
+    "report": ("sertk.cli.report", "Write a page about an experiment: scores, plots, recordings."),
+    "doctor": ("sertk.cli.doctor", "Say what is installed, what is ready and what to do about the rest."),
     "list": ("sertk.cli.list", "List the components that are installed."),
     "show": ("sertk.cli.show", "Show a component: its owner, place, options and what it does."),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from sertk.cli.output import say, up_to_date
 from sertk.errors import DataError
-from sertk.files import sha256_file, sha256_json, write_json
+from sertk.files import sha256_file, sha256_json, write_json, write_text
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Manifest
@@ -31,6 +32,9 @@ def command(
     seed: int = typer.Option(1, min=0, help="Seed of the resamples."),
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
     output: Path | None = typer.Option(None, help="Write all scores to this JSON file."),
+    results: Path | None = typer.Option(
+        None, help="Write a page of Markdown with the scores and how they were made."
+    ),
     force: bool = typer.Option(False, "--force", help="Score again although the output is up to date."),
 ) -> None:
     """Score predictions against labels and votes, with 95 % intervals over speakers."""
@@ -43,8 +47,10 @@ def command(
     inputs = [[path.name, sha256_file(path)] for path in files]
     options = [split, compare is not None, calibrate is not None, groups, draws, seed]
     fingerprint = sha256_json([1, inputs, options])
-    if output is not None and not force and _fingerprint(output) == fingerprint:
-        up_to_date(output)
+    written = [path for path in (output, results) if path is not None]
+    if written and not force and all(_holds(path, fingerprint) for path in written):
+        for path in written:
+            up_to_date(path)
         return
 
     from sertk.cli.score_tables import show_classes, show_difference, show_groups, show_scores
@@ -52,6 +58,7 @@ def command(
     from sertk.scoring.balanced import balanced_draws
     from sertk.scoring.compare import compare as compare_cases
     from sertk.scoring.groups import groups as score_groups
+    from sertk.scoring.results import results_markdown
     from sertk.scoring.score import score
 
     corpus = Manifest.read(manifest)
@@ -62,9 +69,15 @@ def command(
     scores = {name: score(case, draws=draws, seed=seed) for name, case in cases.items()}
     tables = {name: score_groups(case, draws=draws, seed=seed) for name, case in cases.items()} if groups else {}
     differences: dict[str, Comparison] = {}
+    other_name = ""
     if compare is not None:
+        other_name = compare.stem
         other = _case(corpus, split, compare)
-        differences = {name: compare_cases(other, case, draws=draws, seed=seed) for name, case in cases.items()}
+        differences = {
+            name: compare_cases(other, case, draws=draws, seed=seed)
+            for name, case in cases.items()
+            if name != other_name
+        }
     systems: dict[str, Any] = {name: one.as_dict() for name, one in scores.items()}
     for name, one in scores.items():
         if one.consensus:
@@ -72,10 +85,22 @@ def command(
         if name in tables:
             systems[name]["groups"] = [group.as_dict() for group in tables[name]]
         if name in differences:
-            systems[name]["less"] = {"system": str(compare), **differences[name].as_dict()}
+            systems[name]["less"] = {"system": other_name, **differences[name].as_dict()}
     result = {"split": split, "labels": corpus.labels.names, "systems": systems, "fingerprint": fingerprint}
     if output is not None:
         write_json(output, result)
+    if results is not None:
+        page = results_markdown(
+            scores,
+            corpus=corpus.corpus,
+            splits=split,
+            note=corpus.note,
+            command=_command(predictions, manifest, split, compare, calibrate, draws, seed, results),
+            fingerprint=fingerprint,
+            other=other_name,
+            comparisons=differences,
+        )
+        write_text(results, page)
     if as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
         return
@@ -85,16 +110,29 @@ def command(
     for name, rows in tables.items():
         show_groups(name, rows)
     for name, difference in differences.items():
-        show_difference(name, str(compare), difference)
+        show_difference(name, other_name, difference)
 
 
-def _fingerprint(output: Path) -> str | None:
-    """What an earlier output was made from; None where there is none that can be read."""
-    try:
-        made = json.loads(output.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return made.get("fingerprint") if isinstance(made, dict) else None
+def _holds(path: Path, fingerprint: str) -> bool:
+    """Whether an earlier output was made from the same inputs with the same options."""
+    return path.is_file() and fingerprint in path.read_text(encoding="utf-8", errors="replace")
+
+
+def _command(
+    predictions: Sequence[Path],
+    manifest: Path,
+    split: Sequence[str],
+    compare: Path | None,
+    calibrate: Path | None,
+    draws: int,
+    seed: int,
+    results: Path,
+) -> str:
+    words: list[object] = ["sertk", "score", *predictions, "--manifest", manifest]
+    words += [word for name in split for word in ("--split", name)]
+    words += ["--compare", compare] * (compare is not None) + ["--calibrate", calibrate] * (calibrate is not None)
+    words += ["--draws", draws, "--seed", seed, "--results", results]
+    return shlex.join(map(str, words))
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -59,11 +59,12 @@ def show_classes(one: Score) -> None:
     rows = [
         (
             item.name,
-            *(f"{x:.3f}" for x in (item.precision, item.recall)),
+            _rate(item.precision),
+            _rate(item.recall),
             _number(item.f1),
             item.support,
             item.predicted,
-            *tuple(counts),
+            *counts,
         )
         for item, counts in zip(one.classes, one.confusion, strict=True)
     ]

@@ -92,7 +92,10 @@ def interval(value: float, drawn: Array, sizes: Array) -> Interval:
 
 
 def p_value(drawn: Array, sizes: Array) -> float | None:
-    """Two-sided p-value of "no difference": the level at which the interval of the differences just touches 0."""
+    """Two-sided p-value of "no difference": the level at which the interval of the differences just touches 0.
+
+    Where every draw is on one side this is an upper bound; more draws would tell how much smaller it is.
+    """
     drawn = drawn[np.isfinite(drawn)]
     widening = _widening(sizes)
     if widening is None or not len(drawn):

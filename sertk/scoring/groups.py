@@ -43,16 +43,16 @@ def groups(case: Case, *, draws: int = 1000, seed: int = 1) -> tuple[Group, ...]
     agreed = truth.consensus >= 0
     rows: list[Group] = []
     for by, names in memberships(case).items():
-        known = sorted({name for name in names if name is not None}, key=_order)
-        for name in known:
-            chosen = np.array([other == name for other in names]) & agreed
-            if not chosen.any():
-                continue
-            part, inside = _part(made, chosen), clusters[chosen]
-            _, inside = np.unique(inside, return_inverse=True)
-            scores = intervals(part, inside, draws=draws, seed=seed)
-            speakers = len({truth.speakers[row] for row in np.flatnonzero(chosen)} - {None})
-            rows.append(Group(by, name, int(chosen.sum()), speakers, scores))
+        members: dict[str, list[int]] = {}
+        for row in np.flatnonzero(agreed):
+            if (name := names[row]) is not None:
+                members.setdefault(name, []).append(int(row))
+        for name in sorted(members, key=_order):
+            chosen = np.array(members[name])
+            _, inside = np.unique(clusters[chosen], return_inverse=True)
+            scores = intervals(_part(made, chosen), inside, draws=draws, seed=seed)
+            speakers = len({truth.speakers[row] for row in chosen} - {None})
+            rows.append(Group(by, name, len(chosen), speakers, scores))
     return tuple(rows)
 
 
@@ -71,7 +71,7 @@ def memberships(case: Case) -> dict[str, tuple[str | None, ...]]:
     }
 
 
-def _part(made: Tally, chosen: NDArray[np.bool_]) -> Tally:
+def _part(made: Tally, chosen: NDArray[np.int64]) -> Tally:
     """The tally of some utterances, with only the metrics that the table shows."""
     measures: dict[str, Measure] = {name: made.measures[name] for name in METRICS if name in made.measures}
     needed = {measure.block for measure in measures.values()}

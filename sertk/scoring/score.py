@@ -131,6 +131,8 @@ def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:
 def intervals(made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Interval]:
     """Every metric of a tally with its interval; all from the same resamples."""
     values = made.values()
+    if not clusters.any():  # one cluster: nothing to resample
+        return {name: Interval(value, None, None) for name, value in values.items()}
     drawn, sizes = resampled(made, clusters, draws=draws, seed=seed)
     return {name: interval(values[name], drawn[name], sizes[name]) for name in made.measures}
 

@@ -114,6 +114,19 @@ def test_an_output_that_is_up_to_date_is_not_made_again(folder: Path, capsys: py
     assert (folder / "scores.json").read_bytes() != first
 
 
+def test_results_say_what_was_measured_and_how(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("good.csv", "poor.csv", "--compare", "poor.csv", "--results", str(folder / "RESULTS.md"))
+    assert run(folder, *words) == 0
+    page = (folder / "RESULTS.md").read_text(encoding="utf-8")
+    assert "# Results: made-up, test" in page
+    assert "| good | 0." in page
+    assert "Always answering" in page
+    assert "sertk score" in page
+    capsys.readouterr()
+    assert run(folder, *words) == 0
+    assert capsys.readouterr().out.startswith("up to date")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

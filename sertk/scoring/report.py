@@ -1,0 +1,184 @@
+"""Gather what a report shows: scores of every system, how members were trained, and the recordings worth hearing."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sertk.data.manifest import Manifest, Utterance
+from sertk.ensemble.predictions import Predictions, some
+from sertk.errors import DataError
+from sertk.scoring.groups import Group, groups
+from sertk.scoring.score import Score, score
+from sertk.scoring.tallies import entropy
+from sertk.scoring.truth import Case, align, truth_of
+
+SPLIT_SUFFIXES = (".csv", ".jsonl")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a report's parts lie. predictions: split -> system -> file. models: folders with a `card.json`."""
+
+    manifest: Path
+    predictions: Mapping[str, Mapping[str, Path]]
+    models: Mapping[str, Path] = field(default_factory=dict)
+    title: str = "Report"
+
+
+@dataclass(frozen=True)
+class System:
+    """A system on a split, with its scores."""
+
+    name: str
+    score: Score
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An utterance worth hearing. shares: (class, votes, predicted) of the classes that either names."""
+
+    utterance: Utterance
+    why: str
+    shares: tuple[tuple[str, float | None, float], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split. best: the system with the highest macro-F1, whose groups and clips are shown."""
+
+    split: str
+    systems: tuple[System, ...]
+    best: str
+    groups: tuple[Group, ...]
+    confused: tuple[Clip, ...]
+    ambiguous: tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model: its configuration as written, its card, and a row for each epoch."""
+
+    name: str
+    config: str
+    card: Mapping[str, Any]
+    history: tuple[Mapping[str, Any], ...]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed its configuration names."""
+        found = tomllib.loads(self.config).get("seed")
+        return found if isinstance(found, int) else None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows."""
+
+    title: str
+    manifest: Manifest
+    fingerprint: str
+    parts: tuple[Part, ...]
+    models: tuple[Model, ...]
+
+
+def find_sources(exp: Path, *, manifest: Path | None = None) -> Sources:
+    """Look where a recipe leaves its files: `predictions/SPLIT/SYSTEM.csv`, `members/`, `ensembles/`, `data/`.
+
+    Splits whose labels are withheld are passed over when the report is gathered. Raises DataError when there are no
+    predictions or no manifest.
+    """
+    predictions: dict[str, dict[str, Path]] = {}
+    for path in sorted((exp / "predictions").glob("*/*")):
+        if path.suffix in SPLIT_SUFFIXES and not path.name.startswith("."):
+            predictions.setdefault(path.parent.name, {})[path.stem] = path
+    if not predictions:
+        raise DataError(f"{exp} has no predictions/SPLIT/SYSTEM.csv: `sertk predict --output` writes them")
+    manifest = manifest or exp / "data" / "manifest.jsonl.gz"
+    cards = sorted([*exp.glob("members/*/card.json"), *exp.glob("ensembles/**/card.json")])
+    folders = {card.parent.relative_to(exp): card.parent for card in cards}
+    models = {str(name): folder for name, folder in folders.items() if "members" not in name.parts[1:]}
+    return Sources(manifest, predictions, models, title=exp.resolve().name)
+
+
+def gather(sources: Sources, *, clips: int = 8, draws: int = 1000, seed: int = 1) -> Report:
+    """Score every system of every labelled split and choose the clips. Raises DataError where there is none."""
+    manifest = Manifest.read(sources.manifest)
+    parts = []
+    for split, files in sources.predictions.items():
+        utterances = manifest.split(split)
+        if any(utterance.emotion or utterance.votes for utterance in utterances):
+            parts.append(_part(manifest, split, utterances, files, clips=clips, draws=draws, seed=seed))
+    if not parts:
+        raise DataError(f"no split of {some([*sources.predictions])} has labels to score against")
+    models = tuple(_model(name, folder) for name, folder in sources.models.items())
+    return Report(sources.title, manifest, manifest.fingerprint, tuple(parts), models)
+
+
+def _part(
+    manifest: Manifest,
+    split: str,
+    utterances: Sequence[Utterance],
+    files: Mapping[str, Path],
+    *,
+    clips: int,
+    draws: int,
+    seed: int,
+) -> Part:
+    truth = truth_of(manifest, utterances)
+    cases = {name: align(truth, Predictions.read(path, labels=manifest.labels)) for name, path in files.items()}
+    systems = tuple(System(name, score(case, draws=draws, seed=seed)) for name, case in cases.items())
+    best = max(systems, key=lambda one: one.score.metrics["macro_f1"].value if one.score.classes else 0.0).name
+    by_id = {utterance.id: utterance for utterance in utterances}
+    confused, ambiguous = _clips(cases[best], by_id, clips)
+    return Part(split, systems, best, groups(cases[best], draws=draws, seed=seed), confused, ambiguous)
+
+
+def _clips(case: Case, by_id: Mapping[str, Utterance], count: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+    """The most certain mistakes, and the utterances whose raters differ most."""
+    truth, said = case.truth, case.predictions.emotion
+    names = truth.labels.names
+    rows = np.arange(len(case))
+    true = np.maximum(truth.consensus, 0)
+    excess = np.where(truth.consensus >= 0, said.max(axis=1) - said[rows, true], 0.0)
+    spread = np.where(np.isfinite(truth.votes).all(axis=1), entropy(np.nan_to_num(truth.votes)), 0.0)
+
+    def clip(row: int, why: str) -> Clip:
+        votes = truth.votes[row]
+        shares = [
+            (name, None if np.isnan(vote) else float(vote), float(chance))
+            for name, vote, chance in zip(names, votes, said[row], strict=True)
+        ]
+        kept = sorted(shares, key=lambda share: -max(share[1] or 0.0, share[2]))[:4]
+        return Clip(by_id[truth.ids[row]], why, tuple(kept))
+
+    confused = [
+        clip(row, f"{names[truth.consensus[row]]}, taken for {names[said[row].argmax()]} with {said[row].max():.2f}")
+        for row in np.argsort(-excess, kind="stable")[:count]
+        if excess[row] > 0
+    ]
+    ambiguous = [
+        clip(row, f"{spread[row]:.2f} bits of disagreement")
+        for row in np.argsort(-spread, kind="stable")[:count]
+        if spread[row] > 0
+    ]
+    return tuple(confused), tuple(ambiguous)
+
+
+def _model(name: str, folder: Path) -> Model:
+    config, history = folder / "config.toml", folder / "history.jsonl"
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        lines = history.read_text(encoding="utf-8").splitlines() if history.is_file() else []
+        rows = tuple(json.loads(line) for line in lines if line.strip())
+        text = config.read_text(encoding="utf-8") if config.is_file() else ""
+        tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: cannot be read as a trained model: {error}") from None
+    return Model(name, text, card, rows)

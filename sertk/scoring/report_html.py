@@ -1,0 +1,267 @@
+"""The report as one HTML page that needs nothing else: no script, no font, no picture, no request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from sertk import __version__
+from sertk.errors import DataError
+from sertk.scoring.bootstrap import Interval
+from sertk.scoring.groups import Group
+from sertk.scoring.report import Clip, Model, Part, Report, System
+from sertk.scoring.report_audio import data_uri
+from sertk.scoring.report_svg import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
+from sertk.scoring.results import commit
+from sertk.scoring.score import METHOD
+
+METRICS = {
+    "macro_f1": "macro-F1",
+    "balanced_macro_f1": "balanced macro-F1",
+    "uar": "UAR",
+    "accuracy": "accuracy",
+    "soft_f1": "soft F1",
+    "js_divergence": "JS (bits)",
+    "ece": "ECE",
+    "brier": "Brier",
+    "mean_ccc": "mean CCC",
+}
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
+FEWEST = 10
+"""Utterances that a speaker must have to stand in the plot by speaker."""
+SPEAKERS = 24
+
+
+def render(report: Report, *, command: str = "") -> str:
+    """The page. command: what to type to make it again. Recordings that cannot be read are named in their place."""
+    style = files("sertk.scoring").joinpath("report.css").read_text(encoding="utf-8")
+    sections = [_section_run(report, command)]
+    for part in report.parts:
+        sections += _part(report, part)
+    if any(model.history for model in report.models):
+        sections.append(_section_training(report.models))
+    if report.models:
+        sections.append(_section_models(report.models))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="color-scheme" content="light dark">'
+        f'<link rel="icon" href="data:,"><title>{escape(report.title)}</title><style>{style}</style></head>'
+        f"<body><header><h1>{escape(report.title)}</h1><p>{escape(report.manifest.corpus)}</p></header><main>\n"
+        + "\n".join(sections)
+        + f"\n</main><footer><p>Made by sertk {escape(__version__)}.</p></footer></body></html>\n"
+    )
+
+
+def _section_run(report: Report, command: str) -> str:
+    first = report.parts[0].systems[0].score
+    seeds = sorted({model.seed for model in report.models if model.seed is not None})
+    made = next(iter(report.models), None)
+    versions = made.card.get("versions", {}) if made else {}
+    facts = {
+        "corpus": report.manifest.corpus,
+        "manifest": report.fingerprint[:16],
+        "classes": ", ".join(report.manifest.labels.names),
+        "splits": ", ".join(part.split for part in report.parts),
+        "models": str(len(report.models)),
+        "seeds": ", ".join(map(str, seeds)),
+        "intervals": f"95 %, {METHOD}, {first.draws} draws, seed {first.seed}",
+        "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "commit": commit(Path(__file__).parent) or "",
+        "command": command,
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)
+    note = f'<p class="note">{escape(report.manifest.note)}</p>' if report.manifest.note else ""
+    return _section("What was run", f"{note}<dl>{rows}</dl>")
+
+
+def _part(report: Report, part: Part) -> list[str]:
+    systems, split = part.systems, part.split
+    first = systems[0].score
+    intro = (
+        f"<p>{first.utterances} utterances, {first.consensus} with a consensus, {first.voted} with votes, of "
+        f"{first.speakers} speakers.</p>"
+    )
+    agreed = [one for one in systems if one.score.classes]
+    sections = [_section(f"Systems on {split}", intro + _overview(agreed, part.best) + _scores(systems, part.best))]
+    if agreed:
+        best = next(one for one in agreed if one.name == part.best)
+        sections.append(_section(f"Classes: {part.best} on {split}", _classes(best)))
+        sections.append(_section(f"Confusions on {split}", "".join(_confusions(one, one is best) for one in agreed)))
+        plots = "".join(
+            _figure(_reliability(one), f"{one.name}, ECE {_cell(one.score.metrics.get('ece'))}") for one in agreed
+        )
+        about = "<p>A system is calibrated where its dots lie on the diagonal; larger dots are more utterances.</p>"
+        sections.append(_section(f"Reliability on {split}", about + f'<div class="grid-of">{plots}</div>'))
+    if part.groups:
+        sections.append(_section(f"Groups: {part.best} on {split}", _groups(part.groups)))
+    for title, clips in (("Most confused", part.confused), ("Most ambiguous", part.ambiguous)):
+        if clips:
+            items = "".join(_clip(report, clip) for clip in clips)
+            sections.append(_section(f"{title}: {part.best} on {split}", f'<ol class="clips">{items}</ol>'))
+    return sections
+
+
+def _overview(systems: Sequence[System], best: str) -> str:
+    if not systems:
+        return ""
+    bars = []
+    for one in systems:
+        found = one.score.metrics["macro_f1"]
+        bars.append(Bar(one.name, found.value, found.low, found.high, strong=one.name == best))
+    return _figure(intervals_plot("macro-F1 by system", bars, axis="macro-F1"), "macro-F1 with 95 % intervals")
+
+
+def _scores(systems: Sequence[System], best: str) -> str:
+    shown = [name for name in METRICS if any(name in one.score.metrics for one in systems)]
+    rows = [[one.name, *(_cell(one.score.metrics.get(name)) for name in shown)] for one in systems]
+    strong = [one.name for one in systems].index(best)
+    return _table(["system", *(METRICS[name] for name in shown)], rows, strong=strong)
+
+
+def _classes(one: System) -> str:
+    rows = [
+        [c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", _cell(c.f1), str(c.support), str(c.predicted)]
+        for c in one.score.classes
+    ]
+    told = ""
+    if len(one.score.averaged_over) < len(one.score.classes):
+        seen = escape(", ".join(one.score.averaged_over))
+        told = f"<p>macro-F1 averages over the classes true or predicted: {seen}.</p>"
+    return told + _table(["class", "precision", "recall", "F1", "support", "predicted"], rows)
+
+
+def _confusions(one: System, opened: bool) -> str:
+    names = [item.name for item in one.score.classes]
+    label = f"Confusions of {one.name}"
+    counts = _figure(confusion_plot(f"{label}, counts", names, one.score.confusion, shares=False), "counts")
+    shares = _figure(
+        confusion_plot(f"{label}, shares", names, one.score.confusion, shares=True), "share of the true class"
+    )
+    state = " open" if opened else ""
+    return (
+        f'<details{state}><summary>{escape(one.name)}</summary><div class="grid-of">{counts}{shares}</div></details>'
+    )
+
+
+def _reliability(one: System) -> str:
+    bins = [(item.confidence, item.accuracy, item.count) for item in one.score.reliability]
+    return reliability_plot(f"Reliability of {one.name}", bins)
+
+
+def _groups(rows: Sequence[Group]) -> str:
+    figures = []
+    for by in ("gender", "duration", "agreement"):
+        bars = [_bar(one) for one in rows if one.by == by]
+        if bars:
+            figures.append(_figure(intervals_plot(f"macro-F1 by {by}", bars, axis="macro-F1"), f"by {by}"))
+    heard = [one for one in rows if one.by == "speaker" and one.utterances >= FEWEST]
+    if heard:
+        lowest = sorted(heard, key=lambda one: one.metrics["accuracy"].value)[:SPEAKERS]
+        bars = [Bar(f"{one.name} ({one.utterances})", one.metrics["accuracy"].value) for one in lowest]
+        told = f"the {len(bars)} speakers with the lowest accuracy, of {len(heard)} with {FEWEST} utterances or more"
+        figures.append(_figure(intervals_plot("accuracy by speaker", bars, axis="accuracy"), told))
+    return "".join(figures)
+
+
+def _bar(one: Group) -> Bar:
+    found = one.metrics["macro_f1"]
+    return Bar(f"{one.name} ({one.utterances})", found.value, found.low, found.high)
+
+
+def _clip(report: Report, clip: Clip) -> str:
+    utterance = clip.utterance
+    try:
+        source = data_uri(report.manifest, utterance)
+        player = f'<audio controls preload="metadata" src="{source}" aria-label="{escape(utterance.id)}"></audio>'
+    except DataError as error:
+        player = f'<p class="note">{escape(str(error))}</p>'
+    words = f"<blockquote>{escape(utterance.text)}</blockquote>" if utterance.text else ""
+    shares = "".join(
+        f"<li>{escape(name)}: {'no votes' if votes is None else f'votes {votes:.2f}'}, predicted {said:.2f}</li>"
+        for name, votes, said in clip.shares
+    )
+    who = ", ".join(part for part in (utterance.speaker, utterance.gender) if part)
+    return (
+        f"<li><p><b>{escape(clip.why)}</b><br><small>{escape(utterance.id)} {escape(who)}</small></p>"
+        f"{player}{words}<ul>{shares}</ul></li>"
+    )
+
+
+def _section_training(models: Sequence[Model]) -> str:
+    figures = "".join(
+        f"<h3>{escape(model.name)}</h3><div class='grid-of'>{_curves(model)}</div>"
+        for model in models
+        if model.history
+    )
+    return _section("Training", figures)
+
+
+def _curves(model: Model) -> str:
+    """The loss terms and the score of the dev split over the epochs of all stages, one after the other."""
+    marks: list[tuple[float, str]] = []
+    for number, row in enumerate(model.history, start=1):
+        if not marks or row["stage"] != marks[-1][1]:
+            marks.append((number, str(row["stage"])))
+    terms = dict.fromkeys(term for row in model.history for term in row["losses"])
+    losses = [
+        Line(
+            term, [(n, row["losses"][term]) for n, row in enumerate(model.history, start=1) if term in row["losses"]]
+        )
+        for term in terms
+    ]
+    scores = [Line("dev", [(n, row["score"]) for n, row in enumerate(model.history, start=1)])]
+    return _figure(
+        curves_plot(f"Losses of {model.name}", losses, axis="loss", marks=marks), "losses, unweighted, and total"
+    ) + (_figure(curves_plot(f"Score of {model.name}", scores, axis="score", marks=marks), "score on the dev split"))
+
+
+def _section_models(models: Sequence[Model]) -> str:
+    items = []
+    for model in models:
+        encoders = model.card.get("encoders", {})
+        rows = [
+            [name, str(spec.get("use", "")), str(spec.get("dim", "")), str(spec.get("fingerprint", ""))[:16]]
+            for name, spec in encoders.items()
+        ]
+        table = _table(["input", "encoder", "dimensions", "fingerprint"], rows) if rows else ""
+        weights = str(model.card.get("weights_sha256", ""))[:16]
+        told = f"<p>weights {escape(weights)}</p>" if weights else ""
+        items.append(
+            f"<details><summary>{escape(model.name)}</summary>{told}{table}<pre>{escape(model.config)}</pre></details>"
+        )
+    return _section("Models and their configuration", "".join(items))
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>"
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f'<figure><div class="scroll">{svg}</div><figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, strong: int = -1) -> str:
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    body = "".join(
+        f'<tr{" class=strong" if number == strong else ""}><th scope="row">{escape(row[0])}</th>'
+        + "".join(f"<td>{_broken(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for number, row in enumerate(rows)
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _broken(cell: str) -> str:
+    """A value with its interval below it."""
+    value, bracket, bounds = escape(cell).partition(" [")
+    return f"{value}<br><small>[{bounds}</small>" if bracket else value
+
+
+def _cell(one: Interval | None) -> str:
+    if one is None or one.value != one.value:
+        return "–"
+    return f"{one.value:.3f}" + ("" if one.low is None or one.high is None else f" [{one.low:.3f}, {one.high:.3f}]")

@@ -1,0 +1,122 @@
+"""RESULTS.md: scores as a page of Markdown that says how they were made."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sertk import __version__
+from sertk.scoring.bootstrap import LEVEL, Interval
+from sertk.scoring.compare import Comparison
+from sertk.scoring.score import METHOD, Score
+
+COLUMNS = {
+    "macro_f1": "macro-F1",
+    "balanced_macro_f1": "balanced macro-F1",
+    "micro_f1": "micro-F1",
+    "uar": "UAR",
+    "soft_f1": "soft F1",
+    "ece": "ECE",
+    "mean_ccc": "mean CCC",
+}
+
+
+def results_markdown(
+    scores: Mapping[str, Score],
+    *,
+    corpus: str,
+    splits: Sequence[str],
+    note: str,
+    command: str,
+    fingerprint: str,
+    other: str = "",
+    comparisons: Mapping[str, Comparison] | None = None,
+) -> str:
+    """One row a system with intervals, the floor that chance gives, paired differences, command and commit."""
+    first = next(iter(scores.values()))
+    shown = [name for name in COLUMNS if any(name in one.metrics for one in scores.values())]
+    who = f"{first.speakers} speakers" + (f" (effectively {first.effective_speakers:.0f})" if first.speakers else "")
+    lines = [
+        f"# Results: {corpus}, {', '.join(splits)}",
+        "",
+        *([note, ""] if note else []),
+        f"{first.utterances} utterances, {first.consensus} with a consensus, of {who}. In brackets {LEVEL:.0%}",
+        f"intervals ({METHOD}, {first.draws} draws, seed {first.seed}); in balanced macro-F1",
+        "every class weighs the same.",
+        "",
+        *_table(["system", *(COLUMNS[name] for name in shown)], [_row(name, scores[name], shown) for name in scores]),
+        "",
+    ]
+    if first.classes:
+        lines += [_floor(first), ""]
+    if comparisons:
+        lines += [f"## Differences from {other}, paired over speakers", ""]
+        rows = [
+            [name, COLUMNS[metric], _signed(one.metrics[metric].difference), _p(one.metrics[metric].p_value)]
+            for name, one in comparisons.items()
+            for metric in ("macro_f1", "uar")
+            if metric in one.metrics
+        ]
+        lines += [*_table(["system", "metric", "difference", "p"], rows), ""]
+    left = {name: sum(map(len, one.missing.values())) for name, one in scores.items()}
+    lines += [f"{name}: {count} ids not in both files, left out." for name, count in left.items() if count]
+    lines += ["## How it was made", "", "```", command, "```", ""]
+    lines += [f"sertk {__version__}{_commit()}; inputs and options {fingerprint[:16]}.", f"<!-- {fingerprint} -->"]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, one: Score, shown: Sequence[str]) -> list[str]:
+    return [name, *(_cell(one.metrics.get(metric)) for metric in shown)]
+
+
+def _floor(one: Score) -> str:
+    """What the answer that listens to nothing gets."""
+    most = max(one.classes, key=lambda item: item.support)
+    share = most.support / one.consensus
+    present = sum(item.support > 0 for item in one.classes)
+    macro = 2 * share / (1 + share) / present
+    return (
+        f"Always answering {most.name}: macro-F1 {macro:.3f}, micro-F1 {share:.3f}, UAR {1 / present:.3f}, "
+        f"balanced macro-F1 {2 / (present + 1) / present:.3f}."
+    )
+
+
+def _cell(one: Interval | None) -> str:
+    if one is None or one.value != one.value:
+        return "–"
+    return f"{one.value:.3f}" + ("" if one.low is None or one.high is None else f" [{one.low:.3f}, {one.high:.3f}]")
+
+
+def _signed(one: Interval) -> str:
+    return f"{one.value:+.3f}" + (
+        "" if one.low is None or one.high is None else f" [{one.low:+.3f}, {one.high:+.3f}]"
+    )
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def commit(folder: Path) -> str | None:
+    """The short commit of the checkout that a folder lies in, `+` after it when files differ; None outside of one."""
+    try:
+        found = [
+            subprocess.run(
+                ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for words in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found[0] + "+" * bool(found[1])
+
+
+def _commit() -> str:
+    found = commit(Path(__file__).parent)
+    return f", commit {found}" if found else ""

@@ -84,13 +84,13 @@ def find_checkpoint(model: str, *, revision: str | None = None, token_variable: 
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
-        return _checked(folder, folder.resolve().name, None)
+        return check_folder(folder, folder.resolve().name, None)
     if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
         raise EncoderError(f"{model}: there is no such folder. Give one with a checkpoint, or a hub id (owner/name)")
     if not re.fullmatch(r"\w+", token_variable) or token_variable.startswith("hf_"):
         raise EncoderError("token_variable: the name of an environment variable is wanted, not the token itself")
     snapshot = _download(model, revision, os.environ.get(token_variable))
-    return _checked(snapshot, model, snapshot.name)
+    return check_folder(snapshot, model, snapshot.name)
 
 
 def load_model(
@@ -142,7 +142,8 @@ def reading(folder: Path, what: str) -> Iterator[None]:
         raise EncoderError(f"{folder}: the {what} cannot be loaded: {type(error).__name__}: {reason[0]}") from error
 
 
-def _checked(folder: Path, name: str, revision: str | None) -> Pretrained:
+def check_folder(folder: Path, name: str, revision: str | None = None) -> Pretrained:
+    """What a folder holds. Raises EncoderError for one without a config, or without weights that can be read."""
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -196,6 +197,20 @@ def _download(model: str, revision: str | None, token: str | None) -> Path:
             f"{' --revision ' + revision if revision else ''}; or copy the checkpoint to a folder and give the "
             f"folder as `model`. Check the spelling; gated and private ones need a token in the environment."
         ) from None
+
+
+def cached_checkpoints() -> list[tuple[str, Path]]:
+    """The checkpoints in the hub's cache, by id, with the folder of the revision that was used last."""
+    hub = _import_hub()
+    try:
+        found = hub.scan_cache_dir()
+    except hub.errors.CacheNotFound:
+        return []
+    return sorted(
+        (repo.repo_id, max(repo.revisions, key=lambda revision: revision.last_modified).snapshot_path)
+        for repo in found.repos
+        if repo.repo_type == "model" and repo.revisions
+    )
 
 
 def _import_hub() -> ModuleType:

@@ -266,3 +266,18 @@ def test_options_that_do_not_fit_the_model_are_refused(tiny: Tiny) -> None:
     refused(tiny("wavlm"), "too short", window_seconds=1.5, overlap_seconds=0.0)
     refused(tiny("whisper"), "at most 30", window_seconds=31.0)
     refused(tiny("wavlm"), "cannot be loaded", attention="sdpa")
+
+
+def test_a_hub_id_is_read_from_the_cache_without_a_connection(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    commit = "0123456789012345678901234567890123456789"
+    shutil.copytree(tiny("wavlm"), tmp_path / "models--lab--wavlm" / "snapshots" / commit)
+    (tmp_path / "models--lab--wavlm" / "refs").mkdir()
+    (tmp_path / "models--lab--wavlm" / "refs" / "main").write_text(commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    encoder = hf_speech(model="lab/wavlm")
+    assert encoder.fingerprint == hf_speech(model="lab/wavlm", revision=commit).fingerprint
+    assert encoder.fingerprint != hf_speech(model=str(tiny("wavlm"))).fingerprint
+    refused("lab/wavlm", "--revision other", revision="other")

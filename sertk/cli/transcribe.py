@@ -1,0 +1,79 @@
+"""`sertk transcribe`: give the utterances of a manifest words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from sertk.cli.output import progress, say, up_to_date
+
+
+def command(
+    manifest: Path = typer.Argument(..., help="The manifest (jsonl or jsonl.gz)."),
+    out: Path = typer.Option(..., help="The manifest with words that is written."),
+    use: str = typer.Option("corpus", help="A transcriber: corpus, whisper, or one of a plugin."),
+    model: str | None = typer.Option(None, help="Its checkpoint: hub id or folder."),
+    language: str | None = typer.Option(None, help="The language, where it is not to be detected."),
+    sets: list[str] = typer.Option([], "--set", help="Another option of the transcriber: beams=5."),
+    split: list[str] = typer.Option([], help="Only this split; may be given several times. Without it: all."),
+    batch_size: int = typer.Option(32, min=1, help="Utterances between two saves."),
+    mixed_sources: bool = typer.Option(False, help="Allow words of different sources in one manifest."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
+    force: bool = typer.Option(False, help="Transcribe again what is up to date, and what has failed."),
+) -> None:
+    """Transcribe the utterances of a manifest, going on where an interrupted run stopped."""
+    from sertk.config.build import build
+    from sertk.config.overrides import apply_sets
+    from sertk.config.schema import Use
+    from sertk.data.manifest import Manifest
+    from sertk.errors import ConfigError
+    from sertk.registry import transcribers
+    from sertk.transcribers.run import finished, transcribe
+
+    options: dict[str, Any] = {"model": model, "language": language}
+    options = {name: value for name, value in options.items() if value is not None}
+    faults = apply_sets(options, sets)
+    if faults:
+        raise ConfigError("sertk transcribe", faults)
+    chosen = Use(use=use, **options)
+    corpus = Manifest.read(manifest)
+    written = chosen.model_dump_json()
+    if not force and finished(corpus, out, options=written, splits=split):
+        up_to_date(out)
+        return
+    transcriber = build(transcribers, chosen)
+    _to_device(transcriber, device)
+    total = len(corpus.split(*split) if split else corpus)
+    with progress(f"transcribe with {transcriber.source}", total) as advance:
+        report = transcribe(
+            corpus,
+            transcriber,
+            out,
+            splits=split,
+            options=written,
+            batch_size=batch_size,
+            mixed_sources=mixed_sources,
+            force=force,
+            progress=advance,
+        )
+    say(
+        f"{out}: {report.written + report.kept} utterances with words from {report.source}, "
+        f"{report.kept} of them from an interrupted run"
+    )
+    if report.failed:
+        first = report.failed[0]
+        say(
+            f"{len(report.failed)} without words, listed in {out.name}.report.json. "
+            f"The first: {first.place}: {first.message}"
+        )
+
+
+def _to_device(transcriber: Any, device: str) -> None:
+    import sys
+
+    if "torch" in sys.modules and isinstance(transcriber, sys.modules["torch"].nn.Module):
+        from sertk.devices import choose_device
+
+        transcriber.to(choose_device(device))

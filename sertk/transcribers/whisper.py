@@ -1,0 +1,163 @@
+"""Speech recognition with Whisper: batched, in a fixed or a detected language, long recordings in windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sertk.data.recording import Recording
+from sertk.errors import EncoderError, did_you_mean
+from sertk.hub import Dtype, find_checkpoint, load_model, load_part
+
+SEARCH_SECONDS = 5.0
+"""A window ends at the quietest point of its last seconds, so that no word is cut."""
+
+PAUSE_SECONDS = 0.1
+
+
+def whisper(
+    *,
+    model: str,
+    revision: str | None = None,
+    language: str | None = None,
+    beams: int = 1,
+    batch_size: int = 8,
+    dtype: Dtype = "float32",
+    token_variable: str = "HF_TOKEN",
+) -> Whisper:
+    """Recognises speech with Whisper, by hub id or folder.
+
+    language: a code (`en`) or name (`english`); None detects it of each window, as multilingual checkpoints can.
+    beams: 1 is greedy. batch_size: windows decoded together; a recording of more than 30 s is cut at pauses.
+    token_variable: the environment variable that holds the hub token. Raises EncoderError for a checkpoint that
+    cannot be had or is no Whisper, and a language that it does not know.
+
+    Radford et al. 2023, "Robust speech recognition via large-scale weak supervision".
+    """
+    checkpoint = find_checkpoint(model, revision=revision, token_variable=token_variable)
+    if checkpoint.architecture != "whisper":
+        raise EncoderError(f"{model}: a {checkpoint.architecture!r} does not transcribe: give a Whisper checkpoint")
+    if beams < 1 or batch_size < 1:
+        raise EncoderError(f"beams = {beams} and batch_size = {batch_size} must be 1 or more")
+    loaded: Any = load_model(checkpoint, "WhisperForConditionalGeneration", dtype=dtype)
+    return Whisper(
+        loaded,
+        load_part(
+            checkpoint,
+            "AutoFeatureExtractor",
+            "feature extractor",
+            ("preprocessor_config.json", "processor_config.json"),
+        ),
+        load_part(checkpoint, "AutoTokenizer", "tokenizer", ("tokenizer.json", "vocab.json")),
+        source=f"whisper:{checkpoint.name}",
+        language=_known_language(loaded, checkpoint.folder, language),
+        beams=beams,
+        batch_size=batch_size,
+    )
+
+
+class Whisper(nn.Module):
+    """A `Transcriber`. Move it with `.to(device)`."""
+
+    def __init__(
+        self,
+        model: Any,
+        extractor: Any,
+        tokenizer: Any,
+        *,
+        source: str,
+        language: str | None,
+        beams: int,
+        batch_size: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.extractor = extractor
+        self.tokenizer = tokenizer
+        self.source = source
+        self.language = language
+        self.beams = beams
+        self.batch_size = batch_size
+
+    def forward(self, recordings: Sequence[Recording]) -> list[str | None]:
+        """The words of each recording, "" where none are heard. Raises AudioError for one that cannot be read."""
+        rate = int(self.extractor.sampling_rate)
+        pieces = [
+            (index, piece)
+            for index, recording in enumerate(recordings)
+            for piece in cut_at_pauses(
+                recording.waveform(rate), longest=int(self.extractor.n_samples), sample_rate=rate
+            )
+        ]
+        words: list[list[str]] = [[] for _ in recordings]
+        for first in range(0, len(pieces), self.batch_size):
+            batch = pieces[first : first + self.batch_size]
+            for (index, _), text in zip(batch, self._decode([piece for _, piece in batch]), strict=True):
+                words[index].append(text)
+        return [" ".join(text for text in texts if text) for texts in words]
+
+    @torch.no_grad()
+    def _decode(self, pieces: list[NDArray[np.float32]]) -> list[str]:
+        device = next(self.model.parameters()).device
+        inputs = self.extractor(
+            pieces,
+            sampling_rate=self.extractor.sampling_rate,
+            return_tensors="pt",
+            return_attention_mask=True,
+            device=str(device),
+        )
+        told: dict[str, Any] = {"language": self.language, "task": "transcribe"} if self._multilingual else {}
+        ids = self.model.generate(
+            inputs["input_features"].to(device, self.model.dtype),  # (B, mels, 3000)
+            attention_mask=inputs["attention_mask"].to(device),
+            num_beams=self.beams,
+            do_sample=False,
+            return_timestamps=False,
+            **told,
+        )
+        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+
+    @property
+    def _multilingual(self) -> bool:
+        return bool(getattr(self.model.generation_config, "is_multilingual", False))
+
+
+def cut_at_pauses(samples: NDArray[np.float32], *, longest: int, sample_rate: int) -> list[NDArray[np.float32]]:
+    """Part (samples,) into pieces of at most `longest` samples, each ended at the quietest point near its limit."""
+    pause, search = round(PAUSE_SECONDS * sample_rate), round(SEARCH_SECONDS * sample_rate)
+    pieces = []
+    while len(samples) > longest:
+        tail = samples[longest - search : longest]
+        power = np.square(tail[: len(tail) // pause * pause].reshape(-1, pause)).sum(axis=1)  # (pauses,)
+        end = longest - search + int(power.argmin()) * pause + pause // 2
+        pieces.append(samples[:end])
+        samples = samples[end:]
+    return [*pieces, samples]
+
+
+def _known_language(model: Any, folder: Path, language: str | None) -> str | None:
+    """A language's code. Raises EncoderError for one that the checkpoint does not know."""
+    if language is None:
+        return None
+    from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
+
+    ids: dict[str, int] | None = getattr(model.generation_config, "lang_to_id", None)
+    if not ids:
+        raise EncoderError(
+            f"{folder}: language = {language!r} cannot be set: this checkpoint knows one language only, or its "
+            f"generation_config.json is missing or without lang_to_id"
+        )
+    code = TO_LANGUAGE_CODE.get(language.lower(), language.lower())
+    known = [token.strip("<|>") for token in ids]
+    if code not in known:
+        raise EncoderError(
+            f"{folder}: does not know the language {language!r}. {did_you_mean(code, known)}"
+            f"Known: {', '.join(known)}."
+        )
+    return str(code)

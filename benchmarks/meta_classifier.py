@@ -29,8 +29,8 @@ from sertk.batching.samplers import shuffle
 from sertk.config.schema import Head, Optimizer
 from sertk.data.labels import MSP_PODCAST, LabelTable
 from sertk.models.head import LinearHead
-from sertk.training.losses import attribute_mse, cross_entropy
 from sertk.tensors import Targets
+from sertk.training.losses import attribute_mse, cross_entropy
 
 CLASSES, ATTRIBUTES, MEMBERS, MODELS, BATCH = 8, 3, 14, 6, 128
 NAMES = ("arousal", "valence", "dominance")

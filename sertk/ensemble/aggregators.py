@@ -50,7 +50,7 @@ def prior_corrected(*, power: Annotated[float, Field(gt=0)] = 1.0) -> Aggregate:
         empty = [name for name, share in zip(names, stack.prior.tolist(), strict=True) if share <= 0]
         if empty:
             raise EnsembleError(
-                f"the training part has no mass in {', '.join(empty)}, so the prior cannot be divided by: use soft_vote"
+                f"the training part has no mass in {', '.join(empty)}, so no prior can be taken out: use soft_vote"
             )
         weights = stack.prior.double() ** power  # (C,)
         return _closed_form(stack, prior=(weights / weights.sum()).tolist())

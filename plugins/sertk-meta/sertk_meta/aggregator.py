@@ -23,7 +23,7 @@ from sertk.training.seeds import derive
 from sertk_meta.together import fit_together
 
 FUSION = Use.model_validate({"use": "concat", "standardise": True})
-BALANCED = Use.model_validate({"use": "balanced", "batch_size": 128})
+BALANCED = Use(use="balanced")
 LOSS = (LossTerm(use="cross_entropy", weight=1.5), LossTerm(use="attribute_mse", weight=0.4))
 ROWS_AT_ONCE = 4096
 """Utterances that are read together."""
@@ -39,6 +39,7 @@ def meta_classifier(
     lr: Annotated[float, Field(gt=0)] = 1e-3,
     weight_decay: Annotated[float, Field(ge=0)] = 0.01,
     attribute_output: Literal["sigmoid", "linear"] = "sigmoid",
+    batch_size: Positive = 128,
     sampler: Use = BALANCED,
     loss: tuple[LossTerm, ...] = LOSS,
 ) -> Callable[[Stack], dict[str, Combined]]:
@@ -52,7 +53,8 @@ def meta_classifier(
     fit_on: what the members' posteriors are: of utterances no member was trained on (`held_out`), by models of
     folds (`out_of_fold`), or of the training utterances themselves (`train`), a leak that must be asked for.
     attribute_output: `sigmoid` starts in the middle of the range; `linear` is unbounded, starts at 0 and needs some
-    4 / lr steps to get to the middle of 1..7. sampler, loss: as in an experiment's stage.
+    4 / lr steps to get to the middle of 1..7. sampler, loss: as in an experiment's stage; the sampler gets the
+    batch_size where it names none.
     Raises EnsembleError where members were trained on these utterances and `fit_on` is not `train`.
     Source: MEDUSA (arXiv 2506.09556), section 2.4.
     """
@@ -60,17 +62,16 @@ def meta_classifier(
     def aggregate(stack: Stack) -> dict[str, Combined]:
         if fit_on != "train":
             refuse_leak(stack)
+        draws = Use.model_validate({"batch_size": batch_size, **sampler.model_dump()})
         table = stack.posteriors.table
-        head = Head(
-            activation="none", attribute_output=attribute_output, attributes=list(table.attribute_names)
-        )
+        head = Head(activation="none", attribute_output=attribute_output, attributes=list(table.attribute_names))
         models = [_first_weights(stack.posteriors, head, seed) for seed in seeds]
         inputs = standardise(models, fused_rows(models[0], stack.posteriors))  # (N, D)
         last = fit_together(
             [cast(LinearHead, model.head) for model in models],
             inputs.to(stack.device),
             targets_of(table, range(len(table))).to(stack.device),
-            samplers=[build(registry.samplers, sampler, table, derive(seed, "meta_classifier")) for seed in seeds],
+            samplers=[build(registry.samplers, draws, table, derive(seed, "meta_classifier")) for seed in seeds],
             losses=[(term.weight, build(registry.losses, term, table)) for term in loss],
             optimizer=Optimizer(lr=lr, weight_decay=weight_decay),
             steps=steps,
@@ -127,6 +128,4 @@ def standardise(models: list[Classifier], rows: Tensor) -> Tensor:
 
 def _first_weights(data: FeatureSet, head: Head, seed: int) -> Classifier:
     table = data.table
-    return build_classifier(
-        FUSION, head, dims=data.dims, classes=len(table.labels), ranges=table.ranges, seed=seed
-    )
+    return build_classifier(FUSION, head, dims=data.dims, classes=len(table.labels), ranges=table.ranges, seed=seed)

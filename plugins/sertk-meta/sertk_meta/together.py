@@ -108,11 +108,11 @@ def descend(
         sizes = [len(batch) for batch in batches]
         rows = torch.from_numpy(np.array(_squared(batches, max(sizes)))).to(every.device)
         drawn = every.index_select(0, rows).view(len(batches), max(sizes), -1)  # (M, B, D + 1 + C + A)
-        x, emotion, attributes = drawn.split(parts, dim=-1)
+        x, emotion, attributes = torch.split(drawn, parts, dim=-1)
         outputs = torch.bmm(weights, x.mT).mT  # (M, B, C + A): four times faster than x weights^T on a CPU
         values = losses_of(outputs, emotion, attributes, sizes)  # (M,)
         weights.grad = None
-        values.sum().backward()
+        values.sum().backward()  # type: ignore[no-untyped-call]
         adam.step()
     last: list[float] = values.tolist()
     if not weights.isfinite().all():
@@ -177,7 +177,7 @@ def unpack(packed: Tensor, head: LinearHead) -> None:
     """Put (C + A, D + 1) back into a head."""
     layers = _layers(head)
     with torch.no_grad():
-        for layer, part in zip(layers, packed.split([layer.out_features for layer in layers]), strict=True):
+        for layer, part in zip(layers, torch.split(packed, [layer.out_features for layer in layers]), strict=True):
             layer.weight.copy_(part[:, :-1])
             layer.bias.copy_(part[:, -1])
 

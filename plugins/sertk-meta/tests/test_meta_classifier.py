@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sertk_balanced import balanced
-from sertk_meta.aggregator import BALANCED, LOSS, meta_classifier
+from sertk_meta.aggregator import LOSS, meta_classifier
 from sertk_meta.together import loss_of_each
 from torch import Tensor
 
@@ -100,6 +100,7 @@ def trained_alone(stack: Stack, combined: Combined, seed: int, sampler: Use, los
     return model
 
 
+BALANCED = Use.model_validate({"use": "balanced", "batch_size": 128})
 PLAIN = Use.model_validate({"use": "shuffle", "batch_size": 64})  # 300 rows: the last batch has 44
 RAGGED = Use.model_validate({"use": "by_length", "batch_size": 64, "pool": 2})  # ... and comes anywhere
 BATCH_LOSS = (LossTerm(use="soft_macro_f1", weight=0.7), LossTerm(use="attribute_ccc"))
@@ -156,7 +157,9 @@ def test_the_map_is_better_on_new_utterances_than_the_mean_of_members_with_a_pri
     fitted = macro_f1(truth[rows], said[rows, :4].argmax(dim=1).numpy(), 4)
     soft = macro_f1(truth[rows], mean[rows, :4].argmax(dim=1).numpy(), 4)
     assert fitted > soft + 0.02
-    error = (said[:, 4:].double() - torch.from_numpy(make_stack(2000, seed=2, missing=False).posteriors.table.attributes))
+    error = said[:, 4:].double() - torch.from_numpy(
+        make_stack(2000, seed=2, missing=False).posteriors.table.attributes
+    )
     assert error.square().mean().sqrt() < 0.6
 
 
@@ -173,7 +176,7 @@ def test_a_leak_is_refused_with_counts_and_remedies_unless_it_is_asked_for() -> 
 
 def test_a_recipe_sets_sampler_and_losses_as_in_a_stage() -> None:
     options = options_model(meta_classifier).model_validate_json(
-        '{"seeds": [5], "sampler": {"use": "shuffle", "batch_size": 32}, "loss": [{"use": "kl", "weight": 2.0}], "steps": 3}'
+        '{"seeds": [5], "sampler": {"use": "shuffle"}, "loss": [{"use": "kl", "weight": 2.0}], "steps": 3}'
     )
     aggregate: Callable[[Stack], dict[str, Combined]] = build(
         registry.aggregators, Use.model_validate({"use": "meta_classifier", **options.model_dump(exclude_unset=True)})

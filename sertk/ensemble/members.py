@@ -1,0 +1,204 @@
+"""What each member of an ensemble says of some utterances, from wherever it lies.
+
+A member is a path: a store of a checkpoint's posteriors, a checkpoint (its posteriors are inferred from the stores
+that its own experiment names), or a predictions file of any system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sertk.batching.dataset import FeatureSet, FeatureSource
+from sertk.checkpoint import Checkpoint, EncoderSpec, is_checkpoint, read_card, spec_of
+from sertk.data.labels import LabelSet, unlabelled_table
+from sertk.ensemble.predictions import Predictions
+from sertk.errors import EnsembleError, LabelError
+from sertk.features.store import FeatureStore
+from sertk.files import sha256_file, sha256_json
+from sertk.training.evaluate import infer
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One frame an utterance, held in memory: id to (1, dim)."""
+
+    frames: Mapping[str, Tensor]
+    dim: int
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """One frame each."""
+        return dict.fromkeys(self.frames, 1)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self.frames
+
+    def __getitem__(self, id: str) -> Tensor:
+        return self.frames[id]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A system with its posteriors, one frame of C + A features an utterance.
+
+    spec: what makes the posteriors again. checkpoint: None for a system from elsewhere. train_ids: the utterances
+    that whoever made the posteriors was trained on, as far as is known.
+    """
+
+    name: str
+    path: Path
+    posteriors: FeatureSource
+    spec: EncoderSpec
+    checkpoint: Checkpoint | None
+    train_ids: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What all members say: classes in order, and attributes with their ranges."""
+
+    labels: LabelSet
+    ranges: Mapping[str, tuple[float, float]]
+
+    @property
+    def width(self) -> int:
+        """C + A."""
+        return len(self.labels) + len(self.ranges)
+
+
+def is_file_of_predictions(path: Path) -> bool:
+    """Whether a path is named as a predictions file is."""
+    return path.suffix in (".csv", ".jsonl")
+
+
+def member_fingerprint(path: Path) -> str:
+    """Changes with what a member says. Cheap: reads cards, indices and files, infers nothing."""
+    if is_file_of_predictions(path):
+        return sha256_file(path)
+    if not is_checkpoint(path):
+        return FeatureStore.open(path).fingerprint
+    card = read_card(path)
+    return sha256_json([card.weights_sha256, card.labels, {n: s.fingerprint for n, s in card.encoders.items()}])
+
+
+def checkpoint_of(path: Path) -> Checkpoint | None:
+    """The checkpoint behind a member's path, None for a predictions file.
+
+    Raises EnsembleError for a store of other features than posteriors, and for one whose checkpoint has changed.
+    """
+    if is_file_of_predictions(path):
+        return None
+    if is_checkpoint(path):
+        return Checkpoint.load(path)
+    card = FeatureStore.open(path).card
+    if card.encoder != "checkpoint":
+        raise EnsembleError(
+            f"{path} holds features of the encoder {card.encoder!r}: a member is a store of a checkpoint's "
+            f"posteriors, a checkpoint, or a predictions file (*.csv, *.jsonl)"
+        )
+    checkpoint = Checkpoint.load(Path(card.options["folder"]))
+    if checkpoint.fingerprint != card.fingerprint:
+        raise EnsembleError(
+            f"{path} holds the posteriors of an earlier state of {checkpoint.folder}: extract them again"
+        )
+    return checkpoint
+
+
+def open_member(
+    name: str, path: Path, checkpoint: Checkpoint | None, shape: Shape, ids: Sequence[str], device: torch.device
+) -> Member:
+    """Open what a member says of some utterances. Raises SertkError for one that cannot be read or does not fit."""
+    if checkpoint is None:
+        return Member(name, path, read_rows(path, shape), _foreign(path, shape), None, frozenset())
+    if not is_checkpoint(path):
+        store = FeatureStore.open(path)
+        return Member(name, path, store, spec_of(name, store.card)[0], checkpoint, checkpoint.train_ids)
+    spec = EncoderSpec(
+        use="checkpoint",
+        options={"folder": f"members/{name}"},
+        fingerprint=checkpoint.fingerprint,
+        modality="posterior",
+        dim=shape.width,
+        frames_per_second=0.0,
+        challenge_legal=checkpoint.card.challenge_legal,
+    )
+    return Member(name, path, infer_rows(checkpoint, ids, device), spec, checkpoint, checkpoint.train_ids)
+
+
+def inputs_of(checkpoint: Checkpoint, ids: Sequence[str], device: torch.device) -> dict[str, FeatureSource]:
+    """What a checkpoint reads: the stores that its experiment names, or what the checkpoints named there say.
+
+    Raises EnsembleError for a store that another encoder filled.
+    """
+    found: dict[str, FeatureSource] = {}
+    for name, folder in checkpoint.experiment.features.items():
+        path, spec = Path(folder), checkpoint.card.encoders[name]
+        if is_file_of_predictions(path):
+            shape = Shape(checkpoint.label_set, checkpoint.card.ranges)
+            fingerprint, found[name] = sha256_file(path), read_rows(path, shape)
+        elif is_checkpoint(path):
+            inner = Checkpoint.load(path)
+            fingerprint, found[name] = inner.fingerprint, infer_rows(inner, ids, device)
+        else:
+            store = FeatureStore.open(path)
+            fingerprint, found[name] = store.card.fingerprint, store
+        if fingerprint != spec.fingerprint:
+            raise EnsembleError(
+                f"{path} is not what {checkpoint.folder} was trained on ({spec.use!r} {spec.fingerprint[:12]}, there "
+                f"{fingerprint[:12]}): extract it again"
+            )
+    return found
+
+
+def infer_rows(checkpoint: Checkpoint, ids: Sequence[str], device: torch.device) -> Rows:
+    """What a checkpoint says of those of the utterances that all it reads has. Raises EnsembleError where none is."""
+    sources = inputs_of(checkpoint, ids, device)
+    known = [id for id in ids if all(id in source for source in sources.values())]
+    if not known:
+        raise EnsembleError(
+            f"{checkpoint.folder}: none of {len(ids)} utterances has features in {', '.join(sources)}: extract them"
+        )
+    frames = [max(source.lengths[id] for source in sources.values()) for id in known]
+    data = FeatureSet(unlabelled_table(known, checkpoint.label_set, frames), sources)
+    compute = checkpoint.experiment.compute
+    said = infer(
+        checkpoint.classifier().to(device),
+        data,
+        batch_size=compute.eval_batch_size,
+        device=device,
+        precision=compute.precision,
+    )
+    return Rows(dict(zip(known, said[:, None], strict=True)), said.shape[1])
+
+
+def read_rows(path: Path, shape: Shape) -> Rows:
+    """What a predictions file says, in the order of the shape; NaN for attributes that it does not have."""
+    try:
+        said = Predictions.read(path, labels=shape.labels)
+    except LabelError as error:
+        raise EnsembleError(f"{path}: {error}") from None
+    frames = torch.full((len(said), 1, shape.width), float("nan"))  # (N, 1, C + A)
+    frames[:, 0, : len(shape.labels)] = torch.from_numpy(said.emotion).float()
+    for column, name in enumerate(shape.ranges, start=len(shape.labels)):
+        if name in said.attribute_names:
+            values = said.attributes[:, said.attribute_names.index(name)]
+            frames[:, 0, column] = torch.from_numpy(values).float()
+    return Rows(dict(zip(said.ids, frames, strict=True)), shape.width)
+
+
+def _foreign(path: Path, shape: Shape) -> EncoderSpec:
+    """Posteriors from elsewhere: nobody can make them again, nor vouch for how they were made."""
+    return EncoderSpec(
+        use="posteriors",
+        options={"file": path.name},
+        fingerprint=sha256_file(path),
+        modality="posterior",
+        dim=shape.width,
+        frames_per_second=0.0,
+        challenge_legal=False,
+    )

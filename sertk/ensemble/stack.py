@@ -1,0 +1,163 @@
+"""From members' paths to what an aggregator is given: posteriors and labels of the same utterances, joined by id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sertk.batching.dataset import FeatureSet, FeatureSource, feature_set
+from sertk.checkpoint import Checkpoint, same_labels
+from sertk.config.schema import Combination
+from sertk.contracts import Stack
+from sertk.data.labels import LabelSet, label_table
+from sertk.data.manifest import Manifest
+from sertk.ensemble.folds import out_of_fold
+from sertk.ensemble.members import Member, Rows, Shape, checkpoint_of, inputs_of, open_member
+from sertk.ensemble.predictions import Predictions
+from sertk.errors import EnsembleError, Fault, SertkError
+from sertk.inputs import training_part
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """A stack and where it comes from.
+
+    members: in the order given. left_out: utterances of the split that cannot be used, and why.
+    train_ids: all that members, and the fold models in their place, were trained on.
+    """
+
+    stack: Stack
+    members: tuple[Member, ...]
+    left_out: tuple[Fault, ...]
+    train_ids: frozenset[str]
+
+
+def build_stack(
+    combination: Combination,
+    manifest: Manifest,
+    members: Mapping[str, Path],
+    folds: Mapping[str, Path],
+    device: torch.device,
+) -> Stacked:
+    """Open members and join them on the split `combination.fit`. Raises SertkError for members that do not fit.
+
+    folds: by member, the folder whose out-of-fold posteriors stand in for the member's own.
+    """
+    utterances, data = manifest.split(combination.fit), combination.data
+    ids = [utterance.id for utterance in utterances]
+    checkpoints = {name: checkpoint_of(path) for name, path in members.items()}
+    shape = common_shape(manifest, members, checkpoints)
+    opened = tuple(open_member(name, path, checkpoints[name], shape, ids, device) for name, path in members.items())
+    sources: dict[str, FeatureSource] = {}
+    made_by: dict[
+        str, frozenset[str]
+    ] = {}  # the training ids of whoever made a member's posteriors; none leak of folds
+    train_ids: frozenset[str] = frozenset().union(*(member.train_ids for member in opened))
+    for member in opened:
+        sources[member.name], made_by[member.name] = member.posteriors, member.train_ids
+        if member.name in folds:
+            if member.checkpoint is None:
+                raise EnsembleError(f"{member.name} comes from a predictions file: it cannot have folds")
+            said = out_of_fold(folds[member.name], member.checkpoint, frozenset(ids))
+            sources[member.name], made_by[member.name] = said, frozenset()
+            train_ids |= said.train_ids
+        if sources[member.name].dim != shape.width:
+            raise EnsembleError(
+                f"{member.path} has {sources[member.name].dim} features an utterance, not {len(shape.labels)} "
+                f"classes and {len(shape.ranges)} attributes"
+            )
+    posteriors, left_out = feature_set(
+        utterances,
+        shape.labels,
+        shape.ranges,
+        sources,
+        attributes=tuple(shape.ranges),
+        targets=data.targets,
+        other=data.other,
+    )
+    stack = Stack(
+        members={member.name: member.checkpoint for member in opened if member.checkpoint},
+        posteriors=_attributes_filled(posteriors, len(shape.labels)),
+        inputs=_inputs(opened, posteriors, device),
+        prior=_prior(combination, manifest, shape, opened),
+        leaked=frozenset(posteriors.table.ids) & frozenset().union(*made_by.values()),
+        device=device,
+    )
+    return Stacked(stack, opened, tuple(left_out), train_ids)
+
+
+def common_shape(
+    manifest: Manifest, members: Mapping[str, Path], checkpoints: Mapping[str, Checkpoint | None]
+) -> Shape:
+    """The classes and attributes that all checkpoints say; without one, the manifest's classes and the attributes
+    that all files have. Raises EnsembleError for classes that the manifest does not have.
+    """
+    own = {name: checkpoint for name, checkpoint in checkpoints.items() if checkpoint}
+    if not own:
+        files = [Predictions.read(path, labels=manifest.labels) for path in members.values()]
+        common = [name for name in files[0].attribute_names if all(name in f.attribute_names for f in files)]
+        return Shape(manifest.labels, {name: manifest.ranges[name] for name in common if name in manifest.ranges})
+    labels = same_labels(own)
+    if set(labels.names) != set(manifest.labels.names):
+        raise EnsembleError(
+            f"the members say {', '.join(labels.names)}, the manifest has {', '.join(manifest.labels.names)}"
+        )
+    return Shape(LabelSet(labels.names, labels.letters), next(iter(own.values())).card.ranges)
+
+
+def _prior(combination: Combination, manifest: Manifest, shape: Shape, members: Sequence[Member]) -> Tensor:
+    """(C,) the mean of the members' training priors; of files alone, the soft mass of the training split."""
+    known = [member.checkpoint.card.prior for member in members if member.checkpoint]
+    if known:
+        return torch.tensor(known, dtype=torch.float64).mean(dim=0)
+    data = combination.data
+    train = training_part(manifest, data)
+    table, _ = label_table(train, shape.labels, shape.ranges, targets=data.targets, other=data.other)
+    return torch.from_numpy(table.prior)
+
+
+def _inputs(members: Sequence[Member], posteriors: FeatureSet, device: torch.device) -> FeatureSet | None:
+    """What the members read, of the same utterances; None where some is not there or two share a name."""
+    sources: dict[str, FeatureSource] = {}
+    places: dict[str, str] = {}
+    for member in members:
+        if member.checkpoint is None:
+            return None
+        features = member.checkpoint.experiment.features
+        if any(places.setdefault(name, folder) != folder for name, folder in features.items()):
+            return None
+        if not features.keys() <= sources.keys():
+            try:
+                sources |= inputs_of(member.checkpoint, posteriors.table.ids, device)
+            except SertkError:  # moved or made anew since; the posteriors alone serve most aggregators
+                return None
+    if any(id not in source for id in posteriors.table.ids for source in sources.values()):
+        return None
+    return FeatureSet(posteriors.table, sources)
+
+
+def _attributes_filled(posteriors: FeatureSet, classes: int) -> FeatureSet:
+    """Where a file says nothing of an attribute, the mean of the others: it then has no part in it.
+
+    Raises EnsembleError for utterances of which no member gives an attribute.
+    """
+    lacking = {
+        name: source
+        for name, source in posteriors.sources.items()
+        if isinstance(source, Rows) and any(source[id].isnan().any() for id in posteriors.table.ids)
+    }
+    if not lacking:
+        return posteriors
+    filled: dict[str, dict[str, Tensor]] = {name: {} for name in lacking}
+    for id in posteriors.table.ids:
+        mean = torch.stack([source[id].float() for source in posteriors.sources.values()]).nanmean(dim=0)  # (1, D)
+        if mean[:, classes:].isnan().any():
+            raise EnsembleError(f"{id}: no member says all of {', '.join(posteriors.table.attribute_names)} of it")
+        for name, source in lacking.items():
+            filled[name][id] = torch.where(source[id].isnan(), mean, source[id])
+    made = {name: Rows(frames, posteriors.dims[name]) for name, frames in filled.items()}
+    return FeatureSet(posteriors.table, {**posteriors.sources, **made})

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sertk.checkpoint import Checkpoint
+from sertk.config.files import load_experiment
+from sertk.config.schema import Combination, Data, Use
+from sertk.data.manifest import Manifest
+from sertk.ensemble.members import infer_rows
+from sertk.experiment import run
+from sertk.features.store import StoreCard, StoreWriter
+
+CPU = torch.device("cpu")
+
+
+def combination(
+    folder: Path, aggregator: str = "soft_vote", *, fit: str = "held_out", **options: object
+) -> Combination:
+    use = Use.model_validate({"use": aggregator, **options})
+    return Combination(aggregator=use, data=Data(manifest=str(folder / "manifest.jsonl.gz")), fit=fit)
+
+
+def train(folder: Path, out: Path, *sets: str) -> Checkpoint:
+    return run(load_experiment(folder / "experiment.toml", sets), out, device=CPU)
+
+
+def write_posteriors(
+    checkpoint: Path, out: Path, ids: list[str], *, options: dict[str, object] | None = None
+) -> Path:
+    """A store of a checkpoint's posteriors, as `sertk extract` writes it."""
+    model = Checkpoint.load(checkpoint)
+    rows = infer_rows(model, ids, CPU)
+    card = StoreCard(
+        "checkpoint",
+        options or {"folder": str(checkpoint), "from_stores": True},
+        model.fingerprint,
+        "posterior",
+        rows.dim,
+        0.0,
+        "float32",
+    )
+    with StoreWriter(out, card) as writer:
+        for id in rows.frames:
+            writer.add(id, rows[id])
+    return out
+
+
+@pytest.fixture(scope="session")
+def trained(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three members, their posteriors, and two fold models of the first with theirs. Not to be changed."""
+    folder = tmp_path_factory.mktemp("trained")
+    every = [u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz")]
+    for number in (1, 2, 3):
+        out = folder / "members" / f"0{number}"
+        train(tiny_store, out, f"init_seed={number}", "stage.full.epochs=2", "stage.second.epochs=1")
+        write_posteriors(out, folder / "posteriors" / out.name, every)
+    in_train = [u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz").split("train")]
+    for fold in range(3):
+        out = folder / "folds" / "01" / f"model-{fold}"
+        model = train(tiny_store, out, "data.folds=3", f"data.fold={fold}", "stage.full.epochs=2")
+        own = [id for id in in_train if id not in model.train_ids]
+        write_posteriors(out, folder / "folds" / "01" / f"fold-{fold}", own)
+    return folder
+
+
+@pytest.fixture
+def stores(trained: Path) -> dict[str, Path]:
+    return {name: trained / "posteriors" / name for name in ("01", "02", "03")}
+
+
+@pytest.fixture
+def models(trained: Path) -> dict[str, Path]:
+    return {name: trained / "members" / name for name in ("01", "02", "03")}

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sertk.checkpoint import Checkpoint
+from sertk.cli import main
+from sertk.data.labels import LabelSet
+from sertk.data.manifest import Manifest
+from sertk.ensemble.combine import combine, inputs_fingerprint, is_up_to_date
+from sertk.ensemble.members import infer_rows
+from sertk.ensemble.predictions import Predictions
+from sertk.ensemble.stack import build_stack
+from sertk.errors import CheckpointError, ConfigError, EnsembleError
+from sertk.files import sha256_file
+from sertk.predict import predict_stores
+from sertk.testing.tiny import LABELS
+
+from .conftest import CPU, combination, train, write_posteriors
+
+
+def said_by(checkpoint: Checkpoint, folder: Path, split: str = "development") -> Predictions:
+    manifest = Manifest.read(folder / "manifest.jsonl.gz")
+    return predict_stores(checkpoint, manifest.split(split), device=CPU)[0]
+
+
+def members_say(models: dict[str, Path], folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(M, N, C) probabilities and (M, N, A) attributes."""
+    said = [said_by(Checkpoint.load(path), folder) for path in models.values()]
+    return np.stack([s.emotion for s in said]), np.stack([s.attributes for s in said])
+
+
+def test_a_soft_vote_is_the_mean_of_what_members_say(
+    tiny_store: Path, stores: dict[str, Path], models: dict[str, Path], tmp_path: Path
+) -> None:
+    made = combine(combination(tiny_store), stores, tmp_path / "vote", device=CPU)
+    assert list(made) == [""]
+    said = said_by(Checkpoint.load(tmp_path / "vote"), tiny_store)
+    emotion, attributes = members_say(models, tiny_store)
+    np.testing.assert_allclose(said.emotion, emotion.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(said.attributes, attributes.mean(axis=0), atol=1e-5)
+
+
+def test_a_vote_counts_members_and_breaks_ties_by_mean_probability(
+    tiny_store: Path, stores: dict[str, Path], models: dict[str, Path], tmp_path: Path
+) -> None:
+    two = {name: stores[name] for name in ("01", "02")}
+    made = combine(combination(tiny_store, "vote"), two, tmp_path / "vote", device=CPU)[""]
+    said = said_by(made, tiny_store)
+    emotion, _ = members_say({name: models[name] for name in two}, tiny_store)
+    shares = np.eye(3)[emotion.argmax(axis=2)].mean(axis=0)  # (N, C)
+    np.testing.assert_allclose(said.emotion, shares, atol=1e-4)
+    tied = np.abs(shares.max(axis=1) - 0.5) < 1e-9
+    assert tied.any()
+    best = np.where(shares == shares.max(axis=1, keepdims=True), emotion.mean(axis=0), -1).argmax(axis=1)
+    np.testing.assert_array_equal(said.predicted, best)
+
+
+@pytest.mark.parametrize("power", [1.0, 0.5])
+def test_prior_correction_is_its_closed_form(
+    tiny_store: Path, stores: dict[str, Path], models: dict[str, Path], tmp_path: Path, power: float
+) -> None:
+    asked = combination(tiny_store, "prior_corrected", power=power)
+    made = combine(asked, stores, tmp_path / "corrected", device=CPU)[""]
+    prior = np.mean([Checkpoint.load(path).card.prior for path in models.values()], axis=0)
+    np.testing.assert_allclose(made.card.prior, prior)
+    emotion, _ = members_say(models, tiny_store)
+    shares = emotion.mean(axis=0) / prior**power
+    np.testing.assert_allclose(
+        said_by(made, tiny_store).emotion, shares / shares.sum(axis=1, keepdims=True), atol=1e-5
+    )
+
+
+def test_models_and_their_stores_are_the_same_members(
+    tiny_store: Path, stores: dict[str, Path], models: dict[str, Path], tmp_path: Path
+) -> None:
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    first, second = (build_stack(combination(tiny_store), manifest, each, {}, CPU) for each in (stores, models))
+    rows = range(len(first.stack.posteriors))
+    assert first.stack.posteriors.table.ids == second.stack.posteriors.table.ids
+    for name in stores:
+        torch.testing.assert_close(
+            first.stack.posteriors.batch(rows).features[name].data,
+            second.stack.posteriors.batch(rows).features[name].data,
+            atol=1e-6,
+            rtol=0,
+        )
+        one, other = first.members[0].spec, second.members[0].spec
+        assert one == other
+    assert first.stack.inputs is not None
+    assert set(first.stack.inputs.sources) == {"speech", "words"}
+    assert first.stack.leaked == frozenset()
+
+
+def test_an_ensemble_of_ensembles_reads_models_that_read_models(
+    tiny_store: Path, models: dict[str, Path], tmp_path: Path
+) -> None:
+    inner = combine(combination(tiny_store), models, tmp_path / "inner", device=CPU)[""]
+    both = {"inner": tmp_path / "inner", "01": models["01"]}
+    combine(combination(tiny_store), both, tmp_path / "outer", device=CPU)
+    outer = Checkpoint.load(tmp_path / "outer")
+    ids = [u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz").split("development")]
+    rows, parts = (
+        infer_rows(outer, ids, CPU),
+        [infer_rows(inner, ids, CPU), infer_rows(Checkpoint.load(models["01"]), ids, CPU)],
+    )
+    for id in ids:
+        torch.testing.assert_close(rows[id], (parts[0][id] + parts[1][id]) / 2, atol=1e-5, rtol=0)
+    assert (tmp_path / "outer/members/inner/members/03/model.safetensors").is_file()
+
+
+def test_members_are_inside_by_hard_links_and_the_card_says_where_it_comes_from(
+    tiny_store: Path, stores: dict[str, Path], models: dict[str, Path], tmp_path: Path
+) -> None:
+    made = combine(combination(tiny_store), stores, tmp_path / "vote", device=CPU)[""]
+    inside = tmp_path / "vote/members/02/model.safetensors"
+    assert inside.samefile(models["02"] / "model.safetensors")
+    card, member = made.card, Checkpoint.load(models["02"])
+    assert card.encoders["02"].options == {"folder": "members/02"}
+    assert card.encoders["02"].fingerprint == member.fingerprint
+    assert card.notes["fit_on"] == "nothing"
+    assert card.notes["utterances"] > 0
+    assert made.train_ids == member.train_ids  # a closed form reads no label of the held-out split
+    assert card.text_source == "corpus"
+    assert made.experiment.features == {name: str(path) for name, path in stores.items()}
+
+
+def write_foreign(path: Path, trained: Path, tiny_store: Path, *, attributes: bool, drop: int = 0) -> Predictions:
+    """What member 03 says, as another team would write it: another order of classes, an id that nobody knows."""
+    ids = [u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz")][drop:]
+    rows = infer_rows(Checkpoint.load(trained / "members/03"), ids, CPU)
+    values = np.concatenate([rows[id].double().numpy() for id in ids])
+    emotion = values[:, [2, 0, 1]]
+    emotion /= emotion.sum(axis=1, keepdims=True)
+    names = ("arousal", "valence") if attributes else ()
+    said = Predictions(
+        (*ids, "unknown"),
+        LabelSet(("Neutral", "Angry", "Happy")),
+        np.concatenate([emotion, emotion[:1]]),
+        np.concatenate([values[:, 3:], values[:1, 3:]])[:, : len(names)],
+        names,
+    )
+    said.write(path)
+    return said
+
+
+def test_predictions_of_any_system_join_by_id_and_class_name(
+    tiny_store: Path, trained: Path, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    write_foreign(tmp_path / "theirs.csv", trained, tiny_store, attributes=True)
+    mixed = {"01": stores["01"], "theirs": tmp_path / "theirs.csv"}
+    own = {"01": stores["01"], "theirs": stores["03"]}
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    first, second = (build_stack(combination(tiny_store), manifest, each, {}, CPU) for each in (mixed, own))
+    rows = range(len(first.stack.posteriors))
+    a, b = (each.stack.posteriors.batch(rows).features["theirs"].data for each in (first, second))
+    torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+    made = combine(combination(tiny_store), mixed, tmp_path / "mixed", device=CPU)[""]
+    assert made.card.encoders["theirs"].use == "posteriors"
+    assert not made.card.challenge_legal
+    assert "theirs" in made.card.notes["from_elsewhere"]
+    ids = [u.id for u in manifest.split("development")]
+    rows_of = infer_rows(made, ids, CPU)  # from the same file
+    assert set(rows_of.frames) == set(ids)
+
+
+def test_a_system_without_attributes_has_no_part_in_them(
+    tiny_store: Path, trained: Path, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    write_foreign(tmp_path / "theirs.jsonl", trained, tiny_store, attributes=False)
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    mixed = {"01": stores["01"], "02": stores["02"], "theirs": tmp_path / "theirs.jsonl"}
+    said = build_stack(combination(tiny_store), manifest, mixed, {}, CPU).stack.posteriors
+    batch = said.batch(range(len(said))).features
+    expected = (batch["01"].data[..., 3:] + batch["02"].data[..., 3:]) / 2
+    torch.testing.assert_close(batch["theirs"].data[..., 3:], expected)
+
+
+def test_files_alone_take_the_prior_of_the_training_split(tiny_store: Path, trained: Path, tmp_path: Path) -> None:
+    write_foreign(tmp_path / "theirs.csv", trained, tiny_store, attributes=True)
+    made = combine(
+        combination(tiny_store, "prior_corrected"), {"theirs": tmp_path / "theirs.csv"}, tmp_path / "out", device=CPU
+    )[""]
+    np.testing.assert_allclose(made.card.prior, Checkpoint.load(trained / "members/01").card.prior, atol=1e-9)
+    assert made.card.labels == list(LABELS.names)
+    assert list(made.card.ranges) == ["arousal", "valence"]
+
+
+def test_utterances_that_a_member_lacks_are_left_out_and_listed(
+    tiny_store: Path, trained: Path, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    write_foreign(tmp_path / "theirs.csv", trained, tiny_store, attributes=True, drop=45)
+    mixed = {"01": stores["01"], "theirs": tmp_path / "theirs.csv"}
+    made = combine(combination(tiny_store), mixed, tmp_path / "out", device=CPU)[""]
+    held_out = [u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz").split("held_out")]
+    expected = [id for id in held_out if id < "utt-0045"]
+    assert made.card.notes["left_out_ids"] == expected
+    assert made.card.notes["utterances"] == len(held_out) - len(expected)
+
+
+def test_utterances_that_members_were_trained_on_are_known(tiny_store: Path, stores: dict[str, Path]) -> None:
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    stack = build_stack(combination(tiny_store, fit="train"), manifest, stores, {}, CPU).stack
+    assert stack.leaked == frozenset(stack.posteriors.table.ids)
+
+
+def test_an_out_of_fold_row_comes_from_the_model_that_never_saw_it(
+    tiny_store: Path, trained: Path, stores: dict[str, Path]
+) -> None:
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    asked, only = combination(tiny_store, fit="train"), {"01": stores["01"]}
+    stack = build_stack(asked, manifest, only, {"01": trained / "folds/01"}, CPU).stack
+    assert stack.leaked == frozenset()
+    assert len(stack.posteriors) == len([u for u in manifest.split("train") if u.votes])
+    folds = [Checkpoint.load(trained / f"folds/01/model-{fold}") for fold in range(3)]
+    for id in stack.posteriors.table.ids:
+        (unseen,) = [model for model in folds if id not in model.train_ids]
+        said = stack.posteriors.sources["01"][id]
+        torch.testing.assert_close(said, infer_rows(unseen, [id], CPU)[id], atol=1e-5, rtol=0)
+    partly = build_stack(asked, manifest, {**only, "02": stores["02"]}, {"01": trained / "folds/01"}, CPU).stack
+    assert partly.leaked == frozenset(partly.posteriors.table.ids)  # 02 has no folds
+
+
+def test_rows_that_a_fold_model_was_trained_on_are_never_used(
+    tiny_store: Path, trained: Path, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    ids = [u.id for u in manifest.split("train")]
+    for fold in range(3):  # posteriors of the whole training split, the leaks among them
+        write_posteriors(trained / f"folds/01/model-{fold}", tmp_path / f"wide/fold-{fold}", ids)
+        write_posteriors(trained / "members/01", tmp_path / f"leak/fold-{fold}", ids)
+    asked, only = combination(tiny_store, fit="train"), {"01": stores["01"]}
+    wide, narrow = (
+        build_stack(asked, manifest, only, {"01": folder}, CPU).stack.posteriors
+        for folder in (tmp_path / "wide", trained / "folds/01")
+    )
+    for id in narrow.table.ids:
+        torch.testing.assert_close(wide.sources["01"][id], narrow.sources["01"][id], atol=1e-5, rtol=0)
+    with pytest.raises(EnsembleError, match="no utterance to fit on has posteriors of a model"):
+        build_stack(asked, manifest, only, {"01": tmp_path / "leak"}, CPU)
+    with pytest.raises(EnsembleError, match="new to the models of"):
+        build_stack(combination(tiny_store), manifest, only, {"01": _over_held_out(trained, tmp_path, manifest)}, CPU)
+
+
+def _over_held_out(trained: Path, tmp_path: Path, manifest: Manifest) -> Path:
+    ids = [u.id for u in manifest.split("held_out")]
+    for fold in range(2):
+        write_posteriors(trained / f"folds/01/model-{fold}", tmp_path / f"held/fold-{fold}", ids)
+    return tmp_path / "held"
+
+
+def test_members_that_do_not_fit_are_refused_by_name(
+    tiny_store: Path, trained: Path, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    train(tiny_store, tmp_path / "other", 'head.attributes=["valence", "arousal"]', "stage.full.epochs=1")
+    with pytest.raises(CheckpointError, match=r"other predicts .*'valence', 'arousal'"):
+        combine(combination(tiny_store), {**stores, "other": tmp_path / "other"}, tmp_path / "out", device=CPU)
+    with pytest.raises(EnsembleError, match="features of the encoder 'made_up_speech'"):
+        combine(combination(tiny_store), {"x": tiny_store / "features/speech"}, tmp_path / "out", device=CPU)
+    (tmp_path / "few.csv").write_text("id,Angry,Happy\nutt-0003,0.5,0.5\n")
+    with pytest.raises(Exception, match="Neutral"):
+        combine(combination(tiny_store), {**stores, "few": tmp_path / "few.csv"}, tmp_path / "out", device=CPU)
+    assert not (tmp_path / "out").exists()
+
+
+def test_posteriors_of_an_earlier_state_of_a_model_are_refused(
+    tiny_store: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "members/01", tmp_path / "model")
+    write_posteriors(tmp_path / "model", tmp_path / "store", ["utt-0003"])
+    shutil.rmtree(tmp_path / "model")
+    shutil.copytree(trained / "members/02", tmp_path / "model")
+    with pytest.raises(EnsembleError, match="earlier state"):
+        combine(combination(tiny_store), {"x": tmp_path / "store"}, tmp_path / "out", device=CPU)
+
+
+def test_what_lies_at_the_output_is_never_lost(
+    tiny_store: Path, models: dict[str, Path], stores: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").write_text("years of work")
+    with pytest.raises(EnsembleError, match=r"thesis\.tex"):
+        combine(combination(tiny_store), stores, tmp_path / "mine", device=CPU)
+    assert (tmp_path / "mine/thesis.tex").read_text() == "years of work"
+    with pytest.raises(EnsembleError, match="which would be replaced"):
+        combine(combination(tiny_store), models, models["01"].parent, device=CPU)
+    combine(combination(tiny_store), stores, tmp_path / "vote", device=CPU)
+    before = sha256_file(tmp_path / "vote/card.json")
+    with pytest.raises(ConfigError):
+        combine(combination(tiny_store, "prior_corrected", power=-1.0), stores, tmp_path / "vote", device=CPU)
+    assert sha256_file(tmp_path / "vote/card.json") == before
+
+
+def test_what_is_made_is_up_to_date_until_something_changes(
+    tiny_store: Path, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    asked = combination(tiny_store)
+    assert not is_up_to_date(tmp_path / "vote", inputs_fingerprint(asked, stores, {}))
+    combine(asked, stores, tmp_path / "vote", device=CPU)
+    assert is_up_to_date(tmp_path / "vote", inputs_fingerprint(asked, stores, {}))
+    fewer = {name: stores[name] for name in ("01", "02")}
+    for other, members in ((combination(tiny_store, "vote"), stores), (asked, fewer)):
+        assert not is_up_to_date(tmp_path / "vote", inputs_fingerprint(other, members, {}))
+    shutil.copytree(tiny_store, tmp_path / "corpus")
+    manifest = Manifest.read(tmp_path / "corpus/manifest.jsonl.gz")
+    moved = combination(tmp_path / "corpus")
+    assert is_up_to_date(tmp_path / "vote", inputs_fingerprint(moved, stores, {}))
+    changed = replace(manifest.utterances[0], emotion="Happy", votes={"Happy": 5.0})
+    manifest.with_utterances([changed, *manifest.utterances[1:]]).write(tmp_path / "corpus/manifest.jsonl.gz")
+    assert not is_up_to_date(tmp_path / "vote", inputs_fingerprint(moved, stores, {}))
+
+
+def test_the_command_combines_once_and_names_members_by_their_folders(
+    tiny_store: Path, trained: Path, stores: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "vote.toml"
+    config.write_text(f'[aggregator]\nuse = "soft_vote"\n[data]\nmanifest = "{tiny_store}/manifest.jsonl.gz"\n')
+    words = ["combine", str(config), str(stores["01"]), f"best={stores['02']}", "--out", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "soft_vote of 2" in capsys.readouterr().out
+    assert set(Checkpoint.load(tmp_path / "out").card.encoders) == {"01", "best"}
+    assert main(words) == 0
+    assert capsys.readouterr().out == f"up to date  {tmp_path / 'out'}\n"
+    assert main([*words, "--force"]) == 0
+    assert main([*words[:2], str(stores["01"]), str(trained / "members/01"), "--out", str(tmp_path / "x")]) == 2
+    capsys.readouterr()
+    folds = ["--out-of-fold", f"01={trained / 'folds/01'}", "--set", "fit=train", "--force"]
+    assert main([*words, *folds]) == 0
+    assert "of train out of fold" in capsys.readouterr().out

@@ -95,7 +95,7 @@ def _part(report: Report, part: Part) -> list[str]:
             _figure(_reliability(one), f"{one.name}, ECE {_cell(one.score.metrics.get('ece'))}") for one in agreed
         )
         about = "<p>A system is calibrated where its dots lie on the diagonal; larger dots are more utterances.</p>"
-        sections.append(_section(f"Reliability on {split}", about + f'<div class="grid-of">{plots}</div>'))
+        sections.append(_section(f"Reliability on {split}", about + f'<div class="grid-of small">{plots}</div>'))
     if part.groups:
         sections.append(_section(f"Groups: {part.best} on {split}", _groups(part.groups)))
     for title, clips in (("Most confused", part.confused), ("Most ambiguous", part.ambiguous)):
@@ -164,7 +164,7 @@ def _groups(rows: Sequence[Group]) -> str:
         bars = [Bar(f"{one.name} ({one.utterances})", one.metrics["accuracy"].value) for one in lowest]
         told = f"the {len(bars)} speakers with the lowest accuracy, of {len(heard)} with {FEWEST} utterances or more"
         figures.append(_figure(intervals_plot("accuracy by speaker", bars, axis="accuracy"), told))
-    return "".join(figures)
+    return f'<div class="grid-of">{"".join(figures)}</div>'
 
 
 def _bar(one: Group) -> Bar:

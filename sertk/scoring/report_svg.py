@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-ROW = 26
+ROW = 38
+"""Height of a value with its name above it."""
 CHARACTER = 6.6
 """Width of a letter of the 12-pixel type, about."""
 
@@ -35,32 +36,29 @@ class Line:
 
 
 def intervals_plot(label: str, bars: Sequence[Bar], *, axis: str) -> str:
-    """A row a value: a dot with its interval as a line, on a shared axis that begins at 0."""
-    left = 12 + CHARACTER * min(34, max(len(bar.name) for bar in bars))
-    width, height = left + 420, ROW * len(bars) + 44
-    top = _ceiling(max([bar.high if bar.high is not None else bar.value for bar in bars]))
-    low = min([0.0, *(bar.low if bar.low is not None else bar.value for bar in bars)])
-    low = math.floor(low * 10) / 10
+    """A name and a value, and below them a dot with its interval as a line, on a shared axis."""
+    width, height = 340.0, ROW * len(bars) + 40
+    top = _ceiling(max(bar.value if bar.high is None else bar.high for bar in bars))
+    low = math.floor(10 * min([0.0, *(bar.value if bar.low is None else bar.low for bar in bars)])) / 10
 
     def place(value: float) -> float:
-        return left + 10 + (value - low) / (top - low) * (width - left - 70)
+        return 10 + (value - low) / (top - low) * (width - 20)
 
     shapes = []
     for tick in _ticks(low, top):
         x = place(tick)
-        shapes.append(f'<line class="grid" x1="{x:.1f}" y1="8" x2="{x:.1f}" y2="{height - 34}"/>')
-        shapes.append(_text(x, height - 20, f"{tick:g}", "middle"))
-    shapes.append(_text((place(low) + place(top)) / 2, height - 4, axis, "middle"))
+        shapes.append(f'<line class="grid" x1="{x:.1f}" y1="4" x2="{x:.1f}" y2="{height - 36}"/>')
+        shapes.append(_text(x, height - 22, f"{tick:g}", "middle"))
+    shapes.append(_text(width / 2, height - 5, axis, "middle"))
     for row, bar in enumerate(bars):
-        y = 8 + ROW * (row + 0.5)
+        y = ROW * row + 26
         style = "accent" if bar.strong else "mark"
-        shapes.append(_text(left, y + 4, _short(bar.name), "end"))
+        shapes.append(_text(4, y - 9, _short(bar.name), "start"))
+        shapes.append(_text(width - 4, y - 9, f"{bar.value:.3f}", "end"))
         if bar.low is not None and bar.high is not None:
-            shapes.append(
-                f'<line class="{style}" x1="{place(bar.low):.1f}" y1="{y}" x2="{place(bar.high):.1f}" y2="{y}"/>'
-            )
+            ends = f'x1="{place(bar.low):.1f}" x2="{place(bar.high):.1f}"'
+            shapes.append(f'<line class="{style}" {ends} y1="{y}" y2="{y}"/>')
         shapes.append(f'<circle class="{style}" cx="{place(bar.value):.1f}" cy="{y}" r="4.5"/>')
-        shapes.append(_text(width - 4, y + 4, f"{bar.value:.3f}", "end"))
     words = "; ".join(f"{bar.name} {_spoken(bar)}" for bar in bars)
     return _svg(f"{label}: {words}", width, height, shapes)
 
@@ -96,8 +94,8 @@ def confusion_plot(label: str, names: Sequence[str], table: Sequence[Sequence[in
 
 def reliability_plot(label: str, bins: Sequence[tuple[float, float, int]]) -> str:
     """Accuracy over confidence, a dot a bin, larger for more utterances; on the diagonal it is calibrated."""
-    size, pad = 230.0, 34.0
-    inner = size - pad - 10
+    size, pad = 240.0, 34.0
+    inner = size - pad - 18
 
     def at(confidence: float, accuracy: float) -> tuple[float, float]:
         return pad + confidence * inner, 10 + (1 - accuracy) * inner
@@ -107,9 +105,9 @@ def reliability_plot(label: str, bins: Sequence[tuple[float, float, int]]) -> st
         x, y = at(tick, tick)
         shapes.append(f'<line class="grid" x1="{x:.1f}" y1="10" x2="{x:.1f}" y2="{10 + inner}"/>')
         shapes.append(f'<line class="grid" x1="{pad}" y1="{y:.1f}" x2="{pad + inner}" y2="{y:.1f}"/>')
-        shapes.append(_text(x, size - 12, f"{tick:g}", "middle"))
+        shapes.append(_text(x, inner + 24, f"{tick:g}", "middle"))
         shapes.append(_text(pad - 5, y + 4, f"{tick:g}", "end"))
-    shapes.append(_text(pad + inner / 2, size - 1, "confidence", "middle"))
+    shapes.append(_text(pad + inner / 2, size - 4, "confidence", "middle"))
     (x1, y1), (x2, y2) = at(0, 0), at(1, 1)
     shapes.append(f'<line class="dash" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}"/>')
     most = max((count for _, _, count in bins), default=1)
@@ -154,20 +152,17 @@ def curves_plot(label: str, lines: Sequence[Line], *, axis: str, marks: Sequence
     for tick in sorted({first, last}):
         shapes.append(_text(at(tick, low)[0], height - 18, f"{tick:g}", "middle"))
     shapes.append(_text((left + width - right) / 2, height - 4, f"epoch ({axis})", "middle"))
-    heights: list[float] = []
+    ends: list[tuple[float, float, int, str]] = []
     for number, line in enumerate(lines):
         points = [at(x, y) for x, y in line.points if math.isfinite(y)]
-        if not points:
-            continue
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        shapes.append(f'<polyline class="line{number % 4}" points="{path}"/>')
-        y = points[-1][1]
-        while any(abs(y - other) < 13 for other in heights):
-            y += 13
-        heights.append(y)
-        shapes.append(
-            f'<text class="line{number % 4}" x="{points[-1][0] + 5:.1f}" y="{y + 4:.1f}">{escape(line.name)}</text>'
-        )
+        if points:
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+            shapes.append(f'<polyline class="line{number % 4}" points="{path}"/>')
+            ends.append((points[-1][1], points[-1][0], number % 4, line.name))
+    floor = height - bottom + 12
+    for y, x, style, name in sorted(ends, reverse=True):  # from below, each name above the one before
+        floor = min(y, floor - 13)
+        shapes.append(f'<text class="line{style}" x="{x + 5:.1f}" y="{floor + 4:.1f}">{escape(name)}</text>')
     words = "; ".join(f"{line.name} from {line.points[0][1]:.3f} to {line.points[-1][1]:.3f}" for line in lines)
     return _svg(f"{label}: {words}", width, height, shapes)
 
@@ -183,7 +178,7 @@ def _text(x: float, y: float, words: str, anchor: str) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 34 else name[:16] + "…" + name[-17:]
+    return name if len(name) <= 40 else name[:19] + "…" + name[-20:]
 
 
 def _spoken(bar: Bar) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +46,14 @@ def toy(
 
 @app.command()
 def prepare(
-    corpus: str = typer.Argument(..., help="Which corpus it is: msp_podcast."),
+    corpus: str = typer.Argument(..., help="Which corpus it is: msp_podcast, crema_d or emodb."),
     folder: Path = typer.Argument(..., help="The folder of the corpus."),
     out: Path = OUT,
     release: str | None = typer.Option(
         None, help="Its release, as 1.12 or 2025; found by its counts where not given."
+    ),
+    fold: int | None = typer.Option(
+        None, min=1, help="The fold whose parts become the splits, for a corpus with folds."
     ),
     allow_partial: bool = typer.Option(False, "--allow-partial", help="Read a part of a corpus."),
     transcripts: list[Path] = typer.Option([], help="A further folder of transcripts."),
@@ -66,15 +71,23 @@ def prepare(
         raise DataError(f"there is no corpus {corpus!r}. {did_you_mean(corpus, READERS)}Known: {', '.join(READERS)}.")
     _one_of("--secondary", secondary, ("drop", "half"))
     _one_of("--missing", missing, ("consensus", "unlabelled"))
-    options: dict[str, Any] = {"release": release, "allow_partial": allow_partial, "audio": not no_audio}
-    options |= {"transcripts": transcripts, "secondary": secondary, "missing": missing}
+    module, _, function = READERS[corpus].partition(":")
+    reader = getattr(import_module(module), function)
+    options: dict[str, Any] = {"allow_partial": allow_partial, "audio": not no_audio}
+    options |= _of_reader(
+        reader,
+        release=(release, None),
+        fold=(fold, None),
+        transcripts=(transcripts, []),
+        secondary=(secondary, "drop"),
+        missing=(missing, "consensus"),
+    )
     inputs = _inputs(
         "prepare", corpus, {**options, "transcripts": []}, *(_listing(p, but=out) for p in (folder, *transcripts))
     )
     if not force and made_from(out, inputs):
         return up_to_date(out)
-    module, _, function = READERS[corpus].partition(":")
-    manifest, report = getattr(import_module(module), function)(folder, **options)
+    manifest, report = reader(folder, **options)
     manifest.write(out)
     tables.say_corpus(report)
     if report.faults:
@@ -182,6 +195,17 @@ def stats(manifest: Path = typer.Argument(..., help="A manifest."), as_json: boo
     if as_json:
         return say(json.dumps(splits, indent=2, ensure_ascii=False))
     tables.say_splits(splits)
+
+
+def _of_reader(reader: Callable[..., Any], **options: tuple[Any, Any]) -> dict[str, Any]:
+    """Those of the options (value, default) that were given; a reader that does not take one is no reader for it."""
+    taken = signature(reader).parameters
+    given = {name: value for name, (value, default) in options.items() if value != default}
+    for name in given:
+        if name not in taken:
+            takes = ", ".join(f"--{known.replace('_', '-')}" for known in options if known in taken)
+            raise typer.BadParameter(f"this corpus does not have it; it takes {takes}", param_hint=f"--{name}")
+    return given
 
 
 def _write_manifest(corpus: Manifest, out: Path) -> None:

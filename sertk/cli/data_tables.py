@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
 def say_corpus(report: CorpusReport) -> None:
     """Say which release and files were found, how much of what, and how far the raters bear the consensus out."""
-    say(f"release {report.release or 'unknown'}; {report.form}")
+    say(f"release {report.release}; {report.form}" if report.release else report.form)
     say(f"read  {', '.join(report.files)}")
     rows = [
         (name, f"{part['utterances']:,.0f}", f"{part['speakers']:,.0f}", f"{part['hours']:.2f}")
         for name, part in sorted(report.splits.items())
     ]
     table(("split", "utterances", "speakers", "hours"), rows, right=("utterances", "speakers", "hours"))
-    lacking = f"{report.own_words:,} for Other, {report.ratings_missing:,} ratings missing"
-    say(f"{report.rater_rows:,} raters' rows; {lacking}")
+    if report.rater_rows:
+        lacking = f"{report.own_words:,} for Other, {report.ratings_missing:,} ratings missing"
+        say(f"{report.rater_rows:,} raters' rows; {lacking}")
     if report.consensus_agreement is not None:
         means = "" if report.attribute_agreement is None else f", their means in {report.attribute_agreement:.2%}"
         say(f"the raters give the consensus again in {report.consensus_agreement:.2%}{means}")

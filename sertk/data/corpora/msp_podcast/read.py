@@ -12,7 +12,7 @@ from sertk.data.corpora.msp_podcast.labelling import Missing, Secondary, labelle
 from sertk.data.corpora.msp_podcast.layout import find_layout
 from sertk.data.corpora.msp_podcast.lists import index_recordings, read_transcripts
 from sertk.data.corpora.msp_podcast.rating import ATTRIBUTES, HIGHEST, LOWEST
-from sertk.data.corpora.msp_podcast.recordings import with_recordings
+from sertk.data.corpora.recordings import with_recordings
 from sertk.data.corpora.report import CorpusReport
 from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest, Utterance

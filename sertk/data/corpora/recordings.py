@@ -1,4 +1,4 @@
-"""What the recordings of the corpus are like: missing ones and bad headers left out, odd formats listed."""
+"""What the recordings of a corpus are like: missing ones and bad headers left out, odd formats listed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sertk.data.manifest import Utterance
 from sertk.errors import AudioError, DataError, Fault
 
 SAMPLE_RATE, CHANNELS = 16_000, 1
-"""What the corpus's recordings should be, Hz and number."""
+"""What the recordings of the corpora that are read here should be, Hz and number."""
 FEW, FEW_SHARE = 10, 0.01
 """So many recordings, or this share, may be missing before something is wrong with the copy."""
 
@@ -28,7 +28,7 @@ def with_recordings(
     if len(missing) > max(FEW, FEW_SHARE * len(utterances)) and not allow_partial:
         raise DataError(
             f"{len(missing):,} of {len(utterances):,} utterances have no recording ({', '.join(missing[:3])}, ...): "
-            f"unpack Audios, read what is there with --allow-partial, or read the labels alone with --no-audio"
+            f"unpack them all, read what is there with --allow-partial, or read the labels alone with --no-audio"
         )
     report.add_ids("no recording", missing, "has no recording; left out")
     there = [utterance for utterance in utterances if utterance.id in recordings]

@@ -1,3 +1,32 @@
-"""sertk: a plugin-based toolkit for speech emotion recognition."""
+"""sertk: a plugin-based toolkit for speech emotion recognition.
+
+    import sertk
+
+    model = sertk.load("exp/toy/ensembles/soup")
+    answer = model.predict("recording.wav", text="what was said")
+    answer.emotion, answer.probabilities["Happy"], answer.attributes["arousal"]
+
+Components are looked up in `sertk.registry`; what they must satisfy stands in `sertk.contracts`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sertk.predict import Model
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "load"]
+
+
+def load(folder: str | Path, *, device: str = "auto") -> Model:
+    """Load a trained model or ensemble with its encoders, each distinct one once; `.predict("a.wav")` uses it.
+
+    device: cpu, cuda, cuda:1, mps, or auto (the first GPU, else the CPU). Raises CheckpointError for a folder that is
+    no checkpoint, EncoderError for an encoder that cannot be loaded.
+    """
+    predict = import_module("sertk.predict")  # by name, so that the package stands on no floor
+    return predict.load(folder, device=device)  # type: ignore[no-any-return]

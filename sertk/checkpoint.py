@@ -8,76 +8,25 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import platform
 import shutil
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from sertk.cards import Card, read_card
 from sertk.config.files import resolved_toml
 from sertk.config.schema import Experiment
 from sertk.data.labels import LabelSet
 from sertk.errors import CheckpointError
-from sertk.features.card import Dtype, StoreCard
 from sertk.files import atomic_folder, sha256_file, sha256_json, write_json, write_text
 from sertk.model_card import model_card
 from sertk.models.classifier import Classifier, build_classifier
-from sertk.registry import REGISTRIES
-
-
-@dataclass(frozen=True)
-class EncoderSpec:
-    """What made a modality's features, so that they can be made again from a recording."""
-
-    use: str
-    options: dict[str, Any]
-    fingerprint: str
-    modality: str
-    dim: int
-    frames_per_second: float
-    dtype: Dtype = "float32"
-    challenge_legal: bool = True
-
-
-@dataclass(frozen=True)
-class Card:
-    """What stands beside the weights: how to read them, and where they come from.
-
-    ranges: of the attributes of the head, in its order. prior: (C,) class prior of the training part.
-    metrics: scores with intervals by split. inputs: fingerprint of all that training read.
-    """
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    name: str
-    labels: list[str]
-    letters: str
-    ranges: dict[str, tuple[float, float]]
-    encoders: dict[str, EncoderSpec]
-    prior: list[float]
-    metrics: dict[str, Any]
-    data_fingerprint: str
-    inputs: str
-    versions: dict[str, str]
-    text_source: str | None = None
-    notes: dict[str, Any] = field(default_factory=dict)
-    weights_sha256: str = ""
-
-    @property
-    def challenge_legal(self) -> bool:
-        """Whether no encoder was trained on emotion labels."""
-        return all(spec.challenge_legal for spec in self.encoders.values())
-
-
-_CARD = TypeAdapter(Card)
 
 
 @dataclass(frozen=True)
@@ -173,17 +122,6 @@ class Checkpoint:
         return replace(self, card=card, folder=folder)
 
 
-def read_card(folder: Path) -> Card:
-    """Read a checkpoint's card. Raises CheckpointError for a folder that is no checkpoint."""
-    path = folder / "card.json"
-    try:
-        return _CARD.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} is no checkpoint: it has no card.json") from None
-    except (OSError, ValidationError) as error:
-        raise CheckpointError(f"{path}: not the card of a checkpoint: {error}") from None
-
-
 def _read_experiment(path: Path) -> Experiment:
     """The experiment of a checkpoint; components that only training needs are not looked for."""
     try:
@@ -218,41 +156,6 @@ def _link(source: str, target: str) -> None:
 
 def _unneeded(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if name in {"state", "history.jsonl", ".lock"}]
-
-
-def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:
-    """What a modality's store says of its encoder; and where a store holds a checkpoint's posteriors, its folder."""
-    options, folder = dict(card.options), None
-    if card.encoder == "checkpoint":
-        folder = Path(options["folder"])
-        options = {"folder": f"members/{name}"}
-    spec = EncoderSpec(
-        use=card.encoder,
-        options=options,
-        fingerprint=card.fingerprint,
-        modality=card.modality,
-        dim=card.dim,
-        frames_per_second=card.frames_per_second,
-        dtype=card.dtype,
-        challenge_legal=card.challenge_legal,
-    )
-    return spec, folder
-
-
-def versions(distributions: Mapping[str, str]) -> dict[str, str]:
-    """The versions that made a checkpoint: Python, sertk, torch, and the distributions of its components."""
-    names = ("sertk", "torch", "numpy", "safetensors")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}, **distributions}
-
-
-def plugin_versions(experiment: Experiment) -> dict[str, str]:
-    """Name and version of each distribution that an experiment's components come from."""
-    uses = [("fusion", experiment.fusion)]
-    for stage in experiment.stage:
-        uses += [("sampler", stage.sampler), *(("regularizer", use) for use in stage.regularizers)]
-        uses += [("loss", term) for term in stage.loss]
-    found = [REGISTRIES[kind].components().get(use.use) for kind, use in uses]
-    return {component.distribution: component.version for component in found if component}
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sertk import registry
-from sertk.checkpoint import Card, Checkpoint, plugin_versions, spec_of, versions
+from sertk.cards import Card, plugin_versions, spec_of, versions
+from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
 from sertk.config.schema import Experiment, Stage
 from sertk.devices import choose_device

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sertk.checkpoint import Checkpoint, is_checkpoint, read_card, same_labels
+from sertk.cards import read_card
+from sertk.checkpoint import Checkpoint, is_checkpoint, same_labels
 from sertk.config.files import load_experiment
 from sertk.errors import CheckpointError
 from sertk.experiment import run

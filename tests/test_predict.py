@@ -104,7 +104,7 @@ def test_an_ensemble_runs_each_distinct_encoder_once(corpus: Path, tmp_path: Pat
     ensemble = _ensemble(corpus, tmp_path)
     model = load(ensemble)
     assert sorted(encoder.modality for encoder in model.encoders.values()) == ["speech", "text"]
-    calls = {key: 0 for key in model.encoders}
+    calls = dict.fromkeys(model.encoders, 0)
     for key, encoder in model.encoders.items():
         encoder.register_forward_hook(lambda *_, key=key: calls.update({key: calls[key] + 1}))  # type: ignore[attr-defined]
     together, _ = model.predict_recordings(_recordings(corpus, "development")[:8], frame_budget=1000)
@@ -217,7 +217,7 @@ def _encode(encoder: CheckpointEncoder, recording: Recording) -> torch.Tensor:
 
 def _ensemble(corpus: Path, folder: Path) -> Path:
     """A soft vote of the two members, put together by hand."""
-    from sertk.checkpoint import EncoderSpec
+    from sertk.cards import EncoderSpec
     from sertk.config.schema import Head
 
     one = Checkpoint.load(corpus / "members" / "01")
@@ -243,3 +243,11 @@ def _ensemble(corpus: Path, folder: Path) -> Path:
     vote = Checkpoint(experiment, replace(one.card, name="vote", encoders=specs), {}, one.train_ids)
     vote.save(folder / "vote", {name: corpus / "members" / name for name in specs})
     return folder / "vote"
+
+
+def test_the_package_loads_a_model_in_one_call(corpus: Path) -> None:
+    import sertk
+
+    recording = _recordings(corpus, "development")[0].utterance
+    answer = sertk.load(corpus / "members" / "01").predict(recording.audio, text=recording.text)
+    assert answer.emotion in sertk.load(corpus / "members" / "01").checkpoint.card.labels

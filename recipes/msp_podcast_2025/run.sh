@@ -21,12 +21,13 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/db.sh"
 . "$here/cmd.sh"
 
-stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' device=auto engine=local
+stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' device=auto engine=local force=()
 while [ $# -gt 0 ]; do
   case $1 in
     --stage | --stop-stage | --corpus | --exp | --device | --engine)
       name=${1#--} && declare "${name//-/_}=$2" && shift 2 ;;
-    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine" >&2 && exit 2 ;;
+    --force) force=(--force) && shift ;;
+    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine --force" >&2 && exit 2 ;;
   esac
 done
 if [ -z "$corpus" ]; then
@@ -37,43 +38,47 @@ if [ "$corpus" = toy ]; then conf=$here/conf/toy name=toy; else conf=$here/conf 
 exp=${exp:-$here/exp/$name} && mkdir -p "$exp" && cd "$exp"
 . "$conf/settings.sh"
 manifest=data/manifest.jsonl.gz
+on=(--device "$device" "${force[@]}")
 want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 if want 1; then
   [ "$corpus" != toy ] || sertk data toy corpus --utterances "$toy_utterances"
   [ "$corpus" != toy ] || corpus=corpus
-  sertk data prepare msp_podcast "$corpus" --out data/corpus.jsonl.gz
-  sertk data split data/corpus.jsonl.gz --split train --into held_out --share "$held_out_share" --out data/split.jsonl.gz
+  sertk data prepare msp_podcast "$corpus" --out data/corpus.jsonl.gz "${force[@]}"
+  sertk data split data/corpus.jsonl.gz --split train --into held_out --share "$held_out_share" --out data/split.jsonl.gz \
+    "${force[@]}"
 fi
 if want 2; then
-  sertk transcribe data/split.jsonl.gz --out "$manifest" --device "$device" "${transcriber[@]}"
+  sertk transcribe data/split.jsonl.gz --out "$manifest" "${on[@]}" "${transcriber[@]}"
 fi
 if want 3; then
-  sertk extract "$conf"/encoders/*.toml --manifest "$manifest" --out features --device "$device"
+  sertk extract "$conf"/encoders/*.toml --manifest "$manifest" --into features "${on[@]}"
 fi
 if want 4; then
-  sertk train "$conf"/members/*.toml --out members --device "$device" --jobs "$train_jobs"
+  sertk train "$conf"/members/*.toml --into members "${on[@]}" --jobs "$train_jobs"
 fi
 if want 5; then
-  sertk extract members/* --manifest "$manifest" --out posteriors --device "$device" \
+  sertk extract members/* --manifest "$manifest" --into posteriors "${on[@]}" \
     --splits held_out,development,test3
 fi
 if want 6; then
-  for aggregator in vote soft_vote prior_corrected meta; do
-    sertk combine "$conf/$aggregator.toml" posteriors/* --out "ensembles/$aggregator" --device "$device"
-  done
+  sertk combine "$conf/vote.toml" posteriors/* --out ensembles/vote "${on[@]}"
+  sertk combine "$conf/soft_vote.toml" posteriors/* --out ensembles/soft_vote "${on[@]}"
+  sertk combine "$conf/prior_corrected.toml" posteriors/* --out ensembles/prior_corrected "${on[@]}"
+  sertk combine "$conf/meta.toml" posteriors/* --out ensembles/meta "${on[@]}"
 fi
 if want 7; then
-  sertk combine "$conf/soup.toml" ensembles/meta/* --out ensembles/soup --device "$device"
+  sertk combine "$conf/soup.toml" ensembles/meta/* --out ensembles/soup "${on[@]}"
 fi
 if want 8; then
-  for system in members/* ensembles/vote ensembles/soft_vote ensembles/prior_corrected ensembles/meta/* ensembles/soup; do
-    sertk predict "$system" --manifest "$manifest" --split development \
-      --output "predictions/development/${system//\//-}.csv"
-  done
-  sertk predict ensembles/soup --manifest "$manifest" --split test3 --output predictions/test3/ensembles-soup.csv
-  sertk submit predictions/test3/ensembles-soup.csv --manifest "$manifest" --split test3 --out submission
+  sertk predict members/* ensembles/vote ensembles/soft_vote ensembles/prior_corrected ensembles/meta/* ensembles/soup \
+    --manifest "$manifest" --split development --into predictions/development "${on[@]}"
+  sertk predict ensembles/soup --manifest "$manifest" --split test3 --output predictions/test3/ensembles-soup.csv \
+    "${on[@]}"
+  sertk submit predictions/test3/ensembles-soup.csv --manifest "$manifest" --split test3 --out submission \
+    --model ensembles/soup "${force[@]}"
 fi
 if want 9; then
-  sertk score predictions/development/*.csv --manifest "$manifest" --split development --results RESULTS.md
+  sertk score predictions/development/*.csv --manifest "$manifest" --split development --results RESULTS.md \
+    "${force[@]}"
 fi

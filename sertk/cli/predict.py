@@ -19,23 +19,29 @@ BAR = 20
 
 def command(
     model: Path = typer.Argument(..., help="The folder of a trained model or ensemble."),
-    audio: list[Path] = typer.Argument(None, help="Recordings and folders of recordings."),
+    audio: list[Path] = typer.Argument(None, help="Recordings and folders; with --manifest: further models."),
     text: str | None = typer.Option(None, help="The words of a single recording; else NAME.txt beside it is read."),
     output: Path | None = typer.Option(None, help="Write the predictions to x.csv or x.jsonl."),
-    manifest: Path | None = typer.Option(None, help="Predict a corpus from the model's feature stores instead."),
+    manifest: Path | None = typer.Option(None, help="Predict a corpus from the models' feature stores instead."),
     split: str | None = typer.Option(None, help="The split of the manifest."),
+    into: Path | None = typer.Option(None, help="With --manifest: a folder that gets a CSV file a model."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
     force: bool = typer.Option(False, help="Predict again what is up to date."),
 ) -> None:
-    """Predict recordings: emotion, probabilities and attributes. Everything from raw audio to the ensemble's answer."""
-    if bool(audio) == (manifest is not None) or (manifest is None) != (split is None):
-        raise typer.BadParameter("give recordings, or --manifest and --split for a corpus with feature stores")
+    """Predict recordings, from raw audio to the ensemble's answer: emotion, probabilities, attributes."""
     if output and output.suffix not in (".csv", ".jsonl"):
         raise typer.BadParameter(f"--output ends in .csv or .jsonl, got {output}")
-    if manifest and split:
-        _predict_corpus(model, manifest, split, output, device, force=force)
-    else:
+    if manifest is None:
+        if not audio or split or into:
+            raise typer.BadParameter("give recordings, or --manifest and --split for a corpus with feature stores")
         _predict_recordings(model, audio, text, output, device)
+        return
+    models = [model, *(audio or [])]
+    if split is None or (into is None and len(models) > 1):
+        raise typer.BadParameter("--manifest needs --split, and --into FOLDER for several models")
+    for each in models:
+        target = into / f"{'-'.join(each.parts)}.csv" if into else output
+        _predict_corpus(each, manifest, split, target, device, force=force)
 
 
 def _predict_recordings(model: Path, audio: list[Path], text: str | None, output: Path | None, device: str) -> None:
@@ -43,11 +49,11 @@ def _predict_recordings(model: Path, audio: list[Path], text: str | None, output
 
     recordings = find_recordings(audio, text=text)
     loaded = load(model, device=device)
-    silent_text = [r.id for r in recordings if not r.utterance.text] if loaded.reads_text else []
-    if silent_text:
+    wordless = [r.id for r in recordings if not r.utterance.text] if loaded.reads_text else []
+    if wordless:
         warn(
-            f"{len(silent_text)} of {len(recordings)} recordings have no words, which the model reads too: give --text, "
-            f"or put NAME.txt beside NAME.wav"
+            f"{len(wordless)} of {len(recordings)} recordings have no words, which the model reads too: "
+            f"give --text, or put NAME.txt beside NAME.wav"
         )
     if len(recordings) == 1:
         predictions, faults = loaded.predict_recordings(recordings)

@@ -43,7 +43,8 @@ def command(
 
 
 def _is_up_to_date(config: Path, folder: Path, sets: list[str]) -> bool:
-    from sertk.checkpoint import is_checkpoint, read_card
+    from sertk.cards import read_card
+    from sertk.checkpoint import is_checkpoint
     from sertk.config.files import load_experiment
     from sertk.inputs import read_inputs
 

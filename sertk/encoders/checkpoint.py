@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from sertk import registry
-from sertk.checkpoint import Checkpoint, EncoderSpec
+from sertk.cards import EncoderSpec
+from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
 from sertk.config.schema import Use
 from sertk.contracts import Encoder

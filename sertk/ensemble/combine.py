@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from sertk import registry
-from sertk.checkpoint import Card, Checkpoint, EncoderSpec, is_checkpoint, plugin_versions, read_card, versions
+from sertk.cards import Card, EncoderSpec, plugin_versions, read_card, versions
+from sertk.checkpoint import Checkpoint, is_checkpoint
 from sertk.config.build import build
 from sertk.config.schema import Combination, Experiment
 from sertk.contracts import Combined

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from sertk.batching.dataset import FeatureSet, FeatureSource
-from sertk.checkpoint import Checkpoint, EncoderSpec, is_checkpoint, read_card, spec_of
+from sertk.cards import EncoderSpec, read_card, spec_of
+from sertk.checkpoint import Checkpoint, is_checkpoint
 from sertk.data.labels import LabelSet, unlabelled_table
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import EnsembleError, LabelError

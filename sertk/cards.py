@@ -1,0 +1,110 @@
+"""The card of a checkpoint: how to read its weights, what it reads, and where it all comes from. No torch here."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from sertk.config.schema import Experiment
+from sertk.errors import CheckpointError
+from sertk.features.card import Dtype, StoreCard
+from sertk.registry import REGISTRIES
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """What made a modality's features, so that they can be made again from a recording."""
+
+    use: str
+    options: dict[str, Any]
+    fingerprint: str
+    modality: str
+    dim: int
+    frames_per_second: float
+    dtype: Dtype = "float32"
+    challenge_legal: bool = True
+
+
+@dataclass(frozen=True)
+class Card:
+    """What stands beside the weights: how to read them, and where they come from.
+
+    ranges: of the attributes of the head, in its order. prior: (C,) class prior of the training part.
+    metrics: scores with intervals by split. inputs: fingerprint of all that training read.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    name: str
+    labels: list[str]
+    letters: str
+    ranges: dict[str, tuple[float, float]]
+    encoders: dict[str, EncoderSpec]
+    prior: list[float]
+    metrics: dict[str, Any]
+    data_fingerprint: str
+    inputs: str
+    versions: dict[str, str]
+    text_source: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+    weights_sha256: str = ""
+
+    @property
+    def challenge_legal(self) -> bool:
+        """Whether no encoder was trained on emotion labels."""
+        return all(spec.challenge_legal for spec in self.encoders.values())
+
+
+_CARD = TypeAdapter(Card)
+
+
+def read_card(folder: Path) -> Card:
+    """Read a checkpoint's card. Raises CheckpointError for a folder that is no checkpoint."""
+    path = folder / "card.json"
+    try:
+        return _CARD.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} is no checkpoint: it has no card.json") from None
+    except (OSError, ValidationError) as error:
+        raise CheckpointError(f"{path}: not the card of a checkpoint: {error}") from None
+
+
+def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:
+    """What a modality's store says of its encoder; and where a store holds a checkpoint's posteriors, its folder."""
+    options, folder = dict(card.options), None
+    if card.encoder == "checkpoint":
+        folder = Path(options["folder"])
+        options = {"folder": f"members/{name}"}
+    spec = EncoderSpec(
+        use=card.encoder,
+        options=options,
+        fingerprint=card.fingerprint,
+        modality=card.modality,
+        dim=card.dim,
+        frames_per_second=card.frames_per_second,
+        dtype=card.dtype,
+        challenge_legal=card.challenge_legal,
+    )
+    return spec, folder
+
+
+def versions(distributions: Mapping[str, str]) -> dict[str, str]:
+    """The versions that made a checkpoint: Python, sertk, torch, and the distributions of its components."""
+    names = ("sertk", "torch", "numpy", "safetensors")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}, **distributions}
+
+
+def plugin_versions(experiment: Experiment) -> dict[str, str]:
+    """Name and version of each distribution that an experiment's components come from."""
+    uses = [("fusion", experiment.fusion)]
+    for stage in experiment.stage:
+        uses += [("sampler", stage.sampler), *(("regularizer", use) for use in stage.regularizers)]
+        uses += [("loss", term) for term in stage.loss]
+    found = [REGISTRIES[kind].components().get(use.use) for kind, use in uses]
+    return {component.distribution: component.version for component in found if component}

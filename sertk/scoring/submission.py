@@ -108,7 +108,7 @@ def _check(path: Path, names: Sequence[str]) -> list[Fault]:
     wanted, seen, last = set(names), dict[str, int](), ""
     check_cell = _letter if path.name == "task1.csv" else _value
     for number, line in enumerate(lines[1:], start=2):
-        name, *cells = next(csv.reader([line]), [""])
+        name, *cells = line.split(",")  # there is nothing to quote in it
         if len(cells) + 1 != len(header):
             faults.append(fault(number, f"has {len(cells) + 1} columns, not the {len(header)} of {','.join(header)}"))
         if not name.endswith(ENDING):

@@ -78,15 +78,31 @@ def _read_csv(path: Path) -> Ratings:
         raise DataError(f"{path}, line 1: the header should be one of: {known}. Got {','.join(named) or 'nothing'}.")
     packed = len(named) == 2
     ratings = Ratings(form)
-    for number, cells in rows:
+    for number, cells in _packed_rows(path) if packed else rows:
         ratings.rows += 1
         try:
-            rating = parse_packed(",".join(cells[1:])) if packed else _from_columns(cells)
+            rating = parse_packed(cells[1]) if packed else _from_columns(cells)
         except ValueError as error:
             ratings.faults.append(Fault(f"{path.name}, line {number}", f"{cells[0]}: {error}; row left out"))
         else:
             ratings.by_id[utterance_id(cells[0])].append(rating)
     return ratings
+
+
+def _packed_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers, file names and packed texts, in quotes or not: outside them, quotes and commas are the rater's."""
+    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
+        numbered = enumerate(file, start=1)
+        next(numbered, None)
+        for number, line in numbered:
+            name, _, text = line.rstrip("\r\n").partition(",")
+            if line.startswith('"') or text.startswith('"'):
+                while line.count('"') % 2:  # the text goes on in the next line
+                    _, more = next(numbered, (0, '"'))
+                    line += more
+                name, text = (*next(csv.reader([line])), "")[:2]
+            if name:
+                yield number, [name, text]
 
 
 def _same(columns: Sequence[str], named: Sequence[str]) -> bool:

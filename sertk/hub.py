@@ -203,7 +203,7 @@ def cached_checkpoints() -> list[tuple[str, Path]]:
     """The checkpoints in the hub's cache, by id, with the folder of the revision that was used last."""
     hub = _import_hub()
     try:
-        found = hub.scan_cache_dir()
+        found = hub.scan_cache_dir(hub.constants.HF_HUB_CACHE)
     except hub.errors.CacheNotFound:
         return []
     return sorted(

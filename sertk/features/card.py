@@ -25,7 +25,8 @@ class StoreCard:
 
     encoder, options: the registered name and its options. fingerprint: of the encoder's output. dim: D.
     frames_per_second: 0 where frames are no time steps. dtype: float16, bfloat16, float32, or int8 (with one
-    float32 scale a frame, the frame's largest absolute value / 127).
+    float32 scale a frame, the frame's largest absolute value / 127). licence: of the encoder, where it binds the
+    features it makes; an encoder says so in an attribute `licence`.
     """
 
     __pydantic_config__ = ConfigDict(strict=True)
@@ -38,6 +39,7 @@ class StoreCard:
     frames_per_second: float
     dtype: Dtype
     challenge_legal: bool = True
+    licence: str = ""
 
 
 _CARD = TypeAdapter(StoreCard)
@@ -54,6 +56,7 @@ def store_card(name: str, options: dict[str, Any], encoder: Encoder, *, dtype: D
         frames_per_second=encoder.frames_per_second,
         dtype=dtype,
         challenge_legal=encoder.challenge_legal,
+        licence=getattr(encoder, "licence", ""),
     )
 
 

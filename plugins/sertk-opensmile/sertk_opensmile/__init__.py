@@ -1,0 +1,1 @@
+"""openSMILE's eGeMAPS and ComParE features as an encoder for sertk."""

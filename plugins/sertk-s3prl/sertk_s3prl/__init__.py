@@ -1,0 +1,1 @@
+"""Any upstream of s3prl as an encoder for sertk."""

@@ -16,13 +16,18 @@ def command(
         False, "--resolved", help="Print the whole, with `extends` and defaults filled in."
     ),
     sets: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Change a value: stage.balanced.epochs=5."),
-    diff: bool = typer.Option(False, "--diff", help="Print where two files differ once resolved."),
+    diff: bool = typer.Option(
+        False, "--diff", help="Print where two files, or two folders of files, differ once resolved."
+    ),
 ) -> None:
     """Check configuration files and name all their faults at once."""
     from sertk.config.files import differences, load_any, resolved_toml
 
     if diff and len(files) != 2:
         raise typer.BadParameter(f"needs two files, got {len(files)}", param_hint="--diff")
+    if diff and all(path.is_dir() for path in files):
+        _show_trees(*files)
+        return
     checked = []
     for path in files:
         try:
@@ -38,3 +43,16 @@ def command(
         return
     for path, model in zip(files, checked, strict=True):
         say(f"# {path}\n{resolved_toml(model)}" if resolved else f"ok  {path}")
+
+
+def _show_trees(first: Path, second: Path) -> None:
+    from sertk.config.trees import tree_differences
+
+    rows = [
+        (_some(one.files), one.place, one.first or "-", one.second or "-") for one in tree_differences(first, second)
+    ]
+    table(("files", "place", str(first), str(second)), rows)
+
+
+def _some(files: tuple[str, ...]) -> str:
+    return ", ".join(files) if len(files) < 4 else f"{files[0]} ... {files[-1]} ({len(files)} files)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +44,7 @@ def hf_speech(
     layers: Layers = "last4_sum",
     window_seconds: float | None = None,
     overlap_seconds: float = 1.0,
+    keep_padding: bool = False,
     dtype: Dtype = "float32",
     attention: Attention = "auto",
     challenge_legal: bool | None = None,
@@ -58,8 +59,10 @@ def hf_speech(
     layers: `last`, `last4_sum` (MEDUSA: the sum of the last four states), `all` (for learnt weights) or an index;
     0 is what enters the first layer, -1 the output. window_seconds: encode longer recordings in windows of this
     length, `overlap_seconds` shared; without it recordings up to five minutes are encoded whole (Whisper always
-    has windows of 30 s). attention: `sdpa` where the architecture has it (WavLM has not). challenge_legal: None
-    decides by name and labels. token_variable: the environment variable that holds the hub token.
+    has windows of 30 s). keep_padding: keep the frames of the silence that fills Whisper's window, 1,500 frames
+    whatever the utterance, as MEDUSA's released code does. attention: `sdpa` where the architecture has it (WavLM
+    has not). challenge_legal: None decides by name and labels. token_variable: the environment variable that holds
+    the hub token.
 
     Raises EncoderError for a checkpoint that cannot be had or is none of these, and options that do not fit it.
     """
@@ -72,8 +75,14 @@ def hf_speech(
     options = {"layers": layers, "dtype": dtype, "attention": attention, "window": window_seconds}
     if window_seconds is not None or checkpoint.architecture == "whisper":
         options["overlap"] = overlap_seconds
+    if keep_padding:
+        if checkpoint.architecture != "whisper":
+            raise EncoderError(
+                f"{model}: keep_padding is for Whisper: a {checkpoint.architecture!r} has no fixed window"
+            )
+        options["keep_padding"] = True
     loaded: Any = load_model(checkpoint, MODEL_CLASSES[checkpoint.architecture], dtype=dtype, attention=attention)
-    front = _front(checkpoint, loaded.config)
+    front = replace(_front(checkpoint, loaded.config), keep_padding=keep_padding)
     check_windows(window_seconds, overlap_seconds, front.stride / front.sample_rate)
     if front.window is not None and window_seconds is not None:
         longest = front.window / front.sample_rate
@@ -95,7 +104,7 @@ class Front:
     """What comes before the transformer. sample_rate: in Hz. stride, receptive: samples a frame takes and sees.
 
     kernels: kernel and stride of each convolution, empty for Whisper. window: the samples that Whisper takes.
-    pads: whether outputs are the same with padding behind an utterance as without.
+    pads: whether outputs are the same with padding behind an utterance as without. keep_padding: of Whisper's window.
     """
 
     extractor: Any
@@ -105,11 +114,12 @@ class Front:
     kernels: tuple[tuple[int, int], ...]
     window: int | None
     pads: bool
+    keep_padding: bool = False
 
     def frames(self, samples: int) -> int:
         """The number of frames of an utterance."""
         if not self.kernels:
-            return math.ceil(samples / self.stride)
+            return math.ceil((self.window if self.keep_padding and self.window else samples) / self.stride)
         for kernel, stride in self.kernels:
             samples = (samples - kernel) // stride + 1
         return samples

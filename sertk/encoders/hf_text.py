@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from sertk.compat import import_transformers
+from sertk.config.schema import Count
 from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, pick, states
 from sertk.errors import AudioError, EncoderError
@@ -37,6 +38,7 @@ def hf_text(
     revision: str | None = None,
     layers: Layers = "last4_sum",
     max_tokens: int | None = None,
+    drop_ends: Count = 0,
     dtype: Dtype = "float32",
     attention: Attention = "auto",
     challenge_legal: bool | None = None,
@@ -49,8 +51,9 @@ def hf_text(
 
     model: hub id (owner/name) or folder with config.json, tokenizer and safetensors weights. layers: as in
     `hf_speech`. max_tokens: longer transcripts are cut there, special tokens counted; None takes the model's
-    limit. What was cut or empty is in `remarks`, by utterance id. challenge_legal: None decides by name and
-    labels. token_variable: the environment variable that holds the hub token.
+    limit. What was cut or empty is in `remarks`, by utterance id. drop_ends: this many real tokens are dropped at
+    each end too, and a text with none left is one frame of zeros (1 in MEDUSA's released code). challenge_legal:
+    None decides by name and labels. token_variable: the environment variable that holds the hub token.
 
     Raises EncoderError for a checkpoint that cannot be had or does not read text, and options that do not fit it.
     """
@@ -60,6 +63,9 @@ def hf_text(
         loaded = loaded.get_encoder()
     words = _words(checkpoint, loaded, max_tokens)
     options = {"layers": layers, "dtype": dtype, "attention": attention, "max_tokens": words.limit}
+    if drop_ends:
+        words = replace(words, before=words.before + drop_ends, behind=words.behind + drop_ends)
+        options["drop_ends"] = drop_ends
     return TextEncoder(
         loaded,
         words,
@@ -71,7 +77,7 @@ def hf_text(
 
 @dataclass(frozen=True)
 class Words:
-    """A tokenizer. before, behind: special tokens around a sequence. limit: most tokens, with them. pad: an id."""
+    """A tokenizer. before, behind: tokens around a text that are no frames. limit: most tokens, with them. pad: an id."""
 
     tokenizer: Any
     before: int
@@ -112,7 +118,8 @@ class TextEncoder(nn.Module):
             raise AudioError(f"{recording.id}: has no transcript: `sertk transcribe` gives it one")
         ids, cut = self.words.ids(text)
         if len(ids) <= self.words.before + self.words.behind:
-            self.remarks[recording.id] = "empty transcript: one frame of zeros"
+            left = "no token left of the transcript" if text.strip() else "empty transcript"
+            self.remarks[recording.id] = f"{left}: one frame of zeros"
             return torch.tensor([EMPTY])
         if cut:
             self.remarks[recording.id] = f"transcript of {len(ids) + cut} tokens cut to {len(ids)}"

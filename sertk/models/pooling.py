@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
+from sertk.config.schema import Positive
 from sertk.errors import ConfigError, Fault
 from sertk.tensors import Features, Padded
+
+InputLayers: TypeAlias = Positive | dict[str, Positive]
+"""How many encoder layers stand side by side in the features: of every modality, or by its name."""
 
 
 def content_masks(features: Mapping[str, Padded]) -> dict[str, Tensor | None]:
@@ -50,11 +55,16 @@ class AttentiveStatistics(nn.Module):
 
     def forward(self, padded: Padded) -> Tensor:
         """(B, T, D) to (B, 2 D): mean, then standard deviation."""
-        scores = self.score(torch.tanh(self.hidden(padded.data))).squeeze(-1)  # (B, T)
-        weights = scores.float().masked_fill(~padded.mask, float("-inf")).softmax(dim=1)
-        weights = weights.to(padded.data.dtype)[:, :, None]  # (B, T, 1)
-        mean = (weights * padded.data).sum(dim=1)  # (B, D)
-        variance = (weights * (padded.data - mean[:, None]).square()).sum(dim=1)  # (B, D)
+        return self.pool(padded.data, padded.mask)
+
+    def pool(self, data: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, T, D) to (B, 2 D), over the frames where the (B, T) mask is true, or over all without a mask."""
+        scores = self.score(torch.tanh(self.hidden(data))).squeeze(-1).float()  # (B, T)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        weights = scores.softmax(dim=1).to(data.dtype)[:, :, None]  # (B, T, 1)
+        mean = (weights * data).sum(dim=1)  # (B, D)
+        variance = (weights * (data - mean[:, None]).square()).sum(dim=1)  # (B, D)
         return torch.cat([mean, variance.clamp_min(1e-6).sqrt()], dim=-1)
 
 
@@ -79,17 +89,25 @@ class WeightedLayers(nn.Module):
 class Inputs(nn.Module):
     """What every fusion reads first: its own modalities, in its own order, layers mixed if it has several.
 
-    dims: D of each modality as it will be read. Raises ConfigError for a D that is no multiple of `input_layers`.
+    dims: D of each modality as it will be read. input_layers: of every modality, or by name, 1 for those not named.
+    Raises ConfigError for a D that is no multiple of its layers, and for the layers of a modality that is not read.
     """
 
-    def __init__(self, dims: Mapping[str, int], input_layers: int) -> None:
+    def __init__(self, dims: Mapping[str, int], input_layers: int | Mapping[str, int]) -> None:
         super().__init__()
-        odd = {name: dim for name, dim in dims.items() if dim % input_layers}
+        by_name = dict.fromkeys(dims, input_layers) if isinstance(input_layers, int) else dict(input_layers)
+        strange = sorted(by_name.keys() - dims.keys())
+        if strange:
+            message = f"names {', '.join(strange)}; the modalities are {', '.join(dims)}"
+            raise ConfigError("fusion", [Fault("input_layers", message)])
+        layers = {name: by_name.get(name, 1) for name in dims}
+        odd = {name: dim for name, dim in dims.items() if dim % layers[name]}
         if odd:
             message = f"must divide the features of every modality; it is {input_layers}, the features are {odd}"
             raise ConfigError("fusion", [Fault("input_layers", message)])
-        self.dims = {name: dim // input_layers for name, dim in dims.items()}
-        self.mixers = nn.ModuleList(WeightedLayers(input_layers) for _ in dims) if input_layers > 1 else None
+        self.dims = {name: dim // layers[name] for name, dim in dims.items()}
+        mixed = any(count > 1 for count in layers.values())
+        self.mixers = nn.ModuleList(WeightedLayers(layers[name]) for name in dims) if mixed else None
 
     def forward(self, features: Features) -> Features:
         """{name: (B, T, L D)} to {name: (B, T, D)}."""

@@ -281,3 +281,13 @@ def test_a_hub_id_is_read_from_the_cache_without_a_connection(
     assert encoder.fingerprint == hf_speech(model="lab/wavlm", revision=commit).fingerprint
     assert encoder.fingerprint != hf_speech(model=str(tiny("wavlm"))).fingerprint
     refused("lab/wavlm", "--revision other", revision="other")
+
+
+def test_whispers_padding_can_be_kept_and_is_refused_elsewhere(tiny: Tiny, speech: Speech) -> None:
+    own, kept = hf_speech(model=str(tiny("whisper"))), hf_speech(model=str(tiny("whisper")), keep_padding=True)
+    frames = kept(Padded.of([kept.prepare(speech(8000))])).sequence(0)
+    assert frames.shape == (1500, kept.dim)
+    torch.testing.assert_close(frames[:25], own(Padded.of([own.prepare(speech(8000))])).sequence(0))
+    assert kept.fingerprint != own.fingerprint
+    with pytest.raises(EncoderError, match="keep_padding is for Whisper"):
+        hf_speech(model=str(tiny("wavlm")), keep_padding=True)

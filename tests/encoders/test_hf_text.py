@@ -162,3 +162,13 @@ def test_a_tokenizer_of_another_model_is_refused(tiny: Tiny, tmp_path: Path) -> 
     folder = shutil.copytree(tiny("roberta"), tmp_path / "copy")
     shutil.copy(tiny("whisper") / "tokenizer.json", folder)
     refused(folder, "the tokenizer has", "the model 416")
+
+
+def test_real_tokens_can_be_dropped_at_the_ends_and_two_of_two_leave_a_zero_frame(tiny: Tiny, said: Any) -> None:
+    folder = str(tiny("roberta"))
+    whole, cut = hf_text(model=folder), hf_text(model=folder, drop_ends=1)
+    torch.testing.assert_close(alone(cut, said(TEXTS[0])), alone(whole, said(TEXTS[0]))[1:-1])
+    short = next(text for text in ("why", "i", "so", "am") if len(alone(whole, said(text))) <= 2)
+    assert alone(cut, said(short)).abs().sum() == 0
+    assert alone(cut, said(short)).shape == (1, cut.dim)
+    assert cut.fingerprint != whole.fingerprint

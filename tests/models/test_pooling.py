@@ -63,3 +63,17 @@ def test_weighted_layers_sum_layers_under_softmax_weights() -> None:
 def test_layers_that_do_not_divide_the_features_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"input_layers.*must divide.*'text': 7"):
         Inputs({"speech": 6, "text": 7}, 3)
+
+
+def test_layers_can_be_mixed_by_name_and_others_are_read_as_they_are() -> None:
+    inputs = Inputs({"speech": 6, "text": 4}, {"speech": 2})
+    assert inputs.dims == {"speech": 3, "text": 4}
+    speech, text = padded([3, 2], 6), padded([1, 2], 4)
+    mixed = inputs({"speech": speech, "text": text})
+    torch.testing.assert_close(mixed["speech"].data, (speech.data[..., :3] + speech.data[..., 3:]) / 2)
+    torch.testing.assert_close(mixed["text"].data, text.data)
+
+
+def test_layers_of_a_modality_that_is_not_read_are_refused() -> None:
+    with pytest.raises(ConfigError, match="names whisper; the modalities are speech"):
+        Inputs({"speech": 6}, {"whisper": 2})

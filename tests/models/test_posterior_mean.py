@@ -71,3 +71,16 @@ def test_a_class_that_nobody_believes_in_stays_finite() -> None:
 def test_what_cannot_be_averaged_is_refused(sizes: dict[str, int], options: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         posterior_mean(sizes, **options)
+
+
+def test_weights_make_the_mean_that_of_members_taken_several_times() -> None:
+    features = said([[0.9, 0.1, 2.0]], [[0.3, 0.7, 5.0]])
+    found = posterior_mean(dict.fromkeys(features, 3), classes=2, weights=[2.0, 1.0])(features)
+    expected = torch.tensor([[0.7, 0.3, 3.0]])
+    torch.testing.assert_close(torch.cat([found[:, :2].exp(), found[:, 2:]], dim=1), expected)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0]])
+def test_weights_must_be_one_a_model_and_none_below_zero(weights: list[float]) -> None:
+    with pytest.raises(ConfigError, match="weights"):
+        posterior_mean({"a": 3, "b": 3}, weights=weights)

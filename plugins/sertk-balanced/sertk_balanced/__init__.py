@@ -1,4 +1,4 @@
-"""A balanced sampler for sertk: every class equally often, drawn afresh each epoch."""
+"""A balanced sampler for sertk: every class equally often."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Balanced:
     counts: list[int]
     seed: int
     batch_size: int
+    afresh: bool = True
     epoch: int = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -33,8 +34,9 @@ class Balanced:
 
     def __iter__(self) -> Iterator[list[int]]:
         random = np.random.default_rng([self.seed, self.epoch])
+        draws = random if self.afresh else np.random.default_rng([self.seed, 0])
         drawn = [
-            random.choice(rows, count, replace=False) for rows, count in zip(self.groups, self.counts, strict=True)
+            draws.choice(rows, count, replace=False) for rows, count in zip(self.groups, self.counts, strict=True)
         ]
         order = random.permutation(np.concatenate(drawn))
         for start in range(0, len(order), self.batch_size):
@@ -48,11 +50,13 @@ def balanced(
     *,
     batch_size: Annotated[int, Field(ge=1)] = 16,
     no_agreement: Annotated[float, Field(ge=0)] = 1.0,
+    afresh: bool = True,
 ) -> Balanced:
     """Draw every class as often as the smallest has utterances, afresh each epoch.
 
     The class of an utterance is its consensus. To these come `no_agreement` times as many utterances without one
-    as of each class, or all there are if fewer. Within an epoch no utterance comes twice. Stage 2 of MEDUSA
+    as of each class, or all there are if fewer. Within an epoch no utterance comes twice. afresh: false draws the
+    same utterances every epoch, in another order, as MEDUSA's released code does. Stage 2 of MEDUSA
     (arXiv 2506.09556). Raises DataError naming the classes that no utterance has.
     """
     groups = [np.flatnonzero(table.consensus == index) for index in range(len(table.labels))]
@@ -65,4 +69,4 @@ def balanced(
     smallest = min(len(rows) for rows in groups)
     disagreed = np.flatnonzero(table.consensus == NO_AGREEMENT)
     extra = min(round(no_agreement * smallest), len(disagreed))
-    return Balanced([*groups, disagreed], [smallest] * len(groups) + [extra], seed, batch_size)
+    return Balanced([*groups, disagreed], [smallest] * len(groups) + [extra], seed, batch_size, afresh)

@@ -77,3 +77,11 @@ def test_a_class_without_utterances_is_named() -> None:
 def test_the_sampler_is_found_by_name() -> None:
     sampler = build(registry.samplers, Use(use="balanced", batch_size=8), TABLE, 5)
     assert [len(batch) for batch in sampler] == [8, 8, 8, 4]
+
+
+def test_draws_that_are_not_afresh_have_the_same_utterances_in_another_order() -> None:
+    sampler = balanced(TABLE, 1, afresh=False)
+    first, second = rows_of(sampler, 0), rows_of(sampler, 1)
+    assert sorted(first) == sorted(second)
+    assert first != second
+    assert sorted(first) == sorted(rows_of(balanced(TABLE, 1), 0))

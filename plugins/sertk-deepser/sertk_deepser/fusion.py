@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from sertk.config.schema import Positive
-from sertk.models.pooling import Inputs, content_masks, mean_frames
+from sertk.models.pooling import AttentiveStatistics, InputLayers, Inputs, content_masks, mean_frames
 from sertk.models.transformer import Dropout, Positions, SequenceEncoder, join_in_time
 from sertk.tensors import Features
+
+Pooling = Literal["mean", "attentive_statistics"]
 
 
 def deepser(
@@ -24,7 +27,8 @@ def deepser(
     dropout: Dropout = 0.1,
     positions: Positions = "none",
     mask_padding: bool = True,
-    input_layers: Positive = 1,
+    input_layers: InputLayers = 1,
+    pooling: Pooling = "mean",
 ) -> DeepSER:
     """Fuse modalities at every layer of their transformers: MEDUSA's DeepSER, for any number of modalities.
 
@@ -36,10 +40,11 @@ def deepser(
     inner: width of the feed-forward net. positions: added before the first layer of each modality's ENC.
     mask_padding: false lets padding into attention and means, as the released code does, so that an utterance's
     output depends on its batch. input_layers: encoder layers that stand side by side in the features, mixed
-    under learnt weights. Raises ConfigError when these do not divide D, or heads the width.
+    under learnt weights. pooling: `attentive_statistics` in place of the means (Okabe et al., 2018).
+    Raises ConfigError when these layers do not divide D, or heads the width.
     Source: MEDUSA (arXiv 2506.09556), section 2.1, Algorithms 1 and 2.
     """
-    return DeepSER(dims, width, layers, heads, inner, dropout, positions, mask_padding, input_layers)
+    return DeepSER(dims, width, layers, heads, inner, dropout, positions, mask_padding, input_layers, pooling)
 
 
 class DeepSER(nn.Module):
@@ -55,7 +60,8 @@ class DeepSER(nn.Module):
         dropout: float,
         positions: Positions,
         mask_padding: bool,
-        input_layers: int,
+        input_layers: int | Mapping[str, int],
+        pooling: Pooling,
     ) -> None:
         super().__init__()
         self.width = width
@@ -77,7 +83,12 @@ class DeepSER(nn.Module):
             )
             for level in range(1, layers + 1)
         )
-        self.out = nn.Linear((len(self.encoders) + 1) * width, width)
+        pooled = (len(self.encoders) + 1) * width
+        self.attentive: nn.ModuleList | None = None
+        if pooling == "attentive_statistics":
+            self.attentive = nn.ModuleList(AttentiveStatistics(width) for _ in range(len(self.encoders) + 1))
+            pooled *= 2
+        self.out = nn.Linear(pooled, width)
 
     def forward(self, features: Features) -> Tensor:
         """{name: (B, T, D)} to (B, width)."""
@@ -87,7 +98,6 @@ class DeepSER(nn.Module):
             encoder(each.data, mask)
             for encoder, each, mask in zip(self.encoders, features.values(), masks, strict=True)
         ]  # states[modality][layer]: (B, T, width)
-        pooled = [mean_frames(state[-1], mask) for state, mask in zip(states, masks, strict=True)]
         fused: list[Tensor] = []
         joined_mask: Tensor | None = None
         for level, encoder in enumerate(self.fusion_encoders):
@@ -97,5 +107,14 @@ class DeepSER(nn.Module):
                 part_masks.append(joined_mask)
             joined, joined_mask = join_in_time(parts, part_masks)  # (B, (level + 1) sum T, width)
             fused = encoder(joined, joined_mask)
-        pooled.append(mean_frames(fused[-1], joined_mask))
+        last = [*(state[-1] for state in states), fused[-1]]
+        pooled = [
+            self._pooled(n, x, mask) for n, (x, mask) in enumerate(zip(last, [*masks, joined_mask], strict=True))
+        ]
         return self.out(torch.cat(pooled, dim=-1))  # type: ignore[no-any-return]
+
+    def _pooled(self, number: int, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, T, width) to (B, width), or twice that with attentive statistics."""
+        if self.attentive is None:
+            return mean_frames(x, mask)
+        return cast(AttentiveStatistics, self.attentive[number]).pool(x, mask)

@@ -188,3 +188,14 @@ def test_wrong_options_are_refused() -> None:
         build(fusions, Use(use="deepser", iner=8), DIMS)
     with pytest.raises(ConfigError, match="must divide the width 16, got 3"):
         build(fusions, Use(use="deepser", width=16, heads=3), DIMS)
+
+
+def test_attentive_statistics_do_not_see_padding() -> None:
+    fusion = deepser({"speech": 4, "text": 3}, width=8, inner=16, pooling="attentive_statistics").eval()
+    generator = torch.Generator().manual_seed(0)
+    speech = [torch.randn(frames, 4, generator=generator) for frames in (5, 2)]
+    text = [torch.randn(frames, 3, generator=generator) for frames in (1, 3)]
+    together = fusion({"speech": Padded.of(speech), "text": Padded.of(text)})
+    for row in range(2):
+        alone = fusion({"speech": Padded.of([speech[row]]), "text": Padded.of([text[row]])})
+        torch.testing.assert_close(together[row : row + 1], alone, atol=1e-5, rtol=1e-4)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sertk.config.schema import Positive
-from sertk.models.pooling import AttentiveStatistics, Inputs, masked_mean
+from sertk.models.pooling import AttentiveStatistics, InputLayers, Inputs, masked_mean
 from sertk.tensors import Features
 
 Pooling = Literal["mean", "attentive_statistics"]
@@ -22,7 +22,7 @@ def concat(
     pooling: Pooling = "mean",
     attention_width: Positive = 128,
     standardise: bool = False,
-    input_layers: Positive = 1,
+    input_layers: InputLayers = 1,
 ) -> Concat:
     """Pool each modality over time and set the results side by side.
 
@@ -40,7 +40,12 @@ class Concat(nn.Module):
     std: Tensor
 
     def __init__(
-        self, dims: Mapping[str, int], pooling: Pooling, attention_width: int, standardise: bool, input_layers: int
+        self,
+        dims: Mapping[str, int],
+        pooling: Pooling,
+        attention_width: int,
+        standardise: bool,
+        input_layers: int | Mapping[str, int],
     ) -> None:
         super().__init__()
         self.inputs = Inputs(dims, input_layers)

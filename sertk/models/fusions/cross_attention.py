@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sertk.config.schema import Positive
-from sertk.models.pooling import Inputs, content_masks, mean_frames
+from sertk.models.pooling import InputLayers, Inputs, content_masks, mean_frames
 from sertk.models.transformer import Dropout, Positions, TransformerLayer, join_in_time, sinusoidal_positions
 from sertk.tensors import Features
 
@@ -23,7 +23,7 @@ def cross_attention(
     inner: Positive = 1024,
     dropout: Dropout = 0.1,
     positions: Positions = "sinusoidal",
-    input_layers: Positive = 1,
+    input_layers: InputLayers = 1,
 ) -> CrossAttention:
     """Let the frames of each modality attend to those of all the others, average over time, and join.
 
@@ -49,7 +49,7 @@ class CrossAttention(nn.Module):
         inner: int,
         dropout: float,
         positions: Positions,
-        input_layers: int,
+        input_layers: int | Mapping[str, int],
     ) -> None:
         super().__init__()
         self.width = width

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from sertk.config.schema import Positive
-from sertk.models.pooling import Inputs, masked_mean
+from sertk.models.pooling import InputLayers, Inputs, masked_mean
 from sertk.models.transformer import Dropout
 from sertk.tensors import Features
 
 
 def gated(
-    dims: Mapping[str, int], /, *, width: Positive = 256, dropout: Dropout = 0.1, input_layers: Positive = 1
+    dims: Mapping[str, int], /, *, width: Positive = 256, dropout: Dropout = 0.1, input_layers: InputLayers = 1
 ) -> Gated:
     """Add up the modalities, each through a gate that sees them all.
 
@@ -29,7 +29,9 @@ def gated(
 class Gated(nn.Module):
     """The fusion of `gated`."""
 
-    def __init__(self, dims: Mapping[str, int], width: int, dropout: float, input_layers: int) -> None:
+    def __init__(
+        self, dims: Mapping[str, int], width: int, dropout: float, input_layers: int | Mapping[str, int]
+    ) -> None:
         super().__init__()
         self.width = width
         self.inputs = Inputs(dims, input_layers)

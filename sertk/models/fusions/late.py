@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sertk.config.schema import Positive
-from sertk.models.pooling import Inputs, content_masks, mean_frames
+from sertk.models.pooling import InputLayers, Inputs, content_masks, mean_frames
 from sertk.models.transformer import Dropout, Positions, SequenceEncoder
 from sertk.tensors import Features
 
@@ -23,7 +23,7 @@ def late(
     inner: Positive = 2048,
     dropout: Dropout = 0.1,
     positions: Positions = "none",
-    input_layers: Positive = 1,
+    input_layers: InputLayers = 1,
 ) -> Late:
     """Encode each modality with a transformer, average over time, and map the results to one vector.
 
@@ -49,7 +49,7 @@ class Late(nn.Module):
         inner: int,
         dropout: float,
         positions: Positions,
-        input_layers: int,
+        input_layers: int | Mapping[str, int],
     ) -> None:
         super().__init__()
         self.width = width

@@ -24,6 +24,7 @@ def posterior_mean(
     hard: bool = False,
     prior: list[float] | None = None,
     classes: Positive | None = None,
+    weights: list[float] | None = None,
 ) -> PosteriorMean:
     """Average the posteriors of several models, or count their votes; no weights to learn.
 
@@ -31,18 +32,27 @@ def posterior_mean(
     (B, C + A): log-probabilities, to serve as logits, and the mean attributes; for a head of kind "identity".
     hard: the share of models whose most probable class it is; a tie goes to the higher mean probability.
     prior: C class probabilities to divide by before renormalising (before the vote, if hard).
-    classes: C; without it the length of `prior`, or all features.
-    Raises ConfigError for models that differ in features, or a prior that is not C positive numbers.
+    classes: C; without it the length of `prior`, or all features. weights: of the models in the mean, one each.
+    Raises ConfigError for models that differ in features, a prior that is not C positive numbers, or weights that are
+    not M numbers, none below 0 and not all 0.
     """
-    return PosteriorMean(dims, hard, prior, classes)
+    return PosteriorMean(dims, hard, prior, classes, weights)
 
 
 class PosteriorMean(nn.Module):
     """The fusion of `posterior_mean`. classes: C."""
 
     prior: Tensor
+    weights: Tensor
 
-    def __init__(self, dims: Mapping[str, int], hard: bool, prior: list[float] | None, classes: int | None) -> None:
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        hard: bool,
+        prior: list[float] | None,
+        classes: int | None,
+        weights: list[float] | None,
+    ) -> None:
         super().__init__()
         self.width = next(iter(dims.values()))
         self.classes = classes or (len(prior) if prior else self.width)
@@ -53,25 +63,38 @@ class PosteriorMean(nn.Module):
             faults.append(Fault("classes", f"{self.classes} classes do not fit into {self.width} features"))
         if prior is not None and (len(prior) != self.classes or min(prior) <= 0):
             faults.append(Fault("prior", f"should be {self.classes} positive numbers, got {prior}"))
+        if weights is not None and (len(weights) != len(dims) or min(weights) < 0 or not sum(weights)):
+            faults.append(
+                Fault(
+                    "weights",
+                    f"should be {len(dims)} numbers, one a model, none below 0 and not all 0, got {weights}",
+                )
+            )
         if faults:
             raise ConfigError("fusion posterior_mean", faults)
         self.names = tuple(dims)
         self.hard = hard
-        weights = torch.tensor(prior) if prior else torch.ones(self.classes)
-        self.register_buffer("prior", weights / weights.sum(), persistent=False)
+        given = torch.tensor(prior) if prior else torch.ones(self.classes)
+        self.register_buffer("prior", given / given.sum(), persistent=False)
+        shares = torch.tensor(weights) if weights else torch.ones(len(dims))
+        self.register_buffer("weights", shares / shares.sum(), persistent=False)
 
     def forward(self, features: Features) -> Tensor:
         """{name: (B, 1, C + A)} to (B, C + A)."""
         said = torch.stack([masked_mean(features[name]).float() for name in self.names])  # (M, B, C + A)
-        emotion, attributes = said[..., : self.classes], said[..., self.classes :].mean(dim=0)
+        emotion, attributes = said[..., : self.classes], self._mean(said[..., self.classes :])
         if self.hard:
             emotion = emotion / self.prior
-            votes = F.one_hot(emotion.argmax(dim=-1), self.classes).float().mean(dim=0)  # (B, C)
-            shares = votes + _TIE * _normalised(emotion).mean(dim=0)
+            votes = F.one_hot(emotion.argmax(dim=-1), self.classes).float()  # (M, B, C)
+            shares = self._mean(votes) + _TIE * self._mean(_normalised(emotion))  # (B, C)
         else:
-            shares = emotion.mean(dim=0) / self.prior  # (B, C)
+            shares = self._mean(emotion) / self.prior  # (B, C)
         logits = _normalised(shares).clamp_min(_FLOOR).log()
         return torch.cat([logits, attributes], dim=-1)
+
+    def _mean(self, said: Tensor) -> Tensor:
+        """The weighted mean over models: (M, B, X) to (B, X)."""
+        return torch.tensordot(self.weights, said, dims=1)
 
 
 def _normalised(positive: Tensor) -> Tensor:

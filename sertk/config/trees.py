@@ -1,0 +1,55 @@
+"""Two folders of configuration files compared: presets that should differ in stated places only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertk.config.files import differences, load_any, read_toml
+from sertk.errors import ConfigError, Fault
+
+
+@dataclass(frozen=True)
+class TreeDifference:
+    """One place with the same two values in some files of both folders. None: not there."""
+
+    files: tuple[str, ...]
+    place: str
+    first: str | None
+    second: str | None
+
+
+def tree_differences(first: Path, second: Path) -> list[TreeDifference]:
+    """Tell where the files of two folders differ once resolved, those of one path in each beside each other.
+
+    Files that others extend are compared through these. Folders that only one of the two has are left alone: they may
+    be other presets. Raises ConfigError for faulty files, and where the folders have no file in common.
+    """
+    one, other = _files(first, beside=second), _files(second, beside=first)
+    if not one & other:
+        raise ConfigError(str(second), [Fault("(folder)", f"has no configuration file in common with {first}")])
+    found: dict[tuple[str, str | None, str | None], list[str]] = {}
+    for name in sorted(one | other):
+        if name in one and name in other:
+            rows = differences(load_any(first / name), load_any(second / name))
+        else:
+            rows = [("(file)", "there" if name in one else None, "there" if name in other else None)]
+        for row in rows:
+            found.setdefault(row, []).append(name)
+    return [TreeDifference(tuple(files), *row) for row, files in found.items()]
+
+
+def _files(folder: Path, *, beside: Path) -> set[str]:
+    """Paths relative to the folder, without those that other files extend."""
+    shared = [path for path in folder.iterdir() if path.is_dir() and (beside / path.name).is_dir()]
+    paths = sorted(folder.glob("*.toml")) + [path for inner in shared for path in sorted(inner.rglob("*.toml"))]
+    below = set(_extended(paths))
+    return {path.relative_to(folder).as_posix() for path in paths if path.resolve() not in below}
+
+
+def _extended(paths: Iterable[Path]) -> Iterable[Path]:
+    for path in paths:
+        name = read_toml(path).get("extends")
+        if isinstance(name, str):
+            yield (path.parent / name).resolve()

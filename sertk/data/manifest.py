@@ -14,6 +14,7 @@ from typing import IO, Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from sertk.data.collection import without_collection
 from sertk.data.labels import LabelSet
 from sertk.errors import DataError, LabelError, did_you_mean
 from sertk.files import atomic_path
@@ -104,6 +105,7 @@ class Manifest:
         return digest.hexdigest()
 
     @staticmethod
+    @without_collection
     def read(path: Path) -> Manifest:
         """Read `*.jsonl` or `*.jsonl.gz`. Raises DataError naming file and line for what is not a manifest."""
         try:

@@ -145,7 +145,7 @@ CORRUPTED: dict[str, tuple[str, Callable[[Lines], Lines], int, str]] = {
     "a column too many": ("task1.csv", change(7, ",D", ",D,0.9"), 7, "has 3 columns, not the 2"),
     "a column too few": ("task2.csv", change(2, ",1.000000,1.000000", ",1.000000"), 2, "has 3 columns, not the 4"),
     "an empty line": ("task1.csv", lambda t: [*t[:5], "", *t[5:]], 6, "has 1 columns"),
-    "an open quote": ("task1.csv", change(4, ",H", ',"H'), 4, "got 'H"),
+    "an open quote": ("task1.csv", change(4, ",H", ',"H'), 4, "got '\"H'"),
 }
 
 

@@ -73,6 +73,7 @@ def parse_packed(text: str) -> Rating:
     return make_rating(worker, primary, secondary, [values[key] for key in "AVD"])
 
 
+@lru_cache(maxsize=65536)
 def split_emotions(middle: str) -> tuple[str, str]:
     """Part `Primary; Secondary`: at the first semicolon behind a class, at the last one behind free text."""
     first, semicolon, rest = middle.partition(";")

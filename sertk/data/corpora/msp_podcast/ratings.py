@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Ratings:
     faults: list[Fault] = field(default_factory=list)
 
 
+@lru_cache(maxsize=1024)
 def utterance_id(file_name: str) -> str:
     """The file's name without folder and `.wav`."""
     name = file_name.strip().replace("\\", "/").rpartition("/")[2]
@@ -90,7 +92,7 @@ def _read_csv(path: Path) -> Ratings:
 
 
 def _packed_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers, file names and packed texts, in quotes or not: outside them, quotes and commas are the rater's."""
+    """Line numbers, file names and packed texts, in quotes or not; if not, quotes and commas are a rater's."""
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
         numbered = enumerate(file, start=1)
         next(numbered, None)

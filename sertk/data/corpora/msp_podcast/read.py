@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sertk.data.collection import without_collection
 from sertk.data.corpora.msp_podcast.counts import SPLITS, Counts, check_counts
 from sertk.data.corpora.msp_podcast.gather import Gathered, gather, splits_of
 from sertk.data.corpora.msp_podcast.labelling import Missing, Secondary, labelled
@@ -19,6 +20,7 @@ from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import Fault
 
 
+@without_collection
 def read_msp_podcast(
     folder: Path,
     *,
@@ -51,11 +53,11 @@ def read_msp_podcast(
 
     words, faults = read_transcripts([*transcripts, *layout.transcripts])
     report.add("empty transcript", faults)
-    utterances = []
+    utterances, recordings_folder = [], layout.recordings
     for key in sorted(splits):
         utterance = Utterance(
             id=key,
-            audio=recordings.get(key) or f"{layout.recordings}/{key}.wav",
+            audio=recordings.get(key) or f"{recordings_folder}/{key}.wav",
             speaker=files.speaker(key),
             gender=files.gender(key),
             language="en",

@@ -35,7 +35,8 @@ def meta_classifier(
     *,
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5, 6),
     fit_on: Literal["held_out", "out_of_fold", "train"] = "held_out",
-    steps: Positive = 1000,
+    epochs: Positive = 50,
+    least_steps: Positive = 100,
     lr: Annotated[float, Field(gt=0)] = 1e-3,
     weight_decay: Annotated[float, Field(ge=0)] = 0.01,
     attribute_output: Literal["sigmoid", "linear"] = "sigmoid",
@@ -47,13 +48,15 @@ def meta_classifier(
 
     Reads M members' C probabilities and A attributes, all standardised by the utterances fitted on: attributes
     because raw ones keep a linear map near chance for long, probabilities because those of rare classes vary little
-    and would be learnt last. A seed decides the first weights and the draws. AdamW; steps rather than epochs, since
-    a balanced epoch is one batch of a small split and hundreds of a large one (the paper names neither).
+    and would be learnt last. A seed decides the first weights and the draws. The optimizer is AdamW.
 
+    epochs: of the sampler; the paper names none, its code has 50. least_steps: what is done in any case, as a
+    balanced epoch of a small split is one batch. More is no better: a map of some hundred weights a class, fitted
+    on few utterances, soon knows them by heart.
     fit_on: what the members' posteriors are: of utterances no member was trained on (`held_out`), by models of
     folds (`out_of_fold`), or of the training utterances themselves (`train`), a leak that must be asked for.
-    attribute_output: `sigmoid` starts in the middle of the range; `linear` is unbounded, starts at 0 and needs some
-    4 / lr steps to get to the middle of 1..7. sampler, loss: as in an experiment's stage; the sampler gets the
+    attribute_output: `sigmoid` starts in the middle of the range; `linear` is unbounded, starts at 0 and takes
+    some 4 / lr steps to the middle of 1..7. sampler, loss: as in an experiment's stage; the sampler gets the
     batch_size where it names none.
     Raises EnsembleError where members were trained on these utterances and `fit_on` is not `train`.
     Source: MEDUSA (arXiv 2506.09556), section 2.4.
@@ -67,11 +70,14 @@ def meta_classifier(
         head = Head(activation="none", attribute_output=attribute_output, attributes=list(table.attribute_names))
         models = [_first_weights(stack.posteriors, head, seed) for seed in seeds]
         inputs = standardise(models, fused_rows(models[0], stack.posteriors))  # (N, D)
+        samplers = [build(registry.samplers, draws, table, derive(seed, "meta_classifier")) for seed in seeds]
+        samplers[0].set_epoch(0)
+        steps = max(least_steps, epochs * len(samplers[0]))
         last = fit_together(
             [cast(LinearHead, model.head) for model in models],
             inputs.to(stack.device),
             targets_of(table, range(len(table))).to(stack.device),
-            samplers=[build(registry.samplers, draws, table, derive(seed, "meta_classifier")) for seed in seeds],
+            samplers=samplers,
             losses=[(term.weight, build(registry.losses, term, table)) for term in loss],
             optimizer=Optimizer(lr=lr, weight_decay=weight_decay),
             steps=steps,
@@ -81,7 +87,13 @@ def meta_classifier(
                 FUSION,
                 head,
                 weights=model.state_dict(),
-                notes={"fit_on": fit_on, "leaked": len(stack.leaked), "init_seed": seed, "last_loss": value},
+                notes={
+                    "fit_on": fit_on,
+                    "leaked": len(stack.leaked),
+                    "init_seed": seed,
+                    "steps": steps,
+                    "last_loss": value,
+                },
             )
             for seed, model, value in zip(seeds, models, last, strict=True)
         }

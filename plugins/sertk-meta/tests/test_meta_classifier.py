@@ -114,7 +114,9 @@ def test_six_at_once_have_the_weights_of_six_trained_one_by_one(
 ) -> None:
     stack, epochs = make_stack(), 6
     batches = batches or len(balanced(stack.posteriors.table, 1, batch_size=128))
-    aggregate = meta_classifier(steps=epochs * batches, sampler=sampler, loss=loss, attribute_output=attribute_output)
+    aggregate = meta_classifier(
+        epochs=epochs, least_steps=epochs * batches, sampler=sampler, loss=loss, attribute_output=attribute_output
+    )
     made = aggregate(stack)
     assert list(made) == [f"seed-{seed}" for seed in range(1, 7)]
     for seed in (1, 4, 6):
@@ -132,7 +134,7 @@ def test_six_at_once_have_the_weights_of_six_trained_one_by_one(
 
 def test_inputs_are_standardised_by_the_utterances_fitted_on() -> None:
     stack = make_stack()
-    combined = meta_classifier(seeds=(3,), steps=1)(stack)["seed-3"]
+    combined = meta_classifier(seeds=(3,), epochs=1, least_steps=1)(stack)["seed-3"]
     fused = model_of(combined, stack).fuse(stack.posteriors.batch(range(300)).features)
     torch.testing.assert_close(fused.mean(dim=0), torch.zeros(18), atol=1e-4, rtol=0)
     torch.testing.assert_close(fused.std(dim=0, correction=0), torch.ones(18), atol=1e-4, rtol=0)
@@ -142,7 +144,7 @@ def test_an_input_that_never_changes_does_not_blow_up() -> None:
     stack = make_stack()
     one = Rows({name: torch.tensor([[0.25, 0.25, 0.25, 0.25, 4.0, 4.0]]) for name in stack.posteriors.table.ids}, 6)
     said = FeatureSet(stack.posteriors.table, {**stack.posteriors.sources, "constant": one})
-    combined = meta_classifier(seeds=(1,), steps=20)(replace(stack, posteriors=said))["seed-1"]
+    combined = meta_classifier(seeds=(1,), epochs=1, least_steps=20)(replace(stack, posteriors=said))["seed-1"]
     assert all(values.isfinite().all() for values in combined.weights.values())
     assert (combined.weights["fusion.std"][-6:] == 1).all()
 
@@ -167,16 +169,16 @@ def test_a_leak_is_refused_with_counts_and_remedies_unless_it_is_asked_for() -> 
     stack = make_stack(leaked=12)
     for honest in ("held_out", "out_of_fold"):
         with pytest.raises(EnsembleError, match=r'12 of 300 utterances .* --out-of-fold.* fit_on = "train"'):
-            meta_classifier(fit_on=honest, steps=1)(stack)  # type: ignore[arg-type]
-    made = meta_classifier(fit_on="train", steps=1)(stack)
+            meta_classifier(fit_on=honest, epochs=1, least_steps=1)(stack)  # type: ignore[arg-type]
+    made = meta_classifier(fit_on="train", epochs=1, least_steps=1)(stack)
     assert made["seed-1"].notes["fit_on"] == "train"
     assert made["seed-1"].notes["leaked"] == 12
-    assert meta_classifier(steps=1)(make_stack())["seed-1"].notes["fit_on"] == "held_out"
+    assert meta_classifier(epochs=1, least_steps=1)(make_stack())["seed-1"].notes["fit_on"] == "held_out"
 
 
 def test_a_recipe_sets_sampler_and_losses_as_in_a_stage() -> None:
     options = options_model(meta_classifier).model_validate_json(
-        '{"seeds": [5], "sampler": {"use": "shuffle"}, "loss": [{"use": "kl", "weight": 2.0}], "steps": 3}'
+        '{"seeds": [5], "sampler": {"use": "shuffle"}, "loss": [{"use": "kl", "weight": 2.0}], "epochs": 1}'
     )
     aggregate: Callable[[Stack], dict[str, Combined]] = build(
         registry.aggregators, Use.model_validate({"use": "meta_classifier", **options.model_dump(exclude_unset=True)})
@@ -190,12 +192,12 @@ def test_posteriors_that_are_not_finite_are_named() -> None:
     frames["u7"] = frames["u7"] * float("nan")
     said = FeatureSet(stack.posteriors.table, {**stack.posteriors.sources, "m0": Rows(frames, 6)})
     with pytest.raises(EnsembleError, match="u7"):
-        meta_classifier(steps=1)(replace(stack, posteriors=said))
+        meta_classifier(epochs=1, least_steps=1)(replace(stack, posteriors=said))
 
 
 def test_a_step_that_is_too_long_is_an_error_and_no_model() -> None:
     with pytest.raises(TrainingError, match="lower lr"):
-        meta_classifier(seeds=(1,), lr=1e38, steps=20)(make_stack())
+        meta_classifier(seeds=(1,), lr=1e38, epochs=1, least_steps=20)(make_stack())
 
 
 def test_a_loss_that_looks_at_values_is_taken_one_model_at_a_time() -> None:

@@ -106,6 +106,7 @@ def greedy(stack: Stack, selection: Selection, *, seed: int, batch_size: int) ->
             classes=len(model.card.labels),
             ranges=list(model.card.ranges.values()),
             seed=model.experiment.init_seed,
+            standardise=model.experiment.standardise,
         )
         classifier.load_state_dict(mean_weights([stack.members[name].weights for name in names]))
         said = infer(classifier.to(stack.device), data, batch_size=batch_size, device=stack.device)

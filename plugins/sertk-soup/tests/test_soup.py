@@ -203,7 +203,7 @@ def test_meta_classifiers_and_their_soup_carry_the_members_they_read(
     """Stages 3 and 4 of MEDUSA, from members to one folder that has all it needs."""
     pytest.importorskip("sertk_meta")
     three = some(members, ["linear-1", "relu-1", "wide"])
-    meta = combine(asked(tiny_store, "meta_classifier", seeds=[1, 2], steps=40), three, tmp_path / "meta", device=CPU)
+    meta = combine(asked(tiny_store, "meta_classifier", seeds=[1, 2], epochs=1), three, tmp_path / "meta", device=CPU)
     assert list(meta) == ["seed-1", "seed-2"]
     assert meta["seed-2"].experiment.init_seed == 2
     held_out = {u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz").split("held_out") if u.votes}

@@ -96,6 +96,7 @@ class CheckpointEncoder(nn.Module):
         self.dim = len(card.labels) + len(card.ranges)
         self.fingerprint = tree.checkpoint.fingerprint
         self.challenge_legal = card.challenge_legal
+        self.requires_grad_(False)
 
     def prepare(self, recording: Recording) -> Mapping[str, Tensor]:
         """The features of an utterance from the stores, else the prepared input of each leaf encoder."""

@@ -1,0 +1,13 @@
+"""`balanced` keeps the contract of its kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from sertk.testing import checks
+from sertk.testing.suites.base import Check
+
+
+@pytest.mark.parametrize("check", checks("sampler", "balanced"))
+def test_contract(check: Check) -> None:
+    check()

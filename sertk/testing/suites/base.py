@@ -1,0 +1,117 @@
+"""What a check is, how it fails, and what the suites of all kinds share."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sertk.config.build import build
+from sertk.config.schema import Use
+from sertk.registry import REGISTRIES
+from sertk.training.seeds import seeded
+
+PAGE = "https://github.com/sertk/sertk/blob/main/docs/guide/contracts.md"
+
+
+class ContractError(AssertionError):
+    """A component broke the contract of its kind; the message says which, how, and where it is explained."""
+
+
+class BrokenError(Exception):
+    """Raised inside a check: how the contract was broken."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The component under test. other: options that give another output, or none."""
+
+    kind: str
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    other: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(self, *given: Any, **options: Any) -> Any:
+        """Build it as a recipe would, `options` on top of its own."""
+        use = Use.model_validate({**self.options, **options, "use": self.name})
+        return build(REGISTRIES[self.kind], use, *given)
+
+    def takes(self, option: str) -> bool:
+        """Whether it has an option of this name."""
+        return option in inspect.signature(REGISTRIES[self.kind].get(self.name)).parameters
+
+
+Contract = Callable[[Subject], None]
+"""A check before it has a component. Its name is the contract's, its docstring says what must hold."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One contract and one component. Call it: it returns, or raises ContractError."""
+
+    subject: Subject
+    contract: Contract
+
+    @property
+    def __name__(self) -> str:
+        """What pytest shows as the parameter's id."""
+        return f"{self.subject.name}-{self.contract.__name__}"
+
+    def __call__(self) -> None:
+        """Run the check; torch's global random state is the caller's afterwards."""
+        try:
+            with seeded(0):
+                self.contract(self.subject)
+        except Exception as error:
+            kind, name, contract = self.subject.kind, self.subject.name, self.contract.__name__
+            how = str(error) if isinstance(error, BrokenError) else f"it raised {type(error).__name__}: {error}"
+            must = " ".join((inspect.getdoc(self.contract) or "").split())
+            raise ContractError(
+                f"the {kind} {name!r} breaks the contract `{contract}`: {how}\n"
+                f"  {must}\n"
+                f"  See {PAGE}#{kind}-{contract}"
+            ) from (None if isinstance(error, BrokenError) else error)
+
+
+def require(holds: bool | Tensor, otherwise: str) -> None:
+    """Raise BrokenError, which the check turns into ContractError, unless something holds."""
+    if not bool(holds):
+        raise BrokenError(otherwise)
+
+
+def require_near(
+    found: Tensor, wanted: Tensor, what: str, *, tolerance: float = 1e-4, relative: float | None = None
+) -> None:
+    """Require equal shapes, and values equal within `tolerance` + `relative` (as large if not given) * |wanted|."""
+    require(found.shape == wanted.shape, f"{what}: the shape is {tuple(found.shape)}, not {tuple(wanted.shape)}")
+    relative = tolerance if relative is None else relative
+    found, wanted = found.detach().double(), wanted.detach().double()
+    if not torch.allclose(found, wanted, atol=tolerance, rtol=relative, equal_nan=True):
+        off = float((found - wanted).abs().nan_to_num(nan=float("inf")).max())
+        raise BrokenError(f"{what}: it differs by {off:.3g}")
+
+
+def require_finite(values: Tensor, what: str) -> None:
+    """Require numbers, none of them NaN or infinite."""
+    require(values.isfinite().all(), f"{what}: {int((~values.isfinite()).sum())} of {values.numel()} are not finite")
+
+
+@contextmanager
+def global_seeds(seed: int) -> Iterator[None]:
+    """Seed the global generators of Python, NumPy and torch inside; give the caller's states back afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with seeded(seed):
+            random.seed(seed)
+            np.random.seed(seed)
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

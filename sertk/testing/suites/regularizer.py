@@ -1,0 +1,194 @@
+"""What every regularizer keeps: `on_batch` before and `on_fused` behind the fusion, in training alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sertk.contracts import Regularizer
+from sertk.tensors import Features, Targets
+from sertk.testing.suites.base import Subject, global_seeds, require, require_finite, require_near
+from sertk.testing.suites.made_up import EQUAL, copied, features, same_features, targets
+
+BATCH, WIDTH, SEEDS = 4, 32, 20
+"""SEEDS: generators that each check draws with, so that what happens rarely happens."""
+
+
+def shapes(subject: Subject) -> None:
+    """Modalities, batch, D, width and dtype stay; lengths are between 1 and T; padding stays zero."""
+    for seed in range(SEEDS):
+        made, truth, fused = _drawn(subject, seed)
+        require(list(made) == list(EQUAL), f"the modalities are {list(made)}, they were {list(EQUAL)}")
+        for name, padded in made.items():
+            batch, frames, dim = padded.data.shape
+            require((batch, dim) == (BATCH, EQUAL[name]), f"{name!r} is {tuple(padded.data.shape)}")
+            require(padded.data.dtype == torch.float32, f"{name!r} is of {padded.data.dtype}")
+            lengths = padded.lengths
+            require(lengths.shape == (BATCH,) and not lengths.is_floating_point(), f"lengths of {name!r}: {lengths}")
+            require((lengths >= 1).all() and (lengths <= frames).all(), f"lengths of {name!r} are {lengths.tolist()}")
+            require((padded.data[~padded.mask] == 0).all(), f"the padding of {name!r} is not zero")
+        require(fused.shape == (BATCH, WIDTH), f"fused vectors (B, width) became {tuple(fused.shape)}")
+        wanted = _targets()
+        require(truth.emotion.shape == wanted.emotion.shape, f"class targets became {tuple(truth.emotion.shape)}")
+        require(truth.attributes.shape == wanted.attributes.shape, f"attributes: {tuple(truth.attributes.shape)}")
+
+
+def input_unchanged(subject: Subject) -> None:
+    """What comes in may be a view of a store: it is never changed in place."""
+    for seed in range(SEEDS):
+        batch, truth, fused = features(EQUAL), _targets(), _fused()
+        before, built = copied(batch), _built(subject)
+        built.on_batch(batch, truth, _generator(seed))
+        built.on_fused(fused, truth, _generator(seed))
+        require(same_features(batch, before), "the features were changed in place")
+        require(torch.equal(fused, _fused()), "the fused vectors were changed in place")
+        require(_same_targets(truth, _targets()), "the targets were changed in place")
+
+
+def probabilities(subject: Subject) -> None:
+    """Class targets stay probabilities that sum to 1."""
+    for seed in range(SEEDS):
+        emotion = _drawn(subject, seed)[1].emotion
+        require_finite(emotion, "class targets")
+        require((emotion >= 0).all(), f"a class target is {float(emotion.min()):.3g}")
+        require_near(emotion.sum(-1), torch.ones(BATCH), "the sum of class targets", tolerance=1e-5)
+
+
+def missing_attributes(subject: Subject) -> None:
+    """An attribute that is missing (NaN) stays missing; none becomes infinite."""
+    absent = _targets().attributes.isnan()
+    for seed in range(SEEDS):
+        attributes = _drawn(subject, seed)[1].attributes
+        require(attributes[absent].isnan().all(), "a missing attribute got a value")
+        require(not attributes.isinf().any(), "an attribute is infinite")
+
+
+def repeatable(subject: Subject) -> None:
+    """Equal generators give equal results, from a used regularizer as from a fresh one."""
+    used = _built(subject)
+    for seed in range(SEEDS):
+        _require_same(_drawn(subject, seed), _drawn(subject, seed, used), f"generator {seed}, a fresh and a used one")
+
+
+def global_random_state(subject: Subject) -> None:
+    """All draws come from the generator: global random states do not matter."""
+    for seed in range(SEEDS):
+        drawn = []
+        for state in (1, 2):
+            with global_seeds(state):
+                drawn.append(_drawn(subject, seed))
+        _require_same(drawn[0], drawn[1], "two global seeds of random, NumPy or torch")
+
+
+def generator_decides(subject: Subject) -> None:
+    """Other generators give other results, over twenty of them."""
+    drawn = [_drawn(subject, seed) for seed in range(SEEDS)]
+    require(any(not _same(drawn[0], other) for other in drawn[1:]), "twenty generators give the same result")
+
+
+def probability_zero(subject: Subject) -> None:
+    """With the option `probability` = 0, where there is one, nothing changes."""
+    if not subject.takes("probability"):
+        return
+    off = subject.build(probability=0.0)
+    for seed in range(SEEDS):
+        _require_same(_drawn(subject, seed, off), (features(EQUAL), _targets(), _fused()), "probability = 0")
+
+
+def joined(subject: Subject) -> None:
+    """Where fused vectors of a batch are mixed or moved, their class targets are mixed or moved alike."""
+    built = _built(subject)
+    fused, truth = _fused(), _targets()
+    for seed in range(SEEDS):
+        after, changed = built.on_fused(fused, truth, _generator(seed))
+        mixing = after.double() @ torch.linalg.pinv(fused.double())  # (B, B): after = mixing fused, if anything does
+        if torch.allclose(mixing @ fused.double(), after.double(), atol=1e-4):
+            off_diagonal = mixing - mixing.diag().diag()
+            if off_diagonal.abs().max() > 1e-3:
+                wanted = mixing @ truth.emotion.double()
+                require_near(changed.emotion.double(), wanted, "class targets beside mixed vectors", tolerance=1e-3)
+
+
+def gradients(subject: Subject) -> None:
+    """Gradients pass through `on_fused`, to every utterance that is left in the batch."""
+    for seed in range(SEEDS):
+        fused = _fused().requires_grad_()
+        after, _ = _built(subject).on_fused(fused, _targets(), _generator(seed))
+        require(after.requires_grad, "no gradient passes through on_fused")
+        (gradient,) = torch.autograd.grad(after.square().sum(), fused)
+        require_finite(gradient, "the gradient through on_fused")
+        require(gradient.abs().max() > 0, "the gradient through on_fused is zero")
+
+
+def half_precision(subject: Subject) -> None:
+    """Fused vectors in bfloat16 stay in bfloat16, and finite."""
+    for seed in range(SEEDS):
+        after, _ = _built(subject).on_fused(_fused().bfloat16(), _targets(), _generator(seed))
+        require(after.dtype == torch.bfloat16, f"bfloat16 became {after.dtype}")
+        require_finite(after, "fused vectors in bfloat16")
+
+
+def one_utterance(subject: Subject) -> None:
+    """A batch of one utterance works."""
+    batch = {name: type(padded)(padded.data[:1], padded.lengths[:1]) for name, padded in features(EQUAL).items()}
+    truth = Targets(_targets().emotion[:1], _targets().attributes[:1])
+    made, changed = _built(subject).on_batch(batch, truth, _generator(0))
+    after, changed = _built(subject).on_fused(_fused()[:1], changed, _generator(0))
+    require(after.shape == (1, WIDTH) and len(changed.emotion) == 1, f"it became {tuple(after.shape)}")
+    require(all(len(padded) == 1 for padded in made.values()), "the batch grew")
+
+
+CONTRACTS = (
+    shapes,
+    input_unchanged,
+    probabilities,
+    missing_attributes,
+    repeatable,
+    global_random_state,
+    generator_decides,
+    probability_zero,
+    joined,
+    gradients,
+    half_precision,
+    one_utterance,
+)
+
+Drawn = tuple[Features, Targets, Tensor]
+
+
+def _built(subject: Subject) -> Regularizer:
+    regularizer: Regularizer = subject.build()
+    return regularizer
+
+
+def _drawn(subject: Subject, seed: int, regularizer: Regularizer | None = None) -> Drawn:
+    """What both calls make of the made-up batch, the targets of the first given to the second."""
+    built, generator = regularizer or _built(subject), _generator(seed)
+    made, truth = built.on_batch(features(EQUAL), _targets(), generator)
+    fused, truth = built.on_fused(_fused(), truth, generator)
+    return made, truth, fused
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _targets() -> Targets:
+    return targets(BATCH)
+
+
+def _fused() -> Tensor:
+    return torch.randn(BATCH, WIDTH, generator=_generator(11))
+
+
+def _same_targets(one: Targets, other: Targets) -> bool:
+    attributes = torch.equal(one.attributes.nan_to_num(-1.0), other.attributes.nan_to_num(-1.0))
+    return attributes and torch.equal(one.emotion, other.emotion)
+
+
+def _same(one: Drawn, other: Drawn) -> bool:
+    return same_features(one[0], other[0]) and _same_targets(one[1], other[1]) and torch.equal(one[2], other[2])
+
+
+def _require_same(one: Drawn, other: Drawn, what: str) -> None:
+    require(_same(one, other), f"{what}: the results differ")

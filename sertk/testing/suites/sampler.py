@@ -1,0 +1,150 @@
+"""What every sampler keeps: `(table, seed, /, *, options)` to batches of rows, decided by seed and epoch alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sertk.contracts import Sampler
+from sertk.data.labels import NO_AGREEMENT, LabelTable
+from sertk.testing.suites.base import Subject, global_seeds, require
+from sertk.testing.suites.made_up import COUNTS, a_table
+
+BATCH = 4
+EPOCHS = 100
+"""Epochs within which every utterance has to come."""
+
+Batches = list[list[int]]
+
+
+def rows(subject: Subject) -> None:
+    """Batches are lists of row numbers (ints) of the table."""
+    table = a_table()
+    for batch in _epoch(_built(subject, table), 0):
+        require(isinstance(batch, list), f"a batch is a {type(batch).__name__}, no list")
+        for row in batch:
+            require(type(row) is int, f"a row is a {type(row).__name__}, no int: call .tolist() on arrays")
+            require(0 <= row < len(table), f"row {row} is none of the {len(table)} of the table")
+
+
+def batch_sizes(subject: Subject) -> None:
+    """No batch is empty, and none is larger than the option `batch_size`, where there is one."""
+    sampler = _built(subject, a_table())
+    for epoch in range(3):
+        sizes = [len(batch) for batch in _epoch(sampler, epoch)]
+        require(min(sizes) > 0, f"epoch {epoch} has an empty batch: {sizes}")
+        if subject.takes("batch_size"):
+            largest = subject.options.get("batch_size", BATCH)
+            require(max(sizes) <= largest, f"epoch {epoch} has a batch of {max(sizes)}, batch_size is {largest}")
+
+
+def length(subject: Subject) -> None:
+    """`len` is the number of batches of the epoch that was chosen, and there is at least one."""
+    sampler = _built(subject, a_table())
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        announced = len(sampler)
+        count = len(list(sampler))
+        require(announced == count > 0, f"epoch {epoch}: len says {announced}, it gives {count} batches")
+
+
+def epochs_differ(subject: Subject) -> None:
+    """Each epoch draws afresh."""
+    sampler = _built(subject, a_table())
+    drawn = [_epoch(sampler, epoch) for epoch in range(4)]
+    for epoch in range(1, 4):
+        require(drawn[epoch] not in drawn[:epoch], f"epoch {epoch} is the same as one before it")
+
+
+def seeds_differ(subject: Subject) -> None:
+    """Another seed gives other draws."""
+    one, other = (_epoch(_built(subject, a_table(), seed=seed), 1) for seed in (1, 2))
+    require(one != other, "seeds 1 and 2 give the same epoch")
+
+
+def repeatable(subject: Subject) -> None:
+    """Draws depend on seed and epoch alone: reading twice, or in part, draws the same again."""
+    one, other = _built(subject, a_table()), _built(subject, a_table())
+    for epoch in range(3):
+        first = _epoch(one, epoch)
+        require(list(one) == first, f"epoch {epoch}, read twice, gives other batches")
+        next(iter(one))
+        require(list(one) == first, f"epoch {epoch}, after an interrupted reading, gives other batches")
+        require(_epoch(other, epoch) == first, f"epoch {epoch} of an equal sampler has other batches")
+
+
+def resume(subject: Subject) -> None:
+    """A fresh sampler that is set to epoch k draws what one draws that went through all epochs before it."""
+    table = a_table()
+    undisturbed = _built(subject, table)
+    drawn = [_epoch(undisturbed, epoch) for epoch in range(6)]
+    for epoch in (5, 2):
+        require(_epoch(_built(subject, table), epoch) == drawn[epoch], f"epoch {epoch} after a resume is another")
+
+
+def global_random_state(subject: Subject) -> None:
+    """Nothing is drawn from global random states."""
+    drawn: list[Batches] = []
+    for seed in (1, 2):
+        with global_seeds(seed):
+            drawn.append(_epoch(_built(subject, a_table()), 0))
+    require(drawn[0] == drawn[1], "another global seed of random, NumPy or torch gives other batches")
+
+
+def coverage(subject: Subject) -> None:
+    """Over a hundred epochs every utterance with a consensus comes, so every class does."""
+    table = a_table()
+    sampler = _built(subject, table)
+    seen: set[int] = set()
+    for epoch in range(EPOCHS):
+        seen.update(row for batch in _epoch(sampler, epoch) for row in batch)
+    wanted = {row for row in range(len(table)) if table.consensus[row] != NO_AGREEMENT}
+    missing = sorted(wanted - seen)
+    require(not missing, f"{len(missing)} of {len(wanted)} utterances never come, the first is row {missing[:1]}")
+
+
+def few_utterances(subject: Subject) -> None:
+    """A table with one utterance a class, fewer than a batch, gives at least one batch."""
+    table = a_table(dict.fromkeys((index for index in COUNTS if index != NO_AGREEMENT), 1))
+    sampler = _built(subject, table, batch_size=16)
+    batches = _epoch(sampler, 0)
+    require(len(batches) == len(sampler) >= 1, f"{len(table)} utterances give {len(batches)} batches")
+    require(all(0 <= row < len(table) for batch in batches for row in batch), f"rows {batches} of {len(table)}")
+
+
+def table_unchanged(subject: Subject) -> None:
+    """The table is read, never changed."""
+    table, wanted = a_table(), a_table()
+    _epoch(_built(subject, table), 0)
+    for name in ("targets", "consensus", "attributes", "frames"):
+        same = np.array_equal(getattr(table, name), getattr(wanted, name), equal_nan=name != "consensus")
+        require(same, f"{name} of the table changed")
+
+
+CONTRACTS = (
+    rows,
+    batch_sizes,
+    length,
+    epochs_differ,
+    seeds_differ,
+    repeatable,
+    resume,
+    global_random_state,
+    coverage,
+    few_utterances,
+    table_unchanged,
+)
+
+
+def _built(subject: Subject, table: LabelTable, *, seed: int = 1, batch_size: int = BATCH) -> Sampler:
+    given: dict[str, Any] = {}
+    if subject.takes("batch_size") and "batch_size" not in subject.options:
+        given["batch_size"] = batch_size
+    sampler: Sampler = subject.build(table, seed, **given)
+    return sampler
+
+
+def _epoch(sampler: Sampler, epoch: int) -> Batches:
+    sampler.set_epoch(epoch)
+    return list(sampler)

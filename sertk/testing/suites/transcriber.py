@@ -1,0 +1,89 @@
+"""What every transcriber keeps: `(*, options)` to a function of recordings that gives the words of each, in order."""
+
+from __future__ import annotations
+
+from sertk.contracts import Transcriber
+from sertk.testing.suites.base import Subject, global_seeds, require
+from sertk.testing.suites.made_up_recordings import made_up_recordings, samples_of
+
+
+def one_answer(subject: Subject) -> None:
+    """There is one answer a recording: words, or None."""
+    with made_up_recordings() as recordings:
+        answers = _built(subject)(recordings)
+    require(isinstance(answers, list), f"the answers are a {type(answers).__name__}, no list")
+    require(len(answers) == len(recordings), f"{len(recordings)} recordings have {len(answers)} answers")
+    for answer in answers:
+        require(answer is None or isinstance(answer, str), f"an answer is {answer!r}, neither words nor None")
+
+
+def order(subject: Subject) -> None:
+    """Answers stand in the order of the recordings."""
+    transcriber = _built(subject)
+    with made_up_recordings() as recordings:
+        answers = transcriber(recordings)
+        turned = transcriber(recordings[::-1])[::-1]
+    require(turned == answers, f"recordings turned round have other answers: {turned}, they had {answers}")
+
+
+def neighbours(subject: Subject) -> None:
+    """A recording alone gets the answer that it gets beside others."""
+    transcriber = _built(subject)
+    with made_up_recordings() as recordings:
+        answers = transcriber(recordings)
+        for recording, answer in zip(recordings, answers, strict=True):
+            alone = transcriber([recording])
+            require(alone == [answer], f"{recording.id} alone has {alone}, beside others {answer!r}")
+
+
+def no_recordings(subject: Subject) -> None:
+    """No recordings have no answers."""
+    answers = _built(subject)([])
+    require(answers == [], f"no recordings gave {answers!r}")
+
+
+def plain_words(subject: Subject) -> None:
+    """Words come without blanks around them or line ends inside, as manifests keep them."""
+    with made_up_recordings() as recordings:
+        for answer in _built(subject)(recordings):
+            require(answer is None or answer == answer.strip(), f"{answer!r} has blanks around it")
+            require(answer is None or len(answer.splitlines()) < 2, f"{answer!r} has line ends inside")
+
+
+def repeatable(subject: Subject) -> None:
+    """Two builds give the same words, whatever the global random states, asked once or twice."""
+    found = []
+    with made_up_recordings() as recordings:
+        for seed in (1, 2):
+            with global_seeds(seed):
+                transcriber = _built(subject)
+                found += [transcriber(recordings), transcriber(recordings)]
+    require(all(answers == found[0] for answers in found), f"asked four times it said {found}")
+
+
+def source(subject: Subject) -> None:
+    """`source` names, alike in every build, where the words come from: what manifests record."""
+    said = _built(subject).source
+    require(isinstance(said, str) and said.strip() != "", f"source is {said!r}")
+    require(_built(subject).source == said, "two builds name two sources")
+
+
+def input_unchanged(subject: Subject) -> None:
+    """Recordings, and their samples, are read, never changed."""
+    with made_up_recordings() as recordings:
+        before = samples_of(recordings)
+        utterances = [recording.utterance for recording in recordings]
+        given = list(recordings)
+        _built(subject)(given)
+        require(given == recordings, "the list of recordings was changed")
+        require([recording.utterance for recording in recordings] == utterances, "an utterance was changed")
+        for recording, samples in zip(recordings, before, strict=True):
+            require(bool((recording.waveform() == samples).all()), "the recording's samples were changed in place")
+
+
+CONTRACTS = (one_answer, order, neighbours, no_recordings, plain_words, repeatable, source, input_unchanged)
+
+
+def _built(subject: Subject) -> Transcriber:
+    transcriber: Transcriber = subject.build()
+    return transcriber

@@ -5,10 +5,15 @@ The legend of letters, used in every shape: B batch, T frames, D features, C cla
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor
 
 
@@ -69,6 +74,10 @@ class Targets:
         """The same targets on another device."""
         return Targets(self.emotion.to(device, non_blocking=True), self.attributes.to(device, non_blocking=True))
 
+    def pin(self) -> Targets:
+        """The same targets in page-locked memory, from which a GPU copies without making anybody wait."""
+        return Targets(self.emotion.pin_memory(), self.attributes.pin_memory())
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -79,8 +88,10 @@ class Batch:
     targets: Targets
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device."""
-        return Batch(self.ids, features_to(self.features, device), self.targets.to(device))
+        """The same batch on another device, its features in float32 whatever a store has."""
+        features = {name: padded.to(device) for name, padded in self.features.items()}
+        features = {name: Padded(padded.data.float(), padded.lengths) for name, padded in features.items()}
+        return Batch(self.ids, features, self.targets.to(device))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -102,3 +113,20 @@ class Outputs:
 def features_to(features: Mapping[str, Padded], device: torch.device) -> Features:
     """All modalities on another device."""
     return {name: padded.to(device) for name, padded in features.items()}
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file with the mode that any new file gets: safetensors' own is closed to all but its owner.
+
+    Raises OSError, naming the file, where the disk refuses.
+    """
+    path.touch()
+    mode = path.stat().st_mode
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:
+        refused = re.search(r"os error (\d+)", str(error))
+        if refused is None:
+            raise
+        raise OSError(int(refused[1]), os.strerror(int(refused[1])), str(path)) from error
+    path.chmod(mode)

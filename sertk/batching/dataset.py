@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from sertk.batching.collate import pad, targets_of
 from sertk.data.labels import LabelSet, LabelTable, OtherPolicy, TargetPolicy, label_table
 from sertk.data.manifest import Utterance
 from sertk.errors import DataError, Fault
-from sertk.tensors import Batch
+from sertk.features.prefetch import prefetch
+from sertk.tensors import Batch, Padded
+
+CPU = torch.device("cpu")
+GPU_READERS = 4
+"""Threads that read batches for a GPU, which takes one in the time that two threads need to read it."""
 
 
 class FeatureSource(Protocol):
@@ -32,6 +38,13 @@ class FeatureSource(Protocol):
     def __getitem__(self, id: str) -> Tensor: ...
 
     def __contains__(self, id: object) -> bool: ...
+
+
+@runtime_checkable
+class BatchSource(Protocol):
+    """A source that reads several utterances into one tensor, in the type they are stored in, such as a store."""
+
+    def padded(self, utterances: Sequence[str], *, pin: bool = False) -> Padded: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -55,21 +68,30 @@ class FeatureSet:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Read rows of the table as one batch, with features (B, T, D) in float32 whatever the store has."""
-        ids = tuple(self.table.ids[row] for row in rows)
-        features = {name: pad([source[id] for id in ids]) for name, source in self.sources.items()}
-        return Batch(ids, features, targets_of(self.table, rows))
+        return self._read(rows, pin=False).to(CPU)
 
-    def batches(self, rows: Iterable[Sequence[int]]) -> Iterator[Batch]:
-        """Read one batch after another; while the caller works on one, a thread reads the next."""
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            ahead: Future[Batch] | None = None
-            for chosen in rows:
-                following = reader.submit(self.batch, chosen)
-                if ahead is not None:
-                    yield ahead.result()
-                ahead = following
-            if ahead is not None:
-                yield ahead.result()
+    def batches(self, rows: Iterable[Sequence[int]], *, device: torch.device = CPU) -> Iterator[Batch]:
+        """Give one batch after another on a device, in float32; threads read those that follow meanwhile.
+
+        To a GPU features go in their stored type, from page-locked memory, and without waiting.
+        """
+        if device.type == "cpu":
+            with closing(prefetch(rows, self.batch, ahead=1)) as batches:
+                yield from batches
+            return
+        pin = device.type == "cuda"
+        with closing(prefetch(rows, lambda r: self._read(r, pin=pin), ahead=8, threads=GPU_READERS)) as batches:
+            for batch in batches:
+                yield batch.to(device)
+
+    def _read(self, rows: Sequence[int], *, pin: bool) -> Batch:
+        ids = tuple(self.table.ids[row] for row in rows)
+        features = {
+            name: source.padded(ids, pin=pin) if isinstance(source, BatchSource) else pad([source[id] for id in ids])
+            for name, source in self.sources.items()
+        }
+        targets = targets_of(self.table, rows)
+        return Batch(ids, features, targets.pin() if pin else targets)
 
 
 def feature_set(

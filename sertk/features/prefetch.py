@@ -1,4 +1,4 @@
-"""One thread that works ahead of its reader, by a bounded number of items."""
+"""Threads that work ahead of their reader, by a bounded number of items."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Result = TypeVar("Result")
 
 
 def prefetch(
-    items: Iterable[Item], work: Callable[[Item], Result], *, ahead: int = 2
+    items: Iterable[Item], work: Callable[[Item], Result], *, ahead: int = 2, threads: int = 1
 ) -> Generator[Result, None, None]:
-    """Give `work(item)` of each item in order, at most `ahead` of them computed beforehand on one thread.
+    """Give `work(item)` of each item in order, at most `ahead` of them computed beforehand, `threads` at a time.
 
-    Raises what `work` raises, at its turn. Closing the iterator stops the thread after the item at hand.
+    Raises what `work` raises, at its turn. Closing the iterator stops the threads after the items at hand.
     """
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sertk-prefetch")
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="sertk-prefetch")
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:

@@ -15,8 +15,10 @@ from torch import Tensor
 from sertk.errors import StoreError, did_you_mean
 from sertk.features.card import StoreCard, read_card
 from sertk.features.index import AGAIN, SCALE, Shard, read_shards, stored_lengths
-from sertk.features.writer import StoreWriter
+from sertk.features.read import read_padded, tensor_places
+from sertk.features.writer import DTYPES, StoreWriter
 from sertk.files import sha256_file, sha256_json
+from sertk.tensors import Padded
 
 __all__ = ["FeatureStore", "FeatureUnion", "StoreCard", "StoreWriter"]
 
@@ -33,6 +35,7 @@ class FeatureStore:
     lengths: Mapping[str, int]
     _places: Mapping[str, Shard] = field(repr=False)
     _handles: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _tensors: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict, repr=False, compare=False)
 
     @staticmethod
     def open(folder: Path) -> FeatureStore:
@@ -67,10 +70,7 @@ class FeatureStore:
         later reads of this process, though never the file) or saved for a backward pass. Copy it for either
         (`clone`, or padding into a batch). Raises StoreError for an unknown id.
         """
-        if utterance not in self._places:
-            hint = did_you_mean(utterance, list(self.lengths)[:1000])
-            raise StoreError(f"{self.folder} has no utterance {utterance!r}. {hint}It has {len(self)} utterances.")
-        file = self._places[utterance].file
+        file = self._file(utterance)
         try:
             with torch.inference_mode():
                 if file not in self._handles:
@@ -82,6 +82,29 @@ class FeatureStore:
         except (OSError, SafetensorError) as error:
             raise StoreError(f"{self.folder / file} is damaged: {error}. {AGAIN}") from None
         return frames
+
+    def padded(self, utterances: Sequence[str], *, pin: bool = False) -> Padded:
+        """Several utterances as one (B, T, dim) tensor of the caller's own, in the stored type; int8 as float32.
+
+        Read straight into its place, it is the quickest way to a batch. pin: into page-locked memory, for a GPU.
+        Raises StoreError for an unknown id or a damaged file.
+        """
+        if self.card.dtype == "int8":
+            return Padded.of([self[utterance] for utterance in utterances])
+        places = []
+        for utterance in utterances:
+            file = self._file(utterance)
+            if file not in self._tensors:
+                self._tensors[file] = tensor_places(self.folder / file)
+            places.append((self.folder / file, *self._tensors[file][utterance]))
+        lengths = [self.lengths[utterance] for utterance in utterances]
+        return read_padded(places, lengths, dim=self.dim, dtype=DTYPES[self.card.dtype], pin=pin)
+
+    def _file(self, utterance: str) -> str:
+        if utterance not in self._places:
+            hint = did_you_mean(utterance, list(self.lengths)[:1000])
+            raise StoreError(f"{self.folder} has no utterance {utterance!r}. {hint}It has {len(self)} utterances.")
+        return self._places[utterance].file
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,14 +118,16 @@ class FeatureStore:
 
     def verify(self) -> None:
         """Read every shard whole and compare it with its hash. Raises StoreError naming all that are damaged."""
-        damaged = [
-            shard.file for shard in read_shards(self.folder) if sha256_file(self.folder / shard.file) != shard.sha256
-        ]
+        try:
+            shards = [(shard, sha256_file(self.folder / shard.file)) for shard in read_shards(self.folder)]
+        except OSError as error:
+            raise StoreError(f"{self.folder}: a shard cannot be read: {error}. {AGAIN}") from None
+        damaged = [shard.file for shard, found in shards if found != shard.sha256]
         if damaged:
             raise StoreError(f"{self.folder}: damaged, by their hashes: {', '.join(damaged)}. {AGAIN}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_handles"} | {"_handles": {}}
+        return {**vars(self), "_handles": {}, "_tensors": {}}
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,18 @@ class TransformerLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None, memory: Tensor | None = None) -> Tensor:
         """(B, T, D) to (B, T, D). mask: (B, S) true on the frames attended to; memory: (B, S, D), or x itself."""
-        x = self.norm1(x + self._drop(self._attend(x, mask, memory)))
+        return self._feed(x, self._attend(x, mask, memory))
+
+    def packed(self, x: Tensor, lengths: Sequence[int]) -> Tensor:
+        """The same on sequences one behind another without padding: (N, D) to (N, D), N the sum of the lengths."""
+        attended = []
+        for tokens in self.in_proj(x).split(list(lengths)):
+            query, key, value = (self._split(part) for part in tokens[None].chunk(3, dim=-1))
+            attended.append(self._weigh(query, key, value, None)[0])
+        return self._feed(x, self.out_proj(torch.cat(attended)))
+
+    def _feed(self, x: Tensor, attended: Tensor) -> Tensor:
+        x = self.norm1(x + self._drop(attended))
         inner = self._drop(F.relu(self.linear1(x), inplace=True))
         return self.norm2(x + self._drop(self.linear2(inner)))  # type: ignore[no-any-return]
 
@@ -54,14 +65,19 @@ class TransformerLayer(nn.Module):
             weight, bias = self.in_proj.weight, self.in_proj.bias
             query = F.linear(x, weight[:width], bias[:width])
             key, value = F.linear(memory, weight[width:], bias[width:]).chunk(2, dim=-1)
+        attended = self._weigh(self._split(query), self._split(key), self._split(value), mask)
+        return self.out_proj(attended)  # type: ignore[no-any-return]
+
+    def _weigh(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, heads, T, D / heads) each to (B, T, D)."""
         attended = F.scaled_dot_product_attention(
-            self._split(query),
-            self._split(key),
-            self._split(value),
+            query,
+            key,
+            value,
             attn_mask=None if mask is None else mask[:, None, None, :],
             dropout_p=self.dropout if self.training else 0.0,
         )
-        return self.out_proj(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return attended.transpose(1, 2).flatten(2)  # (B, T, D)
 
     def _split(self, x: Tensor) -> Tensor:
         batch, frames, width = x.shape
@@ -88,7 +104,12 @@ class SequenceEncoder(nn.Module):
         )
 
     def forward(self, data: Tensor, mask: Tensor | None) -> list[Tensor]:
-        """(B, T, dim) to the states (B, T, width) of each layer, first layer first. mask: (B, T) or none."""
+        """(B, T, dim) to the states (B, T, width) of each layer, first layer first. mask: (B, T) or none.
+
+        On the CPU, where arithmetic is dear, padding is left out of it and the states are zero there.
+        """
+        if mask is not None and data.device.type == "cpu" and not torch.compiler.is_compiling():
+            return self._packed(data, mask)
         state = self.project(data)
         if self.positions == "sinusoidal":
             state = state + sinusoidal_positions(state)
@@ -96,6 +117,20 @@ class SequenceEncoder(nn.Module):
         for layer in self.layers:
             state = layer(state, mask)
             states.append(state)
+        return states
+
+    def _packed(self, data: Tensor, mask: Tensor) -> list[Tensor]:
+        batch, frames = mask.shape
+        rows = mask.flatten().nonzero()[:, 0]  # (N,), N the frames of content
+        lengths = mask.sum(dim=1).tolist()
+        state = self.project(data.flatten(0, 1).index_select(0, rows))  # (N, width)
+        if self.positions == "sinusoidal":
+            state = state + sinusoidal_positions(state.new_empty(1, frames, state.shape[1]))[rows % frames]
+        states = []
+        for layer in self.layers:
+            state = layer.packed(state, lengths)  # type: ignore[operator]
+            padded = state.new_zeros(batch * frames, state.shape[1]).index_copy(0, rows, state)
+            states.append(padded.unflatten(0, (batch, frames)))  # (B, T, width)
         return states
 
 

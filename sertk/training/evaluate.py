@@ -35,10 +35,10 @@ def infer(
     found: list[Tensor] = []
     try:
         with torch.inference_mode(), autocast(device, precision):
-            found += [classifier(batch.to(device).features).posteriors.cpu() for batch in data.batches(rows)]
+            found += [classifier(batch.features).posteriors for batch in data.batches(rows, device=device)]
     finally:
         classifier.train(was_training)
-    sorted_rows = torch.cat(found)  # (N, C + A), long to short
+    sorted_rows = torch.cat(found).cpu()  # (N, C + A), long to short
     posteriors = torch.empty_like(sorted_rows)
     posteriors[torch.tensor(order)] = sorted_rows
     bad = (~posteriors.isfinite().all(dim=1)).nonzero()[:, 0].tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -53,18 +53,21 @@ def fit(
     scaler: torch.amp.GradScaler | None = None,
     accumulate: int = 1,
     clip_norm: float | None = None,
+    look_every: int | None = None,
 ) -> Iterator[Epoch]:
     """Train epoch after epoch, from number `first_epoch` up to but without number `epochs`.
 
     classifier: on `device`; in training mode while an epoch runs. losses: (name, weight, loss). accumulate:
     batches to one optimizer step, each of equal weight whatever its size; the last step of an epoch has what is
-    left. clip_norm: the largest norm of all gradients together. Every epoch's draws depend on (seed, its number)
-    alone, and torch's global random state is the caller's whenever the caller runs.
+    left. clip_norm: the largest norm of all gradients together. look_every: batches between two looks at the
+    losses, 1 on the CPU and 32 on a GPU by default, since a look holds a GPU up. Every epoch's draws depend on
+    (seed, its number) alone, and torch's global random state is the caller's whenever the caller runs.
     Raises TrainingError, naming the utterances, when the loss or the features are not finite.
     """
     if not losses:
         raise TrainingError("there is no loss to train on: name at least one, such as cross_entropy")
     names = _distinct([name for name, _, _ in losses])
+    look_every = look_every or (1 if device.type == "cpu" else 32)
     for number in range(first_epoch, epochs):
         began = time.perf_counter()
         sampler.set_epoch(number)
@@ -72,18 +75,16 @@ def fit(
         if not batches:
             raise TrainingError(f"epoch {number}: the sampler draws no batch of {len(data)} utterances")
         generator = torch.Generator().manual_seed(derive(seed, "regularizers", number))
-        sums = [0.0] * len(losses)
+        watch = _Watch(names, number, data, batches)
         steps = 0
         with seeded(derive(seed, "epoch", number)):
             classifier.train()
             optimizer.zero_grad(set_to_none=True)
-            for index, batch in enumerate(data.batches(batches)):
-                here = batch.to(device)
-                terms = _terms(classifier, here, losses, regularizers, generator, autocast(device, precision))
-                values = torch.stack([term.detach().float() for term in terms]).tolist()
-                if not all(math.isfinite(value) for value in values):
-                    raise TrainingError(_diagnosis(batch, dict(zip(names, values, strict=True)), number, index))
-                sums = [total + value * len(batch) for total, value in zip(sums, values, strict=True)]
+            for index, batch in enumerate(data.batches(batches, device=device)):
+                terms = _terms(classifier, batch, losses, regularizers, generator, autocast(device, precision))
+                watch.waiting.append(torch.stack([term.detach().float() for term in terms]))
+                if len(watch.waiting) == look_every or index + 1 == len(batches):
+                    watch.look()
                 in_step = min(accumulate, len(batches) - index // accumulate * accumulate)
                 weighted = [weight * term for (_, weight, _), term in zip(losses, terms, strict=True)]
                 loss = torch.stack(weighted).sum() / in_step
@@ -92,9 +93,34 @@ def fit(
                     _step(classifier, optimizer, scaler, clip_norm)
                     steps += 1
         utterances = sum(len(rows) for rows in batches)
-        means = {name: total / utterances for name, total in zip(names, sums, strict=True)}
+        means = {name: total / utterances for name, total in zip(names, watch.sums, strict=True)}
         means["total"] = sum(weight * means[name] for name, (_, weight, _) in zip(names, losses, strict=True))
         yield Epoch(number, means, steps, utterances, time.perf_counter() - began)
+
+
+@dataclass
+class _Watch:
+    """Adds up the losses of an epoch, and finds the first batch whose loss is not finite, some batches at a time."""
+
+    names: list[str]
+    epoch: int
+    data: FeatureSet
+    batches: Sequence[Sequence[int]]
+    waiting: list[Tensor] = field(default_factory=list)
+    looked_at: int = 0
+    sums: list[float] = field(default_factory=list)
+
+    def look(self) -> None:
+        """Read what waits on the device. Raises TrainingError, naming the utterances, for what is not finite."""
+        for values in torch.stack(self.waiting).tolist():
+            rows = self.batches[self.looked_at]
+            if not all(math.isfinite(value) for value in values):
+                terms = dict(zip(self.names, values, strict=True))
+                raise TrainingError(_diagnosis(self.data.batch(rows), terms, self.epoch, self.looked_at))
+            before = self.sums or [0.0] * len(values)
+            self.sums = [total + value * len(rows) for total, value in zip(before, values, strict=True)]
+            self.looked_at += 1
+        self.waiting.clear()
 
 
 def _terms(
@@ -105,11 +131,11 @@ def _terms(
     generator: torch.Generator,
     precision: torch.autocast,
 ) -> list[Tensor]:
-    features, targets = batch.features, batch.targets
+    features, targets = classifier.scaled(batch.features), batch.targets
     with precision:
         for regularizer in regularizers:
             features, targets = regularizer.on_batch(features, targets, generator)
-        fused = classifier.fuse(features)  # (B, width)
+        fused = classifier.fusion(features)  # (B, width)
         for regularizer in regularizers:
             fused, targets = regularizer.on_fused(fused, targets, generator)
         outputs = classifier.head(fused)

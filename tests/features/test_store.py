@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from sertk.errors import StoreError
+from sertk.errors import BusyError, StoreError
 from sertk.features.card import read_card
 from sertk.features.index import is_complete
 from sertk.features.store import FeatureStore, FeatureUnion, StoreCard, StoreWriter
@@ -200,11 +200,11 @@ def test_two_writers_of_one_store_exclude_each_other(tmp_path: Path) -> None:
     folder = tmp_path / "s"
     with StoreWriter(folder, CARD):
         for part in ((0, 1), (1, 2)):
-            with pytest.raises(StoreError, match="another process is writing"), StoreWriter(folder, CARD, part=part):
+            with pytest.raises(BusyError, match="another process is at work"), StoreWriter(folder, CARD, part=part):
                 pass
     with StoreWriter(folder, CARD, part=(0, 2)):
         for part in ((0, 1), (0, 2), (1, 3)):
-            with pytest.raises(StoreError, match="another process is writing"), StoreWriter(folder, CARD, part=part):
+            with pytest.raises(BusyError, match="another process is at work"), StoreWriter(folder, CARD, part=part):
                 pass
         with StoreWriter(folder, CARD, part=(1, 2)):
             pass
@@ -225,7 +225,7 @@ with StoreWriter(Path({str(tmp_path / "s")!r}), card):
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "locked\n"
-        with pytest.raises(StoreError, match="another process"), StoreWriter(tmp_path / "s", CARD):
+        with pytest.raises(BusyError, match="another process"), StoreWriter(tmp_path / "s", CARD):
             pass
         process.kill()
     write(tmp_path / "s", ["a"])
@@ -256,7 +256,7 @@ def test_a_full_disk_is_said_and_leaves_what_was_whole(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 import torch
-from sertk.errors import StoreError
+from sertk.errors import BusyError, StoreError
 from sertk.features.store import StoreCard, StoreWriter
 card = StoreCard("logmel", {{"mels": 8}}, "f00d", "speech", 8, 100.0, "float32")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -444,3 +444,29 @@ def test_cards_round_trip_for_any_options(tmp_path: Path) -> None:
     card = replace(CARD, options={"layers": [1, 2], "name": "ü", "share": 0.1, "none": None})
     write(tmp_path / "s", ["a"], card)
     assert read_card(tmp_path / "s") == card
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8"])
+def test_a_padded_read_equals_the_utterances_one_by_one(tmp_path: Path, dtype: str) -> None:
+    write(tmp_path / "s", ["a", "b", "ü/1", "d"], replace(CARD, dtype=dtype), shard_bytes=1)
+    store = FeatureStore.open(tmp_path / "s")
+    ids = ["d", "a", "ü/1", "a"]
+    padded = store.padded(ids)
+    alone = Padded.of([store[key] for key in ids])
+    assert padded.data.dtype == alone.data.dtype
+    assert torch.equal(padded.data, alone.data)  # zeros behind the ends too
+    assert torch.equal(padded.lengths, alone.lengths)
+    padded.data.fill_(7)  # the caller's own
+    assert torch.equal(store.padded(ids).data, alone.data)
+    with pytest.raises(StoreError, match="no utterance 'c'"):
+        store.padded(["a", "c"])
+
+
+def test_a_padded_read_of_a_shard_cut_short_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "s", ["a", "b"])
+    store = FeatureStore.open(tmp_path / "s")
+    (shard,) = (tmp_path / "s").glob("shard-*.safetensors")
+    with open(shard, "r+b") as file:
+        file.truncate(shard.stat().st_size - 4)
+    with pytest.raises(StoreError, match=rf"{shard.name} is damaged: it ends before"):
+        store.padded(["a", "b"])

@@ -274,3 +274,19 @@ def test_nothing_to_train_on_is_an_error(classifier: Model, data: Data) -> None:
         next(start(classifier(), utterances, sampler=shuffle(utterances.table.take([]), 1))[1])
     with pytest.raises(TrainingError, match="no trainable parameter"):
         build_optimizer(classifier().requires_grad_(False), Optimizer())
+
+
+@pytest.mark.parametrize("look_every", [2, 3, 100])
+def test_losses_looked_at_seldom_are_the_same_and_still_name_the_first_bad_batch(
+    classifier: Model, data: Data, look_every: int
+) -> None:
+    found = [list(start(classifier(), data(), batch_size=7, look_every=every)[1]) for every in (1, look_every)]
+    assert [epoch.losses for epoch in found[0]] == [epoch.losses for epoch in found[1]]
+
+    utterances = data()
+    rows = list(shuffle(utterances.table, 3, batch_size=7))[3]
+    bad = utterances.table.ids[rows[2]]
+    utterances.sources["text"][bad][0, 2] = float("nan")
+    _, epochs = start(classifier(), utterances, batch_size=7, look_every=look_every)
+    with pytest.raises(TrainingError, match=rf"epoch 0, batch 3: the features 'text' of {bad} are not finite"):
+        next(epochs)

@@ -74,6 +74,7 @@ class Checkpoint:
             classes=len(self.card.labels),
             ranges=list(self.card.ranges.values()),
             seed=self.experiment.init_seed,
+            standardise=self.experiment.standardise,
         )
         try:
             classifier.load_state_dict(dict(self.weights))

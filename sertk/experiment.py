@@ -93,14 +93,20 @@ def run(
 
 def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
     """The network of an experiment before training; `init_seed` alone decides its weights."""
-    return build_classifier(
+    classifier = build_classifier(
         experiment.fusion,
         experiment.head,
         dims=inputs.train.dims,
         classes=len(inputs.manifest.labels),
         ranges=[inputs.manifest.ranges[name] for name in experiment.head.attributes],
         seed=experiment.init_seed,
+        standardise=experiment.standardise,
     )
+    if classifier.scale is not None:
+        classifier.scale.fit(
+            {name: (inputs.stores[name][id] for id in inputs.train.table.ids) for name in experiment.standardise}
+        )
+    return classifier
 
 
 def _run_stage(

@@ -113,6 +113,8 @@ class Experiment(Section):
     data: Data
     features: dict[str, str]
     """Modality name to the folder of its feature store."""
+    standardise: list[str] = []
+    """Modalities that the model standardises by the mean and deviation of the training part."""
     fusion: Use
     head: Head = Head()
     stage: list[Stage] = []
@@ -123,6 +125,9 @@ class Experiment(Section):
     def _something_to_read(self) -> Experiment:
         if not self.features:
             raise ValueError("features: name at least one modality and the folder of its store")
+        for name in self.standardise:
+            if name not in self.features:
+                raise ValueError(f"standardise: there is no modality {name!r}; features: {', '.join(self.features)}")
         names = [stage.name for stage in self.stage]
         if len(set(names)) != len(names):
             raise ValueError(f"stage names must differ, got {names}")

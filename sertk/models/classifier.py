@@ -13,20 +13,29 @@ from sertk.config.build import build
 from sertk.config.schema import Head, Use
 from sertk.errors import ConfigError, Fault
 from sertk.models.head import build_head
+from sertk.models.standardise import Standardise, standardiser
 from sertk.tensors import Features, Outputs
 
 
 class Classifier(nn.Module):
-    """Features in, emotion logits and attributes out. Regularizers act between `fuse` and `head`."""
+    """Features in, emotion logits and attributes out: `scaled`, `fusion`, `head`, with regularizers in between.
 
-    def __init__(self, fusion: nn.Module, head: nn.Module) -> None:
+    scale: standardises features, or None.
+    """
+
+    def __init__(self, fusion: nn.Module, head: nn.Module, scale: Standardise | None = None) -> None:
         super().__init__()
+        self.scale = scale
         self.fusion = fusion
         self.head = head
 
+    def scaled(self, features: Features) -> Features:
+        """The features as the fusion reads them, {name: (B, T, D)}."""
+        return features if self.scale is None else cast(Features, self.scale(features))
+
     def fuse(self, features: Features) -> Tensor:
         """{name: (B, T, D)} to the fused (B, width)."""
-        return cast(Tensor, self.fusion(features))
+        return cast(Tensor, self.fusion(self.scaled(features)))
 
     def forward(self, features: Features) -> Outputs:
         """{name: (B, T, D)} to logits (B, C) and attributes (B, A)."""
@@ -41,11 +50,13 @@ def build_classifier(
     classes: int,
     ranges: Sequence[tuple[float, float]],
     seed: int,
+    standardise: Sequence[str] = (),
 ) -> Classifier:
     """Build a fusion by name and its head, on the CPU, with the initial weights that the seed gives.
 
     dims: D of each modality. ranges: lowest and highest value of each of `head.attributes`, in order. The random
-    state of the process is left as it was. Raises ConfigError or RegistryError.
+    state of the process is left as it was. standardise: modalities that are standardised first; the module's `scale`
+    is to be fitted on the training part. Raises ConfigError or RegistryError.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -57,4 +68,5 @@ def build_classifier(
         if announced != classes:
             message = f"reads {announced} classes but there are {classes}: set classes = {classes}"
             raise ConfigError(f"fusion {fusion.use}", [Fault("classes", message)])
-        return Classifier(module, build_head(head, width=width, classes=classes, ranges=ranges))
+        scale = standardiser(standardise, dims)
+        return Classifier(module, build_head(head, width=width, classes=classes, ranges=ranges), scale)

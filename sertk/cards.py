@@ -68,11 +68,22 @@ def read_card(folder: Path) -> Card:
     """Read a checkpoint's card. Raises CheckpointError for a folder that is no checkpoint."""
     path = folder / "card.json"
     try:
-        return _CARD.validate_json(path.read_bytes())
+        card = _CARD.validate_json(path.read_bytes())
     except FileNotFoundError:
         raise CheckpointError(f"{folder} is no checkpoint: it has no card.json") from None
     except (OSError, ValidationError) as error:
         raise CheckpointError(f"{path}: not the card of a checkpoint: {error}") from None
+    for name, spec in card.encoders.items():
+        if Path(name).name != name or name == "..":
+            raise CheckpointError(
+                f"{path}: the encoder name {name!r} is no plain name: it would climb out of members/"
+            )
+        inside = f"members/{name}"
+        if spec.use == "checkpoint" and spec.options.get("folder") != inside:
+            raise CheckpointError(
+                f"{path}: the member {name!r} should lie in {inside!r}, got {spec.options.get('folder')!r}"
+            )
+    return card
 
 
 def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:

@@ -10,13 +10,14 @@ import json
 import os
 import shutil
 import tomllib
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from sertk.cards import Card, read_card
@@ -24,9 +25,10 @@ from sertk.config.files import resolved_toml
 from sertk.config.schema import Experiment
 from sertk.data.labels import LabelSet
 from sertk.errors import CheckpointError
-from sertk.files import atomic_folder, sha256_file, sha256_json, write_json, write_text
+from sertk.files import atomic_folder, damaged, sha256_file, sha256_json, write_json, write_sums, write_text
 from sertk.model_card import model_card
 from sertk.models.classifier import Classifier, build_classifier
+from sertk.tensors import save_tensors
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,12 @@ class Checkpoint:
         card = read_card(folder)
         weights_path = folder / "model.safetensors"
         try:
+            broken = damaged(folder, but=weights_path.name)
+            if broken:
+                raise CheckpointError(
+                    f"{folder}: {', '.join(broken)}: missing, damaged or edited, by SHA256SUMS; make it again, or "
+                    f"delete SHA256SUMS to have it as it is"
+                )
             if sha256_file(weights_path) != card.weights_sha256:
                 raise CheckpointError(
                     f"{weights_path}: damaged: its checksum is not the one in card.json; train again"
@@ -95,7 +103,7 @@ class Checkpoint:
             with gzip.open(folder / "train_ids.txt.gz", "rt", encoding="utf-8") as file:
                 train_ids = frozenset(file.read().splitlines())
             weights = load_file(weights_path)
-        except (OSError, EOFError, UnicodeDecodeError, SafetensorError) as error:
+        except (OSError, EOFError, UnicodeDecodeError, zlib.error, SafetensorError) as error:
             raise CheckpointError(f"{folder}: unfinished or damaged: {error}") from None
         return Checkpoint(_read_experiment(folder / "config.toml"), card, weights, train_ids, folder)
 
@@ -107,9 +115,7 @@ class Checkpoint:
         members: folders of checkpoints, linked (or copied) into `members/NAME`. texts: further files by name.
         """
         with atomic_folder(folder) as temporary:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in self.weights.items()}, temporary / "model.safetensors"
-            )
+            save_tensors(temporary / "model.safetensors", self.weights)
             card = replace(self.card, weights_sha256=sha256_file(temporary / "model.safetensors"))
             for name, member in (members or {}).items():
                 shutil.copytree(member, temporary / "members" / name, copy_function=_link, ignore=_unneeded)
@@ -120,6 +126,7 @@ class Checkpoint:
             (temporary / "train_ids.txt.gz").write_bytes(packed)
             write_text(temporary / "README.md", model_card(asdict(card), card.challenge_legal, self.experiment))
             write_json(temporary / "card.json", asdict(card))
+            write_sums(temporary)
         return replace(self, card=card, folder=folder)
 
 
@@ -156,10 +163,21 @@ def _link(source: str, target: str) -> None:
 
 
 def _unneeded(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name in {"state", "history.jsonl", ".lock"}]
+    return [name for name in names if name in {"state", ".lock"}]
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The epochs of a checkpoint's training, one a line of history.jsonl; empty where it was not trained."""
+    """The epochs of a checkpoint's training, one a line of history.jsonl; empty where it was not trained.
+
+    Raises CheckpointError for a damaged one.
+    """
     path = folder / "history.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from None
+    if not all(isinstance(row, dict) for row in rows):
+        raise CheckpointError(f"{path}: damaged: every line should be one epoch, an object")
+    return rows

@@ -59,8 +59,16 @@ class EnsembleError(SertkError):
     """Members cannot be combined: no common utterances, other label sets, other beginnings."""
 
 
+class BusyError(SertkError):
+    """Another process is at work on the same file or folder; the message names both."""
+
+
 class RecipeError(SertkError):
     """A recipe or one of its stages failed; the message says how to go on."""
+
+
+class TemplateError(SertkError):
+    """A plugin or a recipe cannot be written: a bad name, one that is taken, or a folder that exists."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,10 @@ class ConfigError(SertkError):
         lines = [f"{source}: {count}"]
         lines += [f"  {fault.place:<{width}}  {fault.message}" for fault in faults]
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, tuple[Fault, ...]]]:
+        """What makes it again in another process."""
+        return ConfigError, (self.source, self.faults)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

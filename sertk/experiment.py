@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from pydantic import TypeAdapter, ValidationError
+from safetensors.torch import load_file
 
 from sertk import registry
 from sertk.cards import Card, plugin_versions, spec_of, versions
@@ -18,9 +19,11 @@ from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
 from sertk.config.schema import Experiment, Stage
 from sertk.devices import choose_device
-from sertk.files import atomic_path
+from sertk.errors import TrainingError
+from sertk.files import atomic_path, sha256_file, sole_writer
 from sertk.inputs import Inputs, read_inputs
 from sertk.models.classifier import Classifier, build_classifier
+from sertk.tensors import save_tensors
 from sertk.training.evaluate import infer, score
 from sertk.training.fit import Epoch, fit
 from sertk.training.optimizer import build_optimizer
@@ -30,7 +33,10 @@ from sertk.training.state import load_state, read_progress, save_state
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training has come. epoch: finished ones of `stage`. stale: epochs since the best score."""
+    """How far training has come. epoch: finished ones of `stage`. stale: epochs since the best score.
+
+    best_weights, best_sha256: the file beside the state that has the weights of the best score, and its checksum.
+    """
 
     inputs: str
     stage: int = 0
@@ -38,6 +44,11 @@ class Progress:
     best: float = float("-inf")
     stale: int = 0
     history: tuple[dict[str, Any], ...] = ()
+    best_weights: str = ""
+    best_sha256: str = ""
+
+
+_PROGRESS = TypeAdapter(Progress)
 
 
 def run(
@@ -51,21 +62,30 @@ def run(
 
     Each stage starts from the best epoch before it, which stays a candidate. After every epoch `report` gets a line
     of the history: stage, epoch, losses, score of the dev split, seconds. On the CPU an interrupted and resumed run
-    gives the same weights, bit for bit, as an undisturbed one. Raises SertkError.
+    gives the same weights, bit for bit, as an undisturbed one. Raises SertkError: BusyError where another process
+    trains into `out`.
     """
-    device = device or choose_device(experiment.compute.device)
+    with sole_writer(out):
+        return _run(experiment, out, device or choose_device(experiment.compute.device), report)
+
+
+def _run(
+    experiment: Experiment, out: Path, device: torch.device, report: Callable[[dict[str, Any]], None]
+) -> Checkpoint:
     if experiment.compute.threads:
         torch.set_num_threads(experiment.compute.threads)
     inputs = read_inputs(experiment)
     classifier = new_classifier(experiment, inputs).to(device)
+    if experiment.compute.compile:
+        classifier.fusion.compile(dynamic=True)
     progress = _resumed(out / "state", inputs.fingerprint)
     for number, stage in enumerate(experiment.stage):
         if progress.stage > number:
             continue
         progress = _run_stage(experiment, stage, classifier, inputs, progress, out / "state", report)
-        _restore_best(classifier, out / "state")
+        _restore_best(classifier, out / "state", progress)
         progress = replace(progress, stage=number + 1, epoch=0, stale=0)
-    _restore_best(classifier, out / "state")
+    _restore_best(classifier, out / "state", progress)
     history = "".join(json.dumps(row) + "\n" for row in progress.history)
     specs = {name: spec_of(name, store.card) for name, store in inputs.stores.items()}
     checkpoint = Checkpoint(
@@ -146,7 +166,7 @@ def _run_stage(
         value = _dev_score(experiment, classifier, inputs, device)
         better = value > progress.best
         if better:
-            _save_best(classifier, state)
+            progress = _save_best(classifier, state, progress)
         row = _history_row(stage, epoch, value)
         progress = replace(
             progress,
@@ -156,6 +176,9 @@ def _run_stage(
             history=(*progress.history, row),
         )
         save_state(state, classifier, optimizer, scaler, asdict(progress))
+        for old in state.glob("best-*.safetensors"):
+            if old.name != progress.best_weights:
+                old.unlink()
         report(row)
     return progress
 
@@ -175,18 +198,26 @@ def _history_row(stage: Stage, epoch: Epoch, value: float) -> dict[str, Any]:
 def _resumed(state: Path, fingerprint: str) -> Progress:
     """Where an earlier run of the same inputs stopped; the beginning for any other."""
     found = read_progress(state)
-    if found is None or found["inputs"] != fingerprint:
+    if found is None or found.get("inputs") != fingerprint:
         shutil.rmtree(state, ignore_errors=True)
         return Progress(fingerprint)
-    return Progress(**{**found, "history": tuple(found["history"])})
+    try:
+        return _PROGRESS.validate_python(found)
+    except ValidationError as error:
+        raise TrainingError(f"the training state in {state} is damaged: {error}\nDelete it to start anew.") from None
 
 
-def _save_best(classifier: Classifier, state: Path) -> None:
-    with atomic_path(state / "best.safetensors") as temporary:
-        save_file({k: v.detach().cpu().contiguous() for k, v in classifier.state_dict().items()}, temporary)
+def _save_best(classifier: Classifier, state: Path, progress: Progress) -> Progress:
+    """Write the weights beside those of the best epoch before, which the last state still names."""
+    path = state / f"best-{len(progress.history):06d}.safetensors"
+    with atomic_path(path) as temporary:
+        save_tensors(temporary, classifier.state_dict())
+    return replace(progress, best_weights=path.name, best_sha256=sha256_file(path))
 
 
-def _restore_best(classifier: Classifier, state: Path) -> None:
-    path = state / "best.safetensors"
-    if path.is_file():
+def _restore_best(classifier: Classifier, state: Path, progress: Progress) -> None:
+    if progress.best_weights:
+        path = state / progress.best_weights
+        if not path.is_file() or sha256_file(path) != progress.best_sha256:
+            raise TrainingError(f"the weights of the best epoch, {path}, are damaged: delete {state} to start anew")
         classifier.load_state_dict(load_file(path))

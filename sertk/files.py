@@ -1,50 +1,115 @@
-"""Writing files whole or not at all, and telling them apart by content."""
+"""Writing files whole or not at all, one writer at a time, and telling them apart by content."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from sertk.errors import BusyError
+
+SUMS = "SHA256SUMS"
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; on success it is flushed to disk and renamed, on failure removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+    """Give a temporary name beside `path`; on success it is flushed to disk and renamed, on failure removed.
+
+    Raises OSError, which names `path`, where the disk refuses. A killed process leaves its temporary file, which the
+    next writer of `path` on the same machine removes.
+    """
+    temporary = _temporary(path, "part")
+    with _naming(temporary, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in _left_by_the_dead(path):
+            _remove(left)
+        try:
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
 
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty temporary folder beside `folder`; on success it takes its place, on failure it is removed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
-        if folder.exists():
-            old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-            folder.rename(old)
-            temporary.rename(folder)
-            shutil.rmtree(old)
-        else:
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    """Give an empty temporary folder beside `folder`; on success it takes its place, on failure it is removed.
+
+    Raises OSError, which names `folder`, where the disk refuses. What a kill between the two renames leaves is put
+    right by the next `sole_writer` of the folder.
+    """
+    temporary, old = _temporary(folder, "part"), _temporary(folder, "old")
+    with _naming(temporary, folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
+        temporary.mkdir()
+        try:
+            yield temporary
+            for path in temporary.rglob("*"):
+                if path.is_file():
+                    with open(path, "rb") as file:
+                        os.fsync(file.fileno())
+            if folder.exists():
+                folder.rename(old)
+                temporary.rename(folder)
+                shutil.rmtree(old)
+            else:
+                temporary.rename(folder)
+        finally:
+            _remove(temporary)
+
+
+@contextmanager
+def locked(lock: Path, what: Path, *, shared: bool = False) -> Iterator[int]:
+    """Hold a lock file and give its descriptor; processes that inherit it keep it held. what: what it guards.
+
+    shared: with others that share it. A killed process leaves no lock (POSIX file locks). Raises BusyError, naming
+    the process that has it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with open(lock, "a+", encoding="utf-8") as file:
+        _lock(file, what, shared=shared)
+        yield file.fileno()
+
+
+@contextmanager
+def sole_writer(path: Path) -> Iterator[None]:
+    """Hold a file or folder that is about to be written, by a lock beside it, `.NAME.lock`, gone when done.
+
+    What a killed writer left beside it is put right first. Raises BusyError when another process has it.
+    """
+    lock = path.absolute().with_name(f".{path.absolute().name}.lock")
+    with ExitStack() as held:
+        while True:
+            number = held.enter_context(locked(lock, path))
+            with suppress(FileNotFoundError):
+                if lock.stat().st_ino == os.fstat(number).st_ino:
+                    break
+            held.close()  # it was removed by its holder in between, and may be another's by now
+        beside = f".{escape(path.absolute().name)}.*"
+        for left in sorted(lock.parent.glob(f"{beside}.old")):
+            if not path.exists():
+                left.rename(path)  # killed between the two renames of `atomic_folder`
+        for left in lock.parent.glob(beside):
+            if left.suffix in (".old", ".part"):
+                _remove(left)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -69,10 +134,102 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def made_from(output: Path, inputs: Any) -> bool:
-    """Whether `output` is there and its sidecar `NAME.inputs.json` says that it was made from these inputs."""
+def write_sums(folder: Path) -> None:
+    """Note the hashes of a folder's files in SHA256SUMS, as `sha256sum -c SHA256SUMS` reads it."""
+    lines = [f"{sha256_file(path)}  {path.name}\n" for path in sorted(folder.iterdir()) if path.is_file()]
+    write_text(folder / SUMS, "".join(lines))
+
+
+def damaged(folder: Path, *, but: str = "") -> list[str]:
+    """The files of a folder that are missing or have another hash than SHA256SUMS lists; none where there is no list.
+
+    but: one that is not looked at.
+    """
     try:
-        written = json.loads(output.with_suffix(".inputs.json").read_text(encoding="utf-8"))
+        lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    listed = {name: right for right, _, name in (line.partition("  ") for line in lines) if name != but}
+    if not listed or any(Path(name).name != name for name in listed):
+        return [SUMS]
+    return [n for n, right in listed.items() if not (folder / n).is_file() or sha256_file(folder / n) != right]
+
+
+def made_from(output: Path, inputs: Any) -> bool:
+    """Whether `output` is what `note_inputs` noted: made from these inputs, and not changed or damaged since."""
+    try:
+        written = json.loads(_note(output).read_text(encoding="utf-8"))
+        return bool(written == {"inputs": json.loads(json.dumps(inputs)), "sha256": _content(output)})
     except (OSError, ValueError):
         return False
-    return bool(output.exists() and written == json.loads(json.dumps(inputs)))
+
+
+def note_inputs(output: Path, inputs: Any) -> None:
+    """Note beside a file or folder that is written, in `NAME.inputs.json`, what it was made from and its hashes."""
+    write_json(_note(output), {"inputs": inputs, "sha256": _content(output)})
+
+
+def _note(output: Path) -> Path:
+    return output.with_suffix(".inputs.json")
+
+
+def _content(output: Path) -> dict[str, str]:
+    files = sorted(path for path in output.iterdir() if path.is_file()) if output.is_dir() else [output]
+    return {path.name: sha256_file(path) for path in files}
+
+
+def _temporary(path: Path, ending: str) -> Path:
+    """A name beside `path` that tells which process of which machine has it."""
+    return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.{ending}")
+
+
+def _machine() -> str:
+    return re.sub(r"\W", "_", platform.node())
+
+
+def _left_by_the_dead(path: Path) -> Iterator[Path]:
+    """Temporary names of `path` whose process, of this machine, is no more."""
+    for left in path.parent.glob(f".{escape(path.name)}.{_machine()}-*.part"):
+        number = left.name.removesuffix(".part").rpartition("-")[2]
+        if number.isdecimal() and int(number) != os.getpid():
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:
+                yield left
+            except OSError:
+                continue
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+@contextmanager
+def _naming(temporary: Path, path: Path) -> Iterator[None]:
+    """Let what the disk refuses name the file that was to be written: not a temporary one, and not none at all."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        named = str(path if error.filename is None else error.filename).replace(str(temporary), str(path))
+        raise OSError(error.errno, error.strerror, named) from error
+
+
+def _lock(file: IO[str], what: Path, *, shared: bool) -> None:
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "just begun"
+        raise BusyError(
+            f"{what}: another process is at work on it ({holder}). Wait until it ends, or choose another folder."
+        ) from None
+    with suppress(OSError):  # a full disk is told of by what is written next
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}, since {time.strftime('%H:%M:%S')}\n")
+        file.flush()

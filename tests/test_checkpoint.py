@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,15 @@ def test_the_same_checkpoint_is_the_same_bytes(trained: Path, tmp_path: Path) ->
 
 
 def test_nothing_needs_pickle(trained: Path) -> None:
-    assert {path.suffix for path in trained.iterdir()} <= {".toml", ".safetensors", ".json", ".jsonl", ".gz", ".md"}
+    assert {path.suffix for path in trained.iterdir()} <= {
+        "",
+        ".toml",
+        ".safetensors",
+        ".json",
+        ".jsonl",
+        ".gz",
+        ".md",
+    }
 
 
 def test_the_model_card_names_labels_scores_and_versions(trained: Path) -> None:
@@ -93,9 +102,41 @@ def test_a_damaged_card_is_named(copied: Path, text: str) -> None:
         read_card(copied)
 
 
+@pytest.mark.parametrize("name", ["card.json", "config.toml", "train_ids.txt.gz", "history.jsonl", "README.md"])
+def test_one_changed_bit_in_any_file_is_found_and_named(copied: Path, name: str) -> None:
+    data = bytearray((copied / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copied / name).write_bytes(data)
+    with pytest.raises(CheckpointError, match=rf"{name}"):
+        Checkpoint.load(copied)
+
+
+def test_the_sums_are_those_that_sha256sum_reads(trained: Path) -> None:
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=trained, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == len(list(trained.iterdir())) - 1
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", "..", "/etc"])
+def test_a_member_outside_of_the_folder_is_refused(copied: Path, name: str) -> None:
+    card = json.loads((copied / "card.json").read_text())
+    card["encoders"][name] = card["encoders"].pop("speech")
+    (copied / "card.json").write_text(json.dumps(card))
+    with pytest.raises(CheckpointError, match="climb"):
+        read_card(copied)
+
+
+def test_a_member_that_claims_to_lie_elsewhere_is_refused(copied: Path) -> None:
+    card = json.loads((copied / "card.json").read_text())
+    card["encoders"]["speech"] |= {"use": "checkpoint", "options": {"folder": "members/../../secret"}}
+    (copied / "card.json").write_text(json.dumps(card))
+    with pytest.raises(CheckpointError, match="should lie in 'members/speech'"):
+        read_card(copied)
+
+
 def test_a_model_loads_without_the_plugins_that_only_its_training_needed(copied: Path) -> None:
     config = (copied / "config.toml").read_text()
     (copied / "config.toml").write_text(config.replace('use = "by_length"', 'use = "of_a_stranger"'))
+    (copied / "SHA256SUMS").unlink()
     assert Checkpoint.load(copied).experiment.stage[0].sampler.use == "of_a_stranger"
 
 
@@ -104,6 +145,7 @@ def test_weights_of_another_shape_are_refused(copied: Path) -> None:
     other = config.replace('pooling = "mean"', 'pooling = "attentive_statistics"')
     assert other != config
     (copied / "config.toml").write_text(other)
+    (copied / "SHA256SUMS").unlink()
     with pytest.raises(CheckpointError, match="do not fit"):
         Checkpoint.load(copied).classifier()
 
@@ -112,6 +154,7 @@ def test_members_must_agree_in_the_order_of_labels(copied: Path, trained: Path) 
     card = json.loads((copied / "card.json").read_text())
     card["labels"] = card["labels"][::-1]
     (copied / "card.json").write_text(json.dumps(card))
+    (copied / "SHA256SUMS").unlink()
     with pytest.raises(CheckpointError, match="order included"):
         same_labels({"one": Checkpoint.load(trained), "other": Checkpoint.load(copied)})
 

@@ -179,6 +179,7 @@ def test_features_of_another_encoder_are_refused(corpus: Path, tmp_path: Path) -
     (tmp_path / "model" / "config.toml").write_text(
         config.replace(f"{corpus}/features/logmel", f"{tmp_path}/features")
     )
+    (tmp_path / "model" / "SHA256SUMS").unlink()
     utterances = Manifest.read(corpus / "manifest.jsonl.gz").split("development")
     with pytest.raises(CheckpointError, match="extract them again"):
         predict_stores(Checkpoint.load(tmp_path / "model"), utterances, device=CPU)
@@ -188,6 +189,7 @@ def test_an_encoder_that_changed_since_training_is_refused(corpus: Path, tmp_pat
     shutil.copytree(corpus / "members" / "01", tmp_path / "model")
     card = (tmp_path / "model" / "card.json").read_text()
     (tmp_path / "model" / "card.json").write_text(card.replace('"mels": 12', '"mels": 13'))
+    (tmp_path / "model" / "SHA256SUMS").unlink()
     with pytest.raises(CheckpointError, match="not the one the model was trained with"):
         load(tmp_path / "model")
 

@@ -6,6 +6,7 @@ A verb is one line of VERBS and a module that has either `command`, a function t
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,12 +22,14 @@ VERBS: dict[str, tuple[str, str]] = {
     "transcribe": ("sertk.cli.transcribe", "Give the utterances of a manifest words."),
     "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store what they give."),
     "train": ("sertk.cli.train", "Train the models of experiment files."),
+    "ablate": ("sertk.cli.ablate", "Train what an ablation compares and write its tables."),
     "combine": ("sertk.cli.combine", "Combine systems into one: votes, meta-classifiers, soups."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
     "submit": ("sertk.cli.submit", "Write and check a submission to the challenge."),
     "check": ("sertk.cli.check", "Check configuration files and name all their faults at once."),
     "score": ("sertk.cli.score", "Score predictions, with intervals."),
     "report": ("sertk.cli.report", "Write a page about an experiment: scores, plots, recordings."),
+    "new": ("sertk.cli.new", "Write a plugin or a recipe to begin with."),
     "doctor": ("sertk.cli.doctor", "Say what is installed, what is ready and what to do about the rest."),
     "list": ("sertk.cli.list", "List the components that are installed."),
     "show": ("sertk.cli.show", "Show a component: its owner, place, options and what it does."),
@@ -49,10 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except KeyboardInterrupt:
         return 130
-    except (SertkError, OSError) as error:
+    except SertkError as error:
         if debug:
             raise
         _fail(str(error))
+    except OSError as error:
+        if debug:
+            raise
+        _fail(_of_the_disk(error))
     except Exception as error:
         if debug:
             raise
@@ -99,6 +106,16 @@ def _global_options(
 
 def _not_loaded() -> None:
     """Stand in for a verb that was not typed."""
+
+
+def _of_the_disk(error: OSError) -> str:
+    where = "" if error.filename is None else f"{error.filename}: "
+    what = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}cannot be written: {what}. Make room; the same command goes on from what is there."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"{where}{what}. Give another folder, or see that this one can be read and written."
+    return f"{where}{what}"
 
 
 def _fail(message: str) -> None:

@@ -65,7 +65,7 @@ def prepare(
     """Read a corpus into a manifest, and report what is wrong with it."""
     from sertk.data.corpora import READERS
     from sertk.errors import DataError, did_you_mean
-    from sertk.files import made_from, write_json
+    from sertk.files import made_from, note_inputs
 
     if corpus not in READERS:
         raise DataError(f"there is no corpus {corpus!r}. {did_you_mean(corpus, READERS)}Known: {', '.join(READERS)}.")
@@ -96,7 +96,7 @@ def prepare(
         kinds = ", ".join(f"{kind} {len(faults):,}" for kind, faults in report.faults.items())
         warn(f"{kinds}: listed in {listed}")
     say(f"wrote  {out}  {len(manifest):,} utterances")
-    write_json(_beside(out, ".inputs.json"), inputs)
+    note_inputs(out, inputs)
 
 
 @app.command()
@@ -112,7 +112,7 @@ def split(
     """Move a share of a split into a new one, whole speakers at a time."""
     from sertk.data.manifest import Manifest
     from sertk.data.splits import hold_out
-    from sertk.files import made_from, sha256_file, write_json
+    from sertk.files import made_from, note_inputs, sha256_file
 
     if not manifest.is_file():
         Manifest.read(manifest)  # which says so
@@ -122,7 +122,7 @@ def split(
     corpus = hold_out(Manifest.read(manifest), part, into=into, share=share, seed=seed)
     _write_manifest(corpus, out)
     say(f"wrote  {out}  {part} {len(corpus.split(part)):,}, {into} {len(corpus.split(into)):,} utterances")
-    write_json(_beside(out, ".inputs.json"), inputs)
+    note_inputs(out, inputs)
 
 
 @app.command()
@@ -136,7 +136,7 @@ def fix(
     from sertk.data.corpora.report import write_faults
     from sertk.data.manifest import Manifest
     from sertk.data.validation import fix as mend
-    from sertk.files import made_from, write_json
+    from sertk.files import made_from, note_inputs
 
     corpus = Manifest.read(manifest)
     inputs = _inputs("fix", corpus.fingerprint, [] if no_audio else _recordings(corpus))
@@ -149,7 +149,7 @@ def fix(
         write_faults(listed, {"fixed": faults}, {"kept": len(mended), "fixed": len(faults)})
         warn(f"{len(faults):,} faults mended or dropped: listed in {listed}")
     say(f"wrote  {out}  {len(mended):,} of {len(corpus):,} utterances")
-    write_json(_beside(out, ".inputs.json"), inputs)
+    note_inputs(out, inputs)
 
 
 @app.command()
@@ -165,7 +165,7 @@ def audit(
     from sertk.data.audit import hear
     from sertk.data.audit_page import audit_page
     from sertk.data.manifest import Manifest
-    from sertk.files import made_from, write_json, write_text
+    from sertk.files import made_from, note_inputs, write_text
 
     corpus = Manifest.read(manifest)
     inputs = _inputs("audit", corpus.fingerprint, [] if no_audio else _recordings(corpus))
@@ -177,7 +177,7 @@ def audit(
     report = look(corpus, heard)
     if html:
         write_text(html, audit_page(report))
-        write_json(_beside(html, ".inputs.json"), inputs)
+        note_inputs(html, inputs)
     if as_json:
         return say(json.dumps(report, indent=2, ensure_ascii=False))
     tables.say_audit(report)

@@ -26,6 +26,7 @@ def command(
     max_batch: int = typer.Option(64, min=1, help="Recordings in a batch."),
     shard: str = typer.Option("0/1", help="i/n: the i-th of n processes that fill the same stores, from 0."),
     force: bool = typer.Option(False, help="Try again what a store's report lists as failed."),
+    repair: bool = typer.Option(False, help="Compare all checksums first and extract again what is damaged."),
 ) -> None:
     """Fill feature stores in one pass over the audio; go on with what they have. `report.jsonl` lists failures."""
     from sertk.data.manifest import Manifest
@@ -59,6 +60,7 @@ def command(
                 max_batch=max_batch,
                 part=part,
                 force=force,
+                repair=repair,
                 progress=show,
             )
         for target in report.targets:
@@ -67,7 +69,8 @@ def command(
                 continue
             failed = f"  failed {len(target.failed)}, see report.jsonl" if target.failed else ""
             halved = f"  batch halved {target.halvings} times for memory" if target.halvings else ""
-            say(f"{target.folder}  written {target.written}  kept {target.kept}{failed}{halved}")
+            mended = f"  made again {', '.join(target.repaired)}" if target.repaired else ""
+            say(f"{target.folder}  written {target.written}  kept {target.kept}{failed}{halved}{mended}")
         if report.seconds:
             rate = report.seconds / max(report.elapsed, 1e-9)
             say(f"{duration(report.seconds)} of audio in {duration(report.elapsed)}: {rate:.1f} times real time")

@@ -71,7 +71,7 @@ def _predict_corpus(
     from sertk.checkpoint import Checkpoint
     from sertk.data.manifest import Manifest
     from sertk.devices import choose_device
-    from sertk.files import made_from, sha256_json, write_json
+    from sertk.files import made_from, note_inputs, sha256_json
     from sertk.predict import predict_stores
 
     corpus = Manifest.read(manifest)
@@ -84,10 +84,11 @@ def _predict_corpus(
     predictions, faults = predict_stores(checkpoint, corpus.split(split), device=choose_device(device))
     _show(predictions, faults, output)
     if output:
-        write_json(output.with_suffix(".inputs.json"), wanted)
+        note_inputs(output, wanted)
 
 
 def _show(predictions: Predictions, faults: list[Fault], output: Path | None) -> None:
+    from sertk.files import write_text
     from sertk.predict import rows
 
     for fault in faults[:10]:
@@ -98,7 +99,7 @@ def _show(predictions: Predictions, faults: list[Fault], output: Path | None) ->
         predictions.write(output)
         if faults:
             lines = [f"{fault.place}\t{fault.message}\n" for fault in faults]
-            output.with_suffix(".left_out.tsv").write_text("".join(lines), encoding="utf-8")
+            write_text(output.with_suffix(".left_out.tsv"), "".join(lines))
         say(f"{output}  {len(predictions)} predictions" + (f"  left out {len(faults)}" if faults else ""))
         return
     columns = ("recording", "emotion", "", "probability", *predictions.attribute_names)

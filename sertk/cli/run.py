@@ -31,7 +31,8 @@ def command(
     force: bool = typer.Option(False, "--force", help="Do again what is up to date."),
 ) -> None:
     """Run a recipe, stage by stage. What is up to date is not done again: the same command goes on after a stop."""
-    from sertk.recipes.runner import StageResult, locked, run_stage
+    from sertk.files import locked
+    from sertk.recipes.runner import StageResult, run_stage
     from sertk.recipes.stages import choose_stages, read_stages
 
     script = (recipe / "run.sh" if recipe.is_dir() else recipe).absolute()
@@ -52,7 +53,7 @@ def command(
 
     results: list[StageResult] = []
     begun = time.monotonic()
-    with locked(folder) as lock:
+    with locked(folder / ".lock", folder) as lock:
         for each in stages:
             say(f"stage {each.number} {each.name}{': ' if each.title else ''}{each.title}", style="bold")
             given = [*options, "--force"] if force else options

@@ -39,7 +39,7 @@ def _write(path: Path, ids: list[str], out: Path, model: Path | None, *, allow_i
     from sertk.data.labels import MSP_PODCAST
     from sertk.ensemble.predictions import Predictions
     from sertk.errors import DataError
-    from sertk.files import made_from, sha256_file, sha256_json, write_json
+    from sertk.files import made_from, note_inputs, sha256_file, sha256_json
     from sertk.scoring.submission import check_submission, illegal_encoders, write_submission
 
     illegal = illegal_encoders(model) if model else []
@@ -56,7 +56,7 @@ def _write(path: Path, ids: list[str], out: Path, model: Path | None, *, allow_i
     _check(out, ids)
     if len(written) == 1:
         warn(f"{path} has no attributes: there is no task2.csv")
-    write_json(out.with_suffix(".inputs.json"), inputs)
+    note_inputs(out, inputs)
 
 
 def _check(folder: Path, ids: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from sertk.cli.output import say, up_to_date
+from sertk.cli.output import say, up_to_date, warn
 
 
 def command(
@@ -46,8 +46,13 @@ def _is_up_to_date(config: Path, folder: Path, sets: list[str]) -> bool:
     from sertk.cards import read_card
     from sertk.checkpoint import is_checkpoint
     from sertk.config.files import load_experiment
+    from sertk.files import damaged
     from sertk.inputs import read_inputs
 
+    broken = damaged(folder)
+    if broken:
+        warn(f"{folder}: {', '.join(broken)}: missing, damaged or edited, by SHA256SUMS: trained again")
+        return False
     return (
         is_checkpoint(folder) and read_card(folder).inputs == read_inputs(load_experiment(config, sets)).fingerprint
     )

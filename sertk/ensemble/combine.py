@@ -21,7 +21,7 @@ from sertk.ensemble.folds import fold_folders
 from sertk.ensemble.members import Member, member_fingerprint
 from sertk.ensemble.stack import Stacked, build_stack
 from sertk.errors import EnsembleError
-from sertk.files import atomic_folder, sha256_file, sha256_json
+from sertk.files import atomic_folder, damaged, sha256_file, sha256_json, sole_writer
 from sertk.inputs import read_valid
 
 LISTED = 20
@@ -42,13 +42,19 @@ def combine(
     joined by id on the split `combination.fit`; utterances that cannot be used are left out and counted on the card.
     out_of_fold: by member, a folder of stores `fold-*`, whose rows stand in for the member's own while fitting.
     All is written or nothing. Raises EnsembleError for members that cannot be combined and for an `out` that holds
-    something else; other SertkErrors for what cannot be read.
+    something else, BusyError where another process combines into `out`; other SertkErrors for what cannot be read.
     """
-    folds = dict(out_of_fold or {})
+    with sole_writer(out):
+        return _combine(combination, members, out, dict(out_of_fold or {}), device or choose_device())
+
+
+def _combine(
+    combination: Combination, members: Mapping[str, Path], out: Path, folds: Mapping[str, Path], device: torch.device
+) -> dict[str, Checkpoint]:
     _check_arguments(members, folds, out)
     fingerprint = inputs_fingerprint(combination, members, folds)
     manifest = read_valid(Path(combination.data.manifest))
-    stacked = build_stack(combination, manifest, members, folds, device or choose_device())
+    stacked = build_stack(combination, manifest, members, folds, device)
     made: dict[str, Combined] = build(registry.aggregators, combination.aggregator)(stacked.stack)
     if not made or ("" in made and len(made) > 1):
         raise EnsembleError(f"{combination.aggregator.use!r} made models named {list(made)}: one named '' or several")
@@ -83,9 +89,9 @@ def inputs_fingerprint(combination: Combination, members: Mapping[str, Path], fo
 
 
 def is_up_to_date(out: Path, fingerprint: str) -> bool:
-    """Whether `out` holds what `combine` would write for inputs of this fingerprint."""
+    """Whether `out` holds, undamaged, what `combine` would write for inputs of this fingerprint."""
     found = results_in(out)
-    return bool(found) and all(read_card(folder).inputs == fingerprint for folder in found)
+    return bool(found) and all(not damaged(folder) and read_card(folder).inputs == fingerprint for folder in found)
 
 
 def results_in(out: Path) -> list[Path]:

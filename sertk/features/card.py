@@ -68,7 +68,7 @@ def read_card(folder: Path) -> StoreCard:
     except FileNotFoundError:
         raise StoreError(f"{folder} is not a feature store (no {FILE}): `sertk extract` makes one") from None
     except (OSError, ValidationError) as error:
-        raise StoreError(f"{path} is damaged: {_brief(error)}. Delete the folder and extract again.") from None
+        raise StoreError(f"{path} is damaged: {_brief(error)}. Extract again with --repair.") from None
 
 
 def write_card(folder: Path, card: StoreCard) -> None:
@@ -77,6 +77,8 @@ def write_card(folder: Path, card: StoreCard) -> None:
     Raises StoreError, naming what differs, for a folder that another encoder filled.
     """
     if not (folder / FILE).exists():
+        if any(folder.glob("index*.json")):
+            raise StoreError(f"{folder} has features but no {FILE}, so nobody knows whose: extract with --repair")
         write_json(folder / FILE, asdict(card))
     check_same(folder, read_card(folder), card)
 

@@ -63,7 +63,7 @@ class Progress:
 class TargetReport:
     """What became of one store. written: now. kept: there before. failed: listed in its report.
 
-    halvings: how often memory ran out and a batch was cut in two.
+    halvings: how often memory ran out and a batch was cut in two. repaired: damaged files that were made again.
     """
 
     folder: Path
@@ -71,6 +71,7 @@ class TargetReport:
     kept: int
     failed: tuple[Failure, ...]
     halvings: int
+    repaired: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,15 @@ def extract(
     part: tuple[int, int] = (0, 1),
     shard_bytes: int = 128 << 20,
     force: bool = False,
+    repair: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> ExtractReport:
     """Encode recordings into stores, going on with what they have; each recording is read and resampled once.
 
     frame_budget: seconds of audio in a batch, padding included. max_batch: recordings in a batch. precision: of
     autocast. part: (number, count) to fill one store from many processes. force: try again what a store's report
-    lists. progress: called behind each batch, and may raise to stop: what is encoded is kept.
+    lists. repair: look for damage by checksum first, and encode again what it took. progress: called behind each
+    batch, and may raise to stop: what is encoded is kept.
 
     A recording that cannot be used, or whose frames are not finite, is listed in `report.jsonl` of the store and
     left out. Where memory runs out the batch is halved. Batches depend on the recordings alone, not on what is
@@ -114,7 +117,8 @@ def extract(
     mine = of_part(recordings, part)
     with ExitStack() as stack:
         writers = [
-            stack.enter_context(StoreWriter(t.folder, t.card, shard_bytes=shard_bytes, part=part)) for t in targets
+            stack.enter_context(StoreWriter(t.folder, t.card, shard_bytes=shard_bytes, part=part, repair=repair))
+            for t in targets
         ]
         wanted = [
             {r.id for r in mine} - writer.done - (set() if force else set(writer.failures)) for writer in writers
@@ -209,4 +213,5 @@ def _length(target: Target, recording: Recording, seconds: dict[str, float]) -> 
 def _report(writer: StoreWriter, encoder: BatchEncoder, mine: Sequence[Recording], kept: int) -> TargetReport:
     failures, done = writer.failures, writer.done
     failed = tuple(failures[r.id] for r in mine if r.id in failures)
-    return TargetReport(writer.folder, sum(r.id in done for r in mine) - kept, kept, failed, encoder.halvings)
+    written = sum(r.id in done for r in mine) - kept
+    return TargetReport(writer.folder, written, kept, failed, encoder.halvings, tuple(writer.repaired))

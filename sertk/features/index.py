@@ -22,7 +22,7 @@ from sertk.errors import StoreError
 from sertk.features.card import StoreCard, check_same, read_card
 
 SCALE = "/scale"
-AGAIN = "Delete the folder and extract again."
+AGAIN = "Extract again with --repair."
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -72,7 +72,11 @@ def part_suffix(part: tuple[int, int]) -> str:
 def read_index(path: Path) -> list[Shard]:
     """The shards of one index; none where there is no such file. Raises StoreError for a damaged one."""
     try:
-        return _INDEX.validate_json(path.read_bytes()).shards
+        shards = _INDEX.validate_json(path.read_bytes()).shards
+        for shard in shards:
+            if Path(shard.file).name != shard.file or not shard.file.startswith("shard"):
+                raise StoreError(f"{path} is damaged: {shard.file!r} is no name of a shard in this folder. {AGAIN}")
+        return shards
     except FileNotFoundError:
         return []
     except (OSError, ValidationError) as error:

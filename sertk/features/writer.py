@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import re
@@ -11,11 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from sertk.errors import StoreError
@@ -31,7 +27,9 @@ from sertk.features.index import (
     read_report,
     stored_lengths,
 )
-from sertk.files import atomic_path, sha256_file, write_json, write_text
+from sertk.features.repair import remove_damaged
+from sertk.files import atomic_path, locked, sha256_file, write_json, write_text
+from sertk.tensors import save_tensors
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -40,18 +38,27 @@ class StoreWriter:
     """A context manager that adds utterances to a store, which it makes or goes on with.
 
     part: (number, count) when several processes fill one folder, each with files of its own. shard_bytes: size
-    from which a shard is closed. Raises StoreError for a folder of another card, for one that another process is
-    writing to (file locks, which a killed process leaves none of; POSIX only), and for a disk that cannot take more.
+    from which a shard is closed. repair: first remove what is damaged (`sertk.features.repair`). Raises StoreError
+    for a folder of another card and for a disk that cannot take more, BusyError for a folder that another process
+    is writing to.
     """
 
     def __init__(
-        self, folder: Path, card: StoreCard, *, shard_bytes: int = 128 << 20, part: tuple[int, int] = (0, 1)
+        self,
+        folder: Path,
+        card: StoreCard,
+        *,
+        shard_bytes: int = 128 << 20,
+        part: tuple[int, int] = (0, 1),
+        repair: bool = False,
     ) -> None:
         self.folder = folder
         self.card = card
         self.part = part
         self._suffix = part_suffix(part)
         self._shard_bytes = shard_bytes
+        self._repair = repair
+        self.repaired: list[str] = []
         self._open = ExitStack()
         self._pending: dict[str, Tensor] = {}
         self._pending_ids = 0
@@ -62,6 +69,8 @@ class StoreWriter:
         with _disk(self.folder), ExitStack() as opening:
             self.folder.mkdir(parents=True, exist_ok=True)
             opening.enter_context(_locked(self.folder, self.part))
+            if self._repair:
+                self.repaired = remove_damaged(self.folder, self._suffix)
             write_card(self.folder, self.card)
             self._shards = read_index(self.folder / f"index{self._suffix}.json")
             self._sweep()
@@ -119,9 +128,9 @@ class StoreWriter:
         """Write what is pending as a shard, then the index that lists it, then the report."""
         with _disk(self.folder):
             if self._pending:
-                path = self.folder / f"shard{self._suffix}-{len(self._shards):05d}.safetensors"
+                path = self._next_shard()
                 with atomic_path(path) as temporary:
-                    save_file(self._pending, temporary)
+                    save_tensors(temporary, self._pending)
                 shard = Shard(path.name, sha256_file(path), self._pending_ids, path.stat().st_size)
                 write_json(self.folder / f"index{self._suffix}.json", index_value([*self._shards, shard]))
                 self._shards.append(shard)
@@ -130,6 +139,12 @@ class StoreWriter:
                 lines = [json.dumps(vars(self._failures[key]), ensure_ascii=False) for key in sorted(self._failures)]
                 write_text(self.folder / f"report{self._suffix}.jsonl", "".join(line + "\n" for line in lines))
                 self._report_changed = False
+
+    def _next_shard(self) -> Path:
+        """The first name that no shard has; a repaired store has gaps."""
+        listed = {shard.file for shard in self._shards}
+        names = (f"shard{self._suffix}-{number:05d}.safetensors" for number in range(len(listed) + 1))
+        return self.folder / next(name for name in names if name not in listed)
 
     def _encoded(self, utterance: str, frames: Tensor) -> dict[str, Tensor]:
         if frames.ndim != 2 or frames.shape[0] < 1 or frames.shape[1] != self.card.dim:
@@ -157,7 +172,9 @@ class StoreWriter:
         """Remove what a killed run left: temporary files, and shards that the index does not list."""
         listed = {shard.file for shard in self._shards}
         name = re.escape(self._suffix)
-        ours = re.compile(rf"(\.?shard{name}-\d{{5}}\.safetensors|\.(index|report){name}\.jsonl?)(\.\d+\.part)?")
+        ours = re.compile(
+            rf"(\.?shard{name}-\d{{5}}\.safetensors|\.((index|report){name}|card)\.jsonl?)(\.[\w-]+\.part)?"
+        )
         for path in self.folder.iterdir():
             if ours.fullmatch(path.name) and path.name not in listed:
                 path.unlink()
@@ -166,25 +183,15 @@ class StoreWriter:
 @contextmanager
 def _locked(folder: Path, part: tuple[int, int]) -> Iterator[None]:
     """Hold a store for one writer, or one part of it; parts share `.lock` and exclude a writer of the whole."""
-    suffix = part_suffix(part)
-    busy = f"{folder}: another process is writing to this store. Wait for it to end, or stop it."
-    with ExitStack() as files:
-        _lock(files.enter_context(open(folder / ".lock", "a")), exclusive=part[1] == 1, busy=busy)
+    with ExitStack() as locks:
+        locks.enter_context(locked(folder / ".lock", folder, shared=part[1] > 1))
         if part[1] > 1:
-            _lock(files.enter_context(open(folder / f".lock{suffix}", "a")), exclusive=True, busy=busy)
+            locks.enter_context(locked(folder / f".lock{part_suffix(part)}", folder))
             for path in folder.glob(".lock-*of*"):
-                if not path.name.endswith(f"of{part[1]}"):
-                    with open(path, "a") as other:
-                        message = f"{busy} It counts its parts otherwise ({path.name}); this one is of {part[1]}."
-                        _lock(other, exclusive=True, busy=message)
+                if not path.name.endswith(f"of{part[1]}"):  # of a process that counts its parts otherwise
+                    with locked(path, folder):
+                        pass
         yield
-
-
-def _lock(file: IO[str], *, exclusive: bool, busy: str) -> None:
-    try:
-        fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StoreError(busy) from None
 
 
 @contextmanager
@@ -192,11 +199,9 @@ def _disk(folder: Path) -> Iterator[None]:
     """Turn what the disk refuses into a StoreError that says what to do."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        remedy = (
-            "make room" if full or "os error 28" in str(error) else f"see that {os.fspath(folder)} can be written"
-        )
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room" if full else f"see that {os.fspath(folder)} can be written"
         raise StoreError(
             f"{folder}: cannot write the store: {error}. What was written before is whole: "
             f"{remedy} and extract again to go on."

@@ -6,7 +6,6 @@ signals on, so that nothing of a stage outlives it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import signal
@@ -42,29 +41,6 @@ class StageResult:
     idle: bool
 
 
-@contextmanager
-def locked(exp: Path) -> Iterator[int]:
-    """Hold the experiment folder for one run and give the lock's file descriptor.
-
-    Stages inherit it, so it stays held while anything of them is at work. Raises RecipeError when another run has it.
-    """
-    exp.mkdir(parents=True, exist_ok=True)
-    path = exp / ".lock"
-    with open(path, "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise RecipeError(
-                f"another run is at work on {exp} ({file.read().strip() or 'just begun'}). "
-                f"Wait until it ends, or choose another folder with --exp."
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()}, since {time.strftime('%H:%M:%S')}\n")
-        file.flush()
-        yield file.fileno()
-
-
 def run_stage(
     script: Path,
     stage: RecipeStage,
@@ -76,6 +52,8 @@ def run_stage(
     go_on: str,
 ) -> StageResult:
     """Run one stage and wait for it. write: given each line of its output, which its log keeps too.
+
+    lock: of `sertk.files.locked`; the stage inherits it, so that it stays held while anything of it is at work.
 
     go_on: the command that resumes from here, for the message of the RecipeError that a failing stage raises.
     """

@@ -1,14 +1,14 @@
 """What a run needs to go on after it was stopped: weights, optimizer moments, and how far it has come.
 
 A state folder holds one folder a state, `000007/` with `weights.safetensors`, `optimizer.safetensors` and
-`progress.json`; it appears under its number by one rename when it is whole, and only then the one before it goes.
-Whenever a run is killed, the highest number is a whole state. Random state is not in it: every epoch seeds its own.
+`progress.json`, which has the checksums of both; it appears under its number by one rename when it is whole, and
+only then the one before it goes. Whenever a run is killed, the highest number is a whole state. Random state is not
+in it: every epoch seeds its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sertk.errors import TrainingError
-from sertk.files import atomic_folder, write_json
+from sertk.files import atomic_folder, sha256_file, write_json
+from sertk.tensors import save_tensors
 
 
 def save_state(
@@ -34,13 +35,11 @@ def save_state(
     before = _states(folder)
     number = int(before[-1].name) + 1 if before else 0
     with atomic_folder(folder / f"{number:06d}") as temporary:
-        save_file(_on_cpu(classifier.state_dict()), temporary / "weights.safetensors")
-        save_file(_on_cpu(_moments(classifier, optimizer)), temporary / "optimizer.safetensors")
+        save_tensors(temporary / "weights.safetensors", _on_cpu(classifier.state_dict()))
+        save_tensors(temporary / "optimizer.safetensors", _on_cpu(_moments(classifier, optimizer)))
+        sums = {path.name: sha256_file(path) for path in sorted(temporary.iterdir())}
         scale = scaler.state_dict() if scaler else None
-        write_json(temporary / "progress.json", {"progress": progress, "scaler": scale})
-        for path in temporary.iterdir():
-            with open(path, "rb") as file:
-                os.fsync(file.fileno())
+        write_json(temporary / "progress.json", {"progress": progress, "scaler": scale, "sha256": sums})
     for old in before:
         shutil.rmtree(old)
     for part in folder.glob(".*.part"):
@@ -59,13 +58,16 @@ def load_state(
     if not states:
         return None
     state = states[-1]
+    found = _read_json(state)
     try:
+        for name, right in found["sha256"].items():
+            if sha256_file(state / name) != right:
+                raise OSError(f"{name} has not the checksum in progress.json")
         weights, moments = (load_file(state / f"{name}.safetensors") for name in ("weights", "optimizer"))
     except (OSError, SafetensorError) as error:
         raise TrainingError(
             f"the training state {state} is damaged ({error}): delete {folder} to start anew"
         ) from error
-    found = _read_json(state)
     _check_shapes(state, weights, classifier.state_dict())
     parameters = _optimized(classifier, optimizer)
     order = {name: index for index, name in enumerate(parameters)}
@@ -95,7 +97,10 @@ def _states(folder: Path) -> list[Path]:
 
 def _read_json(state: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads((state / "progress.json").read_text(encoding="utf-8")))
+        found = json.loads((state / "progress.json").read_text(encoding="utf-8"))
+        if not (isinstance(found, dict) and {"progress", "scaler", "sha256"} <= found.keys()):
+            raise ValueError("progress.json lacks progress, scaler or sha256")
+        return found
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"the training state {state} is damaged ({error}): delete {state.parent} to start anew"

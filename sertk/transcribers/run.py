@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, DataError, Fault
-from sertk.files import sha256_json, write_json, write_text
+from sertk.files import sha256_file, sha256_json, sole_writer, write_json, write_text
 
 if TYPE_CHECKING:
     from sertk.contracts import Transcriber
@@ -68,7 +68,8 @@ def transcribe(
     splits have words of different sources. progress: called with the number of utterances done since.
 
     A recording that cannot be used has neither `text` nor `text_source`, and is listed in `OUT.report.json`.
-    Raises DataError for mixed sources, an id that stands twice, and where not one utterance could be transcribed.
+    Raises DataError for mixed sources, an id that stands twice, and where not one utterance could be transcribed;
+    BusyError where another process writes `out`.
     """
     chosen = manifest.split(*splits) if splits else manifest.utterances
     if len({utterance.id for utterance in chosen}) != len(chosen):
@@ -79,7 +80,22 @@ def transcribe(
     options = options or transcriber.source
     if not force and (before := finished(manifest, out, options=options, splits=splits)):
         return before
-    key = _key(manifest, options, splits)
+    with sole_writer(out):
+        return _transcribe(
+            manifest, transcriber, out, chosen, _key(manifest, options, splits), batch_size, force, progress
+        )
+
+
+def _transcribe(
+    manifest: Manifest,
+    transcriber: Transcriber,
+    out: Path,
+    chosen: Sequence[Utterance],
+    key: str,
+    batch_size: int,
+    force: bool,
+    progress: Callable[[int], None] | None,
+) -> TranscribeReport:
     words = _Words(out.with_name(f"{out.name}.words.jsonl"), key, anew=force)
     kept = len(words.texts)
     with words:
@@ -111,20 +127,22 @@ def transcribe(
         ),
     )
     failed = [{"id": fault.place, "message": fault.message} for fault in done.failed]
-    write_json(_report(out), {"key": key, "source": done.source, "transcribed": len(words.texts), "failed": failed})
+    report = {"key": key, "source": done.source, "transcribed": len(words.texts), "failed": failed}
+    write_json(_report(out), report | {"sha256": sha256_file(out)})
     words.path.unlink()
     return done
 
 
 def finished(manifest: Manifest, out: Path, *, options: str, splits: Sequence[str] = ()) -> TranscribeReport | None:
-    """What was done where `out` is up to date: made from this manifest with these options; else None."""
-    if not out.is_file() or not _report(out).is_file():
+    """What was done where `out` is up to date: made from this manifest with these options, and not damaged."""
+    try:
+        found = json.loads(_report(out).read_text(encoding="utf-8"))
+        if found["key"] != _key(manifest, options, splits) or found["sha256"] != sha256_file(out):
+            return None
+        failed = tuple(Fault(fault["id"], fault["message"]) for fault in found["failed"])
+        return TranscribeReport(found["source"], 0, int(found["transcribed"]), failed, up_to_date=True)
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
         return None
-    found = json.loads(_report(out).read_text(encoding="utf-8"))
-    if found["key"] != _key(manifest, options, splits):
-        return None
-    failed = tuple(Fault(fault["id"], fault["message"]) for fault in found["failed"])
-    return TranscribeReport(found["source"], 0, int(found["transcribed"]), failed, up_to_date=True)
 
 
 def _report(out: Path) -> Path:
@@ -171,15 +189,15 @@ class _Words:
         os.fsync(self._file.fileno())
 
     def _read(self) -> None:
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines()):
+        for number, line in enumerate(self.path.read_text(encoding="utf-8", errors="replace").splitlines()):
             try:
                 row = json.loads(line)
-            except ValueError:
-                return  # torn by an interruption
-            if number == 0 and row != {"key": self._key}:
-                return
-            if number:
-                self.texts[row["id"]] = row["text"]
+                if number == 0 and row != {"key": self._key}:
+                    return
+                if number:
+                    self.texts[row["id"]] = row["text"]
+            except (ValueError, KeyError, TypeError):
+                return  # torn by an interruption, or damaged: what follows is heard again
 
 
 def _heard(transcriber: Transcriber, batch: Sequence[Recording]) -> Iterator[tuple[Recording, str | None, str]]:

@@ -223,11 +223,11 @@ def test_a_second_run_is_up_to_date(tmp_path: Path, voices: list[Recording]) -> 
     made = target(folder, logmel(mels=20))
     assert not is_complete(folder, made.card, [r.id for r in voices])
     assert not run([made], voices).up_to_date
-    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("[!.]*")}
     report = run([made], voices)
     assert report.up_to_date
     assert report.targets[0].kept == 30
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    assert {path.name: path.stat().st_mtime_ns for path in folder.glob("[!.]*")} == before
     assert is_complete(folder, made.card, [r.id for r in voices])
 
 

@@ -176,7 +176,7 @@ def test_a_second_run_on_the_same_folder_is_refused(
     first = started(recipe, "--corpus", "toy")
     try:
         assert run("--corpus", "toy") == 1
-        assert f"(process {first.pid}, since " in capsys.readouterr().err
+        assert f"(process {first.pid} on " in capsys.readouterr().err
         assert run("--corpus", "toy", "--exp", str(recipe / "other"), "--stop-stage", "1") == 0
     finally:
         first.terminate()

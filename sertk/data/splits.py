@@ -35,8 +35,8 @@ def speaker_parts(utterances: Sequence[Utterance], shares: Sequence[float], *, s
     """Part utterances by whole speakers so that each part's class counts come near its share.
 
     Unknown speakers go to the first part. Speakers come in a random order, the largest first; each goes to the
-    part that lacks most of what the speaker brings, and every part gets one. Raises DataError with fewer speakers
-    than parts.
+    part that lacks most of what the speaker brings, rare classes counting as much as common ones, and every part
+    gets one. Raises DataError with fewer speakers than parts.
     """
     by_speaker: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
@@ -57,7 +57,9 @@ def speaker_parts(utterances: Sequence[Utterance], shares: Sequence[float], *, s
     for taken, speaker in enumerate(sorted(order, key=lambda name: -len(by_speaker[name]))):
         counts = Counter(_class(u) for u in by_speaker[speaker])
         brings = np.array([counts[name] for name in classes], dtype=float)
-        before, after = (((goals - now) ** 2 / np.maximum(total, 1)).sum(axis=1) for now in (have, have + brings))
+        before, after = (
+            ((goals - now) ** 2 / np.maximum(total, 1) ** 2).sum(axis=1) for now in (have, have + brings)
+        )
         empty = [number for number, held in enumerate(parts) if not any(u.speaker for u in held)]
         free = empty if len(by_speaker) - taken == len(empty) else range(len(parts))  # the last fill what is empty
         part = min(free, key=lambda number: after[number] - before[number])

@@ -149,7 +149,7 @@ def _run(exp: Path, *options: str) -> str:
 
 def _environment() -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name != "MSP_PODCAST"}
-    return {**environment, "TOY_UTTERANCES": "160", "TRAIN_JOBS": "1", "OMP_NUM_THREADS": "1"}
+    return {**environment, "TOY_UTTERANCES": "240", "TRAIN_JOBS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def _digests(exp: Path) -> dict[str, str]:

@@ -20,6 +20,7 @@ from sertk.data.recording import Recording
 from sertk.encoders.hf_speech import hf_speech
 from sertk.errors import AudioError, EncoderError
 from sertk.tensors import Padded
+from sertk.testing import checks
 
 Tiny = Callable[[str], Path]
 Speech = Callable[..., Recording]
@@ -291,3 +292,10 @@ def test_whispers_padding_can_be_kept_and_is_refused_elsewhere(tiny: Tiny, speec
     assert kept.fingerprint != own.fingerprint
     with pytest.raises(EncoderError, match="keep_padding is for Whisper"):
         hf_speech(model=str(tiny("wavlm")), keep_padding=True)
+
+
+@pytest.mark.parametrize("name", ["wavlm", "hubert-group", "data2vec-audio", "whisper"])
+def test_contract(name: str, tiny: Tiny) -> None:
+    model = str(tiny(name))
+    for check in checks("encoder", "hf_speech", options={"model": model}, other={"layers": "last"}):
+        check()

@@ -20,6 +20,7 @@ from sertk.data.recording import Recording
 from sertk.encoders.hf_text import hf_text
 from sertk.errors import AudioError, EncoderError
 from sertk.tensors import Padded
+from sertk.testing import checks
 
 Tiny = Callable[[str], Path]
 Speech = Callable[..., Recording]
@@ -172,3 +173,9 @@ def test_real_tokens_can_be_dropped_at_the_ends_and_two_of_two_leave_a_zero_fram
     assert alone(cut, said(short)).abs().sum() == 0
     assert alone(cut, said(short)).shape == (1, cut.dim)
     assert cut.fingerprint != whole.fingerprint
+
+
+@pytest.mark.parametrize("name", ["roberta", "modernbert"])
+def test_contract(name: str, tiny: Tiny) -> None:
+    for check in checks("encoder", "hf_text", options={"model": str(tiny(name))}, other={"layers": "last"}):
+        check()

@@ -16,6 +16,7 @@ from sertk.compat import import_transformers
 from sertk.contracts import Transcriber
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError
+from sertk.testing import checks
 from sertk.transcribers.whisper import cut_at_pauses, whisper
 
 Tiny = Callable[[str], Path]
@@ -96,3 +97,8 @@ def test_what_cannot_transcribe_is_refused(tiny: Tiny, tmp_path: Path) -> None:
     del settings["lang_to_id"]
     (folder / "generation_config.json").write_text(json.dumps(settings))
     refused(folder, "lang_to_id", language="de")
+
+
+def test_contract(tiny: Tiny) -> None:
+    for check in checks("transcriber", "whisper", options={"model": str(tiny("whisper"))}):
+        check()

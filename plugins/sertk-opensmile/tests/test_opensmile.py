@@ -19,6 +19,7 @@ from sertk.data.manifest import Utterance
 from sertk.data.recording import Recording
 from sertk.features.card import store_card
 from sertk.tensors import Padded
+from sertk.testing import checks
 
 SHAPES = [("eGeMAPSv02", "lld", 25), ("eGeMAPSv02", "functionals", 88), ("ComParE_2016", "lld", 65)]
 SHAPES += [("ComParE_2016", "functionals", 6373)]
@@ -89,3 +90,9 @@ def test_emodb_recordings_give_what_openSMILE_gives_for_the_file() -> None:
     for path in recordings:
         frames = prepared(encoder, Recording(Utterance(path.stem, str(path))))
         assert np.array_equal(frames.numpy(), own.process_file(str(path)).to_numpy(np.float32))
+
+
+@pytest.mark.parametrize("level", ["lld", "functionals"])
+def test_contract(level: str) -> None:
+    for check in checks("encoder", "opensmile", options={"level": level}, other={"features": "ComParE_2016"}):
+        check()

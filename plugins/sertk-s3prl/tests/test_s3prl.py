@@ -23,6 +23,7 @@ from sertk.data.manifest import Utterance
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError
 from sertk.tensors import Padded
+from sertk.testing import checks
 from sertk.testing.tiny_models import tiny_speech
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -160,3 +161,9 @@ def test_the_remedy_is_still_needed() -> None:
         "s3prl imports beside this torchaudio by itself: sertk_s3prl/remedy.py needs its two stand-ins no longer. "
         "Keep them only if older versions are still supported"
     )
+
+
+@pytest.mark.parametrize("upstream", ["fbank", "mfcc"])
+def test_contract(upstream: str) -> None:
+    for check in checks("encoder", "s3prl", options={"upstream": upstream}, other={"upstream": "linear"}):
+        check()

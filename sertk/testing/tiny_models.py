@@ -91,7 +91,6 @@ def tiny_whisper(folder: Path, *, width: int = 32, layers: int = 4, seed: int = 
         num_mel_bins=80,
         init_std=0.3,  # so that the words depend on the sound
         max_target_positions=64,
-        begin_suppress_tokens=[end],
         **common,
     )
     generation = transformers.GenerationConfig(

@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo test test-slow lint format bench clean
+.PHONY: help env demo recipe-tiny test test-slow test-plugins lint format bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,11 +28,17 @@ demo: $(READY) ## Train an ensemble on the made-up corpus and predict one record
 	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy
 	$(BIN)/sertk predict $(RECIPE)/exp/toy/ensembles/soup "$$(find $(RECIPE)/exp/toy/corpus -name '*.wav' | sort | head -n 1)"
 
+recipe-tiny: $(READY) ## Run all fourteen members of the recipe on tiny checkpoints, Whisper transcribing
+	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy --exp $(RECIPE)/exp/tiny -- --preset tiny
+
 test: $(READY) ## Run the tests
 	$(BIN)/pytest -n 2 -m 'not slow'
 
 test-slow: $(READY) ## Run the tests that take more than some seconds
 	$(BIN)/pytest -n 2 -m slow
+
+test-plugins: $(READY) ## Generate, install and use a plugin of every kind; run each shipped plugin alone
+	$(BIN)/pytest tests/plugins -m slow
 
 lint: $(READY) ## Check style, formatting, types and floors
 	$(BIN)/ruff check .

@@ -3,6 +3,8 @@
 #
 #   sertk run recipes/msp_podcast_2025/run.sh --corpus /data/MSP-PODCAST     (or --corpus toy)
 #
+# Presets, behind `--`: -- --preset paper (the default), authors_code, plus; toy (the made-up corpus's default), tiny.
+#
 # Every stage skips what is up to date and goes on from where it was stopped. The shell holds no logic: each line
 # is one sertk call. Paths in the configuration are relative to the experiment folder, where all of it runs.
 #
@@ -21,21 +23,24 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/db.sh"
 . "$here/cmd.sh"
 
-stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' device=auto engine=local force=()
+stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' preset='' device=auto force=()
 while [ $# -gt 0 ]; do
   case $1 in
-    --stage | --stop-stage | --corpus | --exp | --device | --engine)
+    --stage | --stop-stage | --corpus | --exp | --preset | --device | --engine)
       name=${1#--} && declare "${name//-/_}=$2" && shift 2 ;;
     --force) force=(--force) && shift ;;
-    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine --force" >&2 && exit 2 ;;
+    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --preset --device --engine --force" >&2 && exit 2 ;;
   esac
 done
 if [ -z "$corpus" ]; then
   echo "run.sh: no corpus. Give --corpus FOLDER (or set MSP_PODCAST in db.sh), or --corpus toy for the made-up one." >&2
   exit 2
 fi
-if [ "$corpus" = toy ]; then conf=$here/conf/toy name=toy; else conf=$here/conf name=paper corpus=$(realpath "$corpus"); fi
-exp=${exp:-$here/exp/$name} && mkdir -p "$exp" && cd "$exp"
+if [ "$corpus" = toy ]; then preset=${preset:-toy}; else preset=${preset:-paper} corpus=$(realpath "$corpus"); fi
+if [ "$preset" = paper ]; then conf=$here/conf; else conf=$here/conf/$preset; fi
+[ -f "$conf/settings.sh" ] || { echo "run.sh: no preset $preset: paper, authors_code, plus, toy or tiny" >&2 && exit 2; }
+exp=${exp:-$here/exp/$preset} && mkdir -p "$exp" && cd "$exp"
+members=$conf/members ensembles=$conf training=()
 . "$conf/settings.sh"
 manifest=data/manifest.jsonl.gz
 on=(--device "$device" "${force[@]}")
@@ -55,20 +60,20 @@ if want 3; then
   sertk extract "$conf"/encoders/*.toml --manifest "$manifest" --into features "${on[@]}"
 fi
 if want 4; then
-  sertk train "$conf"/members/*.toml --into members "${on[@]}" --jobs "$train_jobs"
+  sertk train "$members"/*.toml --into members "${on[@]}" --jobs "$train_jobs" "${training[@]}"
 fi
 if want 5; then
   sertk extract members/* --manifest "$manifest" --into posteriors "${on[@]}" \
     --splits held_out,development,test3
 fi
 if want 6; then
-  sertk combine "$conf/vote.toml" posteriors/* --out ensembles/vote "${on[@]}"
-  sertk combine "$conf/soft_vote.toml" posteriors/* --out ensembles/soft_vote "${on[@]}"
-  sertk combine "$conf/prior_corrected.toml" posteriors/* --out ensembles/prior_corrected "${on[@]}"
-  sertk combine "$conf/meta.toml" posteriors/* --out ensembles/meta "${on[@]}"
+  sertk combine "$ensembles/vote.toml" posteriors/* --out ensembles/vote "${on[@]}"
+  sertk combine "$ensembles/soft_vote.toml" posteriors/* --out ensembles/soft_vote "${on[@]}"
+  sertk combine "$ensembles/prior_corrected.toml" posteriors/* --out ensembles/prior_corrected "${on[@]}"
+  sertk combine "$ensembles/meta.toml" posteriors/* --out ensembles/meta "${on[@]}"
 fi
 if want 7; then
-  sertk combine "$conf/soup.toml" ensembles/meta/* --out ensembles/soup "${on[@]}"
+  sertk combine "$ensembles/soup.toml" ensembles/meta/* --out ensembles/soup "${on[@]}"
 fi
 if want 8; then
   sertk predict members/* ensembles/vote ensembles/soft_vote ensembles/prior_corrected ensembles/meta/* ensembles/soup \

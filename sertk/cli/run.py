@@ -16,6 +16,9 @@ TOY = "toy"
 
 def command(
     recipe: Path = typer.Argument(help="The recipe's run.sh, or its folder.", metavar="RECIPE"),
+    own: list[str] = typer.Argument(
+        None, help="Behind --, options of the recipe itself: -- --preset authors_code", metavar="[-- OPTION...]"
+    ),
     stage: int | None = typer.Option(
         None, "--stage", metavar="N", help="The first stage; without it the first of all."
     ),
@@ -45,11 +48,15 @@ def command(
         word for name, value in (("--device", device), ("--engine", engine)) if value for word in (name, value)
     ]
 
+    options += own or []
+
     def go_on(number: int) -> str:
         until = [] if stop_stage is None else ["--stop-stage", str(stop_stage)]
         where = [] if exp is None else ["--exp", str(exp)]
-        rest = options[2:] if corpus is None else ["--corpus", corpus, *options[4:]]
-        return shlex.join(["sertk", "run", str(recipe), "--stage", str(number), *until, *rest, *where])
+        ours = options[2 : len(options) - len(own or [])]
+        rest = ours if corpus is None else ["--corpus", corpus, *ours[2:]]
+        behind = ["--", *own] if own else []
+        return shlex.join(["sertk", "run", str(recipe), "--stage", str(number), *until, *rest, *where, *behind])
 
     results: list[StageResult] = []
     begun = time.monotonic()

@@ -64,7 +64,7 @@ def table(
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show how far long work is, with rate and time left. Gives `advance(n)`.
 
-    On a terminal a bar; elsewhere a plain line each half minute and one at the end.
+    On a terminal a bar; elsewhere a plain line each half minute and one at the end, if anything was done.
     """
     if sys.stdout.isatty():
         with _bar(what, total) as advance:
@@ -82,7 +82,8 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
             say(_progress_line(what, done, total, now - begun))
 
     yield advance_plainly
-    say(f"{what}  {done} in {time.monotonic() - begun:.1f} s")
+    if done:
+        say(f"{what}  {done} in {time.monotonic() - begun:.1f} s")
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:

@@ -21,7 +21,7 @@ from sertk.testing.suites.made_up_members import HEAD, a_stack, as_checkpoint
 
 NO_MEAN = "is no mean over utterances, its docstring says"
 OPTIONS = {
-    ("aggregator", "meta_classifier"): {"options": {"seeds": [1, 2], "steps": 60, "lr": 0.02}},
+    ("aggregator", "meta_classifier"): {"options": {"seeds": [1, 2], "lr": 0.02}},
     ("encoder", "hashed_text"): {"options": {"dim": 24}, "other": {"dim": 25}},
     ("encoder", "logmel"): {"options": {"mels": 20}, "other": {"stack": 2}},
     ("encoder", "opensmile"): {"other": {"level": "lld"}},

@@ -64,7 +64,7 @@ def neighbours(subject: Subject) -> None:
 
 
 def short_input(subject: Subject) -> None:
-    """12 ms of sound, one letter or an empty transcript give at least one finite frame; no transcript may be refused."""
+    """12 ms of sound, one letter or an empty transcript give a finite frame or more; no transcript may be refused."""
     encoder = _built(subject)
     with short_recordings() as recordings:
         for recording in recordings:

@@ -1,0 +1,135 @@
+"""Writes a plugin or a recipe from the templates beside this file, whole or not at all."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+
+from sertk.errors import TemplateError, UnknownNameError, did_you_mean
+from sertk.files import atomic_folder
+from sertk.registry import REGISTRIES
+
+HERE = Path(__file__).parent
+SUFFIX = ".template"
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+RECIPE_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+
+CHECKED = {"fusion": ', options={"width": 16}', "encoder": ', other={"frame_ms": 40}'}
+"""What the checks of a kind are given beside the name."""
+
+USAGE = {
+    "fusion": '```toml\n[fusion]\nuse   = "$component"\nwidth = 256\n```',
+    "encoder": '```toml\n[encoder]\nuse      = "$component"\nframe_ms = 25\n```',
+    "sampler": '```toml\n[[stage]]\nsampler = { use = "$component", batch_size = 16, power = 0.5 }\n```',
+    "regularizer": '```toml\n[[stage]]\nregularizers = [{ use = "$component", deviation = 0.1 }]\n```',
+    "loss": '```toml\n[[stage]]\nloss = [{ use = "$component", weight = 1.0, smoothing = 0.1 }]\n```',
+    "aggregator": '```toml\n[aggregator]\nuse   = "$component"\npower = 4.0\n```',
+    "transcriber": "```\nsertk transcribe manifest.jsonl.gz --use $component --out words.jsonl.gz\n```",
+}
+"""How a recipe names a component of each kind, for the README."""
+
+
+def write_plugin(name: str, kind: str, into: Path) -> Path:
+    """Write the distribution `name` with a working component of a kind into the folder `into/name`; give that folder.
+
+    Its component is called as its module is, `sertk_` left off. Raises UnknownNameError for a kind that there is not,
+    and TemplateError for a name that is none, a name that is taken, and a folder that exists.
+    """
+    if kind not in REGISTRIES:
+        hint = did_you_mean(kind, REGISTRIES)
+        raise UnknownNameError(f"There is no kind {kind!r}. {hint}Kinds: {', '.join(REGISTRIES)}.")
+    if not NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
+        hint = f" {near!r} would do." if NAME.fullmatch(near) else ""
+        raise TemplateError(
+            f"{name!r} is no name for a plugin: small letters, digits and single hyphens, a letter first.{hint}"
+        )
+    module = name.replace("-", "_")
+    component = module.removeprefix("sertk_")
+    _refuse_taken(name, module, component, kind)
+    source = (HERE / "plugin" / "kinds" / f"{kind}.py{SUFFIX}").read_text(encoding="utf-8")
+    _refuse_word_of_code(component, source, kind)
+    words = {
+        "distribution": name,
+        "module": module,
+        "component": component,
+        "kind": kind,
+        "group": REGISTRIES[kind].namespace[-1],
+        "checked": CHECKED.get(kind, ""),
+        "usage": Template(USAGE[kind]).substitute(component=component),
+    }
+    written = Template(source).substitute(words)
+    summary = _summary(written, component)
+    files = dict(_rendered(HERE / "plugin" / "common", words | {"summary": summary[0].lower() + summary[1:]}))
+    return _write(into / name, files | {f"{module}/__init__.py": written})
+
+
+def write_recipe(name: str, into: Path) -> Path:
+    """Write a recipe that runs on the made-up corpus at once into the folder `into/name`; give that folder.
+
+    Raises TemplateError for a name that is none, and a folder that exists.
+    """
+    if not RECIPE_NAME.fullmatch(name):
+        raise TemplateError(
+            f"{name!r} is no name for a recipe: small letters, digits, hyphens and underscores, a letter first."
+        )
+    return _write(into / name, dict(_rendered(HERE / "recipe", {"recipe": name})))
+
+
+def _refuse_taken(name: str, module: str, component: str, kind: str) -> None:
+    owner = REGISTRIES[kind].components().get(component)
+    if owner is not None:
+        raise TemplateError(f"the {kind} {component!r} belongs to {owner.owner}: choose another name")
+    try:
+        installed = f"{name} {version(name)} is installed"
+    except PackageNotFoundError:
+        installed = f"a module {module!r} is there already" if find_spec(module) else ""
+    if installed:
+        raise TemplateError(f"the name {name!r} is taken: {installed}. Choose another.")
+
+
+def _refuse_word_of_code(component: str, source: str, kind: str) -> None:
+    """Refuse a name that the component's own code uses for something else."""
+    tree = ast.parse(source.replace("$component", "made_up_component").replace("$", ""))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    used |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    if keyword.iskeyword(component) or hasattr(builtins, component) or component in used:
+        raise TemplateError(
+            f"a {kind} cannot be called {component!r}, which is a word of its code: choose another name, such as "
+            f"{'my-' + component.replace('_', '-')!r}"
+        )
+
+
+def _summary(source: str, component: str) -> str:
+    """The first line of the docstring of a function."""
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    docstring = next(ast.get_docstring(node) for node in functions if node.name == component)
+    return (docstring or "").splitlines()[0]
+
+
+def _rendered(folder: Path, words: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each file of a folder of templates: its path without the suffix, and its text."""
+    for path in sorted(folder.rglob(f"*{SUFFIX}")):
+        text = Template(path.read_text(encoding="utf-8")).substitute(words)
+        yield path.relative_to(folder).as_posix().removesuffix(SUFFIX), text
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> Path:
+    if folder.exists():
+        raise TemplateError(f"{folder} is there already: choose another name, or another folder with --into")
+    with atomic_folder(folder) as temporary:
+        for place, text in files.items():
+            path = temporary / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            if path.name == "run.sh":
+                path.chmod(0o755)
+    return folder

@@ -1,0 +1,31 @@
+"""Every shipped plugin's own tests pass where only sertk, the plugin and what it depends on are installed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+PLUGINS = Path(__file__).parents[2] / "plugins"
+
+
+def with_dependencies(name: str) -> list[str]:
+    """The plugin, and the shipped plugins that it declares to need."""
+    project = tomllib.loads((PLUGINS / name / "pyproject.toml").read_text())["project"]
+    needed = [re.match(r"[\w-]+", line) for line in project["dependencies"]]
+    return [name, *(match[0] for match in needed if match and (PLUGINS / match[0]).is_dir())]
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml")))
+def test_its_own_tests_pass(name: str, fresh: Callable[..., Any], tmp_path: Path) -> None:
+    environment = fresh(*(PLUGINS / each for each in with_dependencies(name)))
+    shutil.copytree(PLUGINS / name / "tests", tmp_path / "tests")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\nmarkers = slow\n")
+    options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-m", "not slow")
+    assert " passed" in environment.run("pytest", *options, "tests", cwd=tmp_path)

@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "transcribe": ("sertk.cli.transcribe", "Give the utterances of a manifest words."),
     "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store what they give."),
     "train": ("sertk.cli.train", "Train the models of experiment files."),
+    "plan": ("sertk.cli.plan", "Say what a recipe will take on a corpus, and whether it fits."),
     "ablate": ("sertk.cli.ablate", "Train what an ablation compares and write its tables."),
     "combine": ("sertk.cli.combine", "Combine systems into one: votes, meta-classifiers, soups."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),

@@ -1,0 +1,140 @@
+"""`sertk ablate`: arms and ensembles over members and seeds, and the table of their differences."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
+from sertk.cli.output import say, table, up_to_date
+
+if TYPE_CHECKING:
+    from sertk.ablation.cells import Cell
+    from sertk.ablation.config import Ablations
+    from sertk.ablation.statistics import Table
+
+
+def command(
+    config: Path = typer.Argument(..., help="An ablation file (TOML)."),
+    into: Path = typer.Option(..., help="A folder that gets the models and the tables: ablations.md, ablations.csv."),
+    seeds: int | None = typer.Option(None, min=1, help="Seeds of every arm, instead of what the file says."),
+    jobs: int = typer.Option(1, min=1, help="Models trained side by side, each in a process of its own."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
+    plan: bool = typer.Option(False, "--plan", help="Only list what there is to train, with its steps."),
+    engine: str = ENGINE,
+    address: str | None = ADDRESS,
+    gpus: float | None = GPUS,
+) -> None:
+    """Train what an ablation compares, skip what is up to date, and write its tables with intervals."""
+    from sertk.ablation.cells import is_done, plan_cells
+    from sertk.ablation.collect import tables_of
+    from sertk.ablation.config import load_ablations
+    from sertk.ablation.systems import groups
+
+    run_tasks = choose(engine, address, jobs)
+    asked = load_ablations(config)
+    asked = asked.model_copy(update={"seeds": seeds}) if seeds else asked
+    base = config.parent
+    cells = plan_cells(asked, base, into)
+    waiting = [cell for cell in cells if not is_done(cell)]
+    if plan:
+        _show_plan(cells, waiting)
+        return
+    say(f"{len(cells)} models, {len(cells) - len(waiting)} of them up to date")
+    tasks = [(part, (asked.fit, asked.test), device) for part in _parts(waiting, jobs)]
+    threads = max((cell.experiment.compute.threads for cell in waiting), default=1)
+    run_tasks(_train, tasks, needs=needs(device, gpus, cpus=threads))
+    if asked.ensemble:
+        each = [groups(asked.ensemble, [c for c in cells if c.arm == "full"], n + 1) for n in range(asked.seeds)]
+        _combine(asked, [group for part in each for group in part], base, into, device)
+    found = tables_of(asked, cells, into)
+    for one in found:
+        _show(one)
+    _write(found, cells[0], config, into, asked.seeds)
+
+
+def _parts(cells: list[Cell], jobs: int) -> list[list[Cell]]:
+    """One task an arm and member, with all its seeds; single cells where these would be too few for the jobs."""
+    parts: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        parts.setdefault((cell.arm, cell.member), []).append(cell)
+    return list(parts.values()) if len(parts) >= 2 * jobs else [[cell] for cell in cells]
+
+
+def _train(cells: list[Cell], splits: tuple[str, ...], device: str) -> None:
+    import torch
+
+    from sertk.ablation.cells import run_cell
+    from sertk.cards import read_card
+    from sertk.devices import choose_device
+
+    for cell in cells:
+        if cell.experiment.compute.threads:
+            torch.set_num_threads(cell.experiment.compute.threads)
+        run_cell(cell, splits, device=choose_device(device), report=lambda row: None)
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in read_card(cell.folder).metrics.items())
+        say(f"{cell.arm}  {cell.member}  seed {cell.seed}  {cell.steps} steps  {scores}")
+
+
+def _combine(asked: Ablations, parts: list[Any], base: Path, into: Path, device: str) -> None:
+    from sertk.ablation.systems import run_system
+    from sertk.devices import choose_device
+
+    assert asked.ensemble is not None
+    for group in parts:
+        for system in asked.ensemble.system:
+            run_system(system, group, base, into, fit=asked.fit, test=asked.test, device=choose_device(device))
+
+
+def _show_plan(cells: list[Cell], waiting: list[Cell]) -> None:
+    rows = [
+        (
+            cell.arm,
+            cell.member,
+            cell.seed,
+            f"{cell.steps:,}",
+            f"{cell.parameters:,}",
+            "to do" if cell in waiting else "",
+        )
+        for cell in cells
+    ]
+    table(("arm", "member", "seed", "steps", "parameters", ""), rows, right=("seed", "steps", "parameters"))
+
+
+def _show(one: Table) -> None:
+    from sertk.ablation.tables import cells, columns, legend
+
+    heads = columns(one)
+    table(heads, cells(one), title=one.title, right=heads[1:])
+    for line in legend(one):
+        say(line)
+    say()
+
+
+def _write(found: list[Table], cell: Cell, config: Path, into: Path, seeds: int) -> None:
+    from sertk import __version__
+    from sertk.ablation.tables import comma_separated, markdown
+    from sertk.data.manifest import Manifest
+    from sertk.files import write_text
+
+    manifest = Manifest.read(Path(cell.experiment.data.manifest))
+    line = shlex.join(["sertk", "ablate", config.name, "--into", into.name, "--seeds", str(seeds)])
+    made = [
+        f"    {line}",
+        "",
+        f"sertk {__version__}; corpus {manifest.corpus}, fingerprint {manifest.fingerprint[:16]}.",
+    ]
+    made += [manifest.note] if manifest.note else []
+    pages = {
+        into / "ablations.md": markdown(found, head=f"Ablations: {manifest.corpus}", made=made),
+        into / "ablations.csv": comma_separated(found),
+    }
+    for path, text in pages.items():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            up_to_date(path)
+        else:
+            write_text(path, text)
+            say(f"{path}  written")

@@ -1,0 +1,129 @@
+"""`sertk plan`: what a recipe will take on a corpus, stage by stage, and whether it fits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from sertk.cli.output import duration, fail, say, table
+
+if TYPE_CHECKING:
+    from sertk.data.manifest import Manifest
+    from sertk.planning.plan import Plan
+
+
+def command(
+    recipe: Path = typer.Argument(..., help="A recipe's run.sh, or a folder with encoders/ and members/."),
+    corpus: Path | None = typer.Option(None, help="The folder of the corpus, as `sertk run` takes it."),
+    manifest: Path | None = typer.Option(None, help="A manifest of the corpus instead."),
+    reader: str = typer.Option("msp_podcast", help="Which corpus --corpus is: msp_podcast, crema_d, emodb."),
+    preset: str = typer.Option("paper", help="paper, or the name of a folder in the recipe's conf/."),
+    exp: Path | None = typer.Option(None, help="The experiment folder: what lies there is counted as done."),
+    gpu_memory: str | None = typer.Option(None, help="Of the GPU: 24GB, 24GiB. Without it that of the GPU here."),
+    rate: list[str] = typer.Option(
+        [], metavar="STAGE[.NAME]=NUMBER", help="A measured rate: extract.wavlm=180 (times real time), train=3.2."
+    ),
+    calibrate: bool = typer.Option(False, "--calibrate", help="Time the largest member for 10 s on this device."),
+    device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto, to calibrate on."),
+    as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
+) -> None:
+    """Print audio hours, disk, GPU memory and time of each stage before any work; exit status 1 if it does not fit."""
+    from sertk.planning.plan import parse_size, plan_recipe
+
+    if (corpus is None) == (manifest is None):
+        raise typer.BadParameter("give --corpus FOLDER or --manifest FILE")
+    here = recipe if recipe.is_dir() else recipe.parent / "conf"
+    conf = here if preset == "paper" else here / preset
+    where = exp or (Path() if recipe.is_dir() else recipe.parent / "exp" / preset)
+    read = _manifest(corpus, manifest, reader)
+    rates = dict(_rate(text) for text in rate)
+    limit = parse_size(gpu_memory) if gpu_memory else _gpu_here()
+    if calibrate:
+        rates |= _calibrated(conf, read, where, device)
+    plan = plan_recipe(conf, read, where, rates=rates, gpu_memory=limit)
+    if as_json:
+        say(json.dumps({**asdict(plan), "disk": plan.disk, "seconds": plan.seconds}, indent=2))
+    else:
+        _show(plan, limit, calibrate)
+    for fault in plan.faults:
+        fail(f"does not fit: {fault}")
+    if plan.faults:
+        raise typer.Exit(1)
+
+
+def _manifest(corpus: Path | None, manifest: Path | None, reader: str) -> Manifest:
+    from sertk.data.corpora import READERS
+    from sertk.data.manifest import Manifest
+    from sertk.errors import DataError, did_you_mean
+
+    if manifest is not None:
+        return Manifest.read(manifest)
+    if reader not in READERS:
+        raise DataError(f"there is no corpus {reader!r}. {did_you_mean(reader, READERS)}Known: {', '.join(READERS)}.")
+    module, _, function = READERS[reader].partition(":")
+    found: Manifest = getattr(import_module(module), function)(corpus, allow_partial=True)[0]
+    return found
+
+
+def _rate(text: str) -> tuple[str, float]:
+    key, equals, number = text.partition("=")
+    try:
+        value = float(number)
+        if not equals or not value > 0:
+            raise ValueError
+    except ValueError:
+        raise typer.BadParameter(f"--rate is STAGE[.NAME]=NUMBER, as train=3.2, got {text!r}") from None
+    return key, value
+
+
+def _gpu_here() -> int | None:
+    import torch
+
+    return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else None
+
+
+def _calibrated(conf: Path, manifest: Manifest, exp: Path, device: str) -> dict[str, float]:
+    from sertk.devices import choose_device
+    from sertk.planning.plan import calibrated_rate
+
+    return {"train": calibrated_rate(conf, manifest, exp, choose_device(device))}
+
+
+def _show(plan: Plan, limit: int | None, calibrated: bool) -> None:
+    from sertk.planning.plan import size
+
+    say(f"{plan.utterances:,} utterances, {plan.hours:.1f} h of audio")
+    rows = [
+        (
+            one.stage,
+            one.what,
+            "" if one.hours is None else f"{one.hours:.1f}",
+            size(one.disk) if one.disk else "",
+            "" if one.memory is None else size(one.memory),
+            f"{one.work:,.0f} {one.unit}" if one.work else "",
+            "" if not one.work else f"give --rate {one.rate}=" if one.seconds is None else duration(one.seconds),
+            one.basis,
+        )
+        for one in plan.stages
+    ]
+    heads = ("stage", "what", "hours", "disk", "GPU memory", "work at most", "time", "based on")
+    table(heads, rows, right=("hours", "disk", "GPU memory", "work at most", "time"))
+    say()
+    if plan.largest:
+        name, m = plan.largest
+        say(
+            f"largest member {name}: weights {size(m.weights)}, gradients {size(m.gradients)}, AdamW's moments "
+            f"{size(m.moments)}, half-precision copies {size(m.casts)}, batch {size(m.batch)}, activations "
+            f"{size(m.activations)}, working space {size(m.working)}: {size(m.total)}"
+        )
+    of_gpu = "no GPU here and no --gpu-memory: not held against one" if limit is None else f"GPU memory {size(limit)}"
+    whole = "not known: some stage has no rate" if plan.seconds is None else duration(plan.seconds)
+    how = "; train: timed here, features not read" if calibrated else ""
+    say(f"disk {size(plan.disk)} of {size(plan.free_disk)} free; {of_gpu}; time {whole}{how}")
+    if not plan.faults:
+        say("it fits" if limit is not None else "the disk is large enough")

@@ -6,10 +6,8 @@ An ensemble is a checkpoint whose members are folders inside it, `members/NAME`.
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import shutil
-import tomllib
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -25,7 +23,17 @@ from sertk.config.files import resolved_toml
 from sertk.config.schema import Experiment
 from sertk.data.labels import LabelSet
 from sertk.errors import CheckpointError
-from sertk.files import atomic_folder, damaged, sha256_file, sha256_json, write_json, write_sums, write_text
+from sertk.files import (
+    atomic_folder,
+    damaged,
+    parse_json,
+    parse_toml,
+    sha256_file,
+    sha256_json,
+    write_json,
+    write_sums,
+    write_text,
+)
 from sertk.model_card import model_card
 from sertk.models.classifier import Classifier, build_classifier
 from sertk.tensors import save_tensors
@@ -133,7 +141,7 @@ class Checkpoint:
 def _read_experiment(path: Path) -> Experiment:
     """The experiment of a checkpoint; components that only training needs are not looked for."""
     try:
-        return Experiment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Experiment.model_validate(parse_toml(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:  # pydantic's and TOML's errors are ValueErrors
         raise CheckpointError(f"{path}: not the experiment of a checkpoint: {error}") from None
 
@@ -173,7 +181,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / "history.jsonl"
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ import platform
 import re
 import shutil
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from glob import escape
@@ -123,6 +124,25 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Read JSON from wherever. Raises JSONDecodeError for what is none, is nested too deeply or has endless numbers."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except (RecursionError, ValueError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise json.JSONDecodeError(reason, "", 0) from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Read TOML from wherever. Raises ValueError for what is none, too deeply nested too."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("nested too deeply") from None
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with open(path, "rb") as file:
@@ -158,7 +178,7 @@ def damaged(folder: Path, *, but: str = "") -> list[str]:
 def made_from(output: Path, inputs: Any) -> bool:
     """Whether `output` is what `note_inputs` noted: made from these inputs, and not changed or damaged since."""
     try:
-        written = json.loads(_note(output).read_text(encoding="utf-8"))
+        written = parse_json(_note(output).read_text(encoding="utf-8"))
         return bool(written == {"inputs": json.loads(json.dumps(inputs)), "sha256": _content(output)})
     except (OSError, ValueError):
         return False

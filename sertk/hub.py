@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sertk.compat import import_transformers, without_bars
 from sertk.errors import EncoderError
-from sertk.files import sha256_file, sha256_json
+from sertk.files import parse_json, sha256_file, sha256_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -146,7 +145,7 @@ def check_folder(folder: Path, name: str, revision: str | None = None) -> Pretra
     """What a folder holds. Raises EncoderError for one without a config, or without weights that can be read."""
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EncoderError(f"{folder}: there is no config.json: not a folder written by save_pretrained") from None
     except (OSError, ValueError) as error:
@@ -161,7 +160,10 @@ def _weights(folder: Path, name: str, revision: str | None) -> tuple[Path, ...]:
     if single.is_file():
         return (single,)
     if index.is_file():
-        shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        try:
+            shards = sorted({str(name) for name in parse_json(index.read_bytes())["weight_map"].values()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise EncoderError(f"{index}: should have a weight_map of tensors to shards: copy it again") from None
         for shard in shards:
             if Path(shard).name != shard or not (folder / shard).is_file():
                 raise EncoderError(

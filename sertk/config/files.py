@@ -16,6 +16,7 @@ from sertk.config.check import check_data, kind_at, uses
 from sertk.config.overrides import apply_sets
 from sertk.config.schema import Combination, EncoderFile, Experiment, Section
 from sertk.errors import ConfigError, Fault, did_you_mean
+from sertk.files import parse_toml
 from sertk.registry import REGISTRIES
 
 File = TypeVar("File", bound=Section)
@@ -69,7 +70,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(str(path), [Fault("(file)", f"cannot be read: {error.strerror}.")]) from None
     try:
-        return tomllib.loads(raw.decode("utf-8"))
+        return parse_toml(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise ConfigError(str(path), [Fault(f"line {line}", "is not UTF-8: save the file as UTF-8.")]) from None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sertk.errors import Fault, did_you_mean
+from sertk.files import parse_toml
 
 
 def apply_sets(data: dict[str, Any], sets: Sequence[str]) -> list[Fault]:
@@ -69,7 +70,7 @@ def _entry(entries: list[Any], step: str) -> int | str:
 
 def _parsed(text: str) -> Any:
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        parsed = parse_toml(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
     return parsed["value"] if len(parsed) == 1 else text

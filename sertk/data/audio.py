@@ -20,6 +20,11 @@ SILENCE = 1e-4
 LONGEST_SECONDS = 4 * 3600.0
 """A longer recording is refused before memory is asked for: headers can promise anything."""
 
+MOST_SAMPLES = round(LONGEST_SECONDS) * 48_000 * 2
+"""So is one of more samples over all channels: the longest in stereo at 48 kHz, 5.5 GB once read."""
+
+BLOCK_FRAMES = 1 << 20
+
 
 @dataclass(frozen=True)
 class AudioInfo:
@@ -61,24 +66,18 @@ def read_audio(
             f"{path}: start {start} s and duration {duration} s must be finite, start >= 0, duration > 0"
         )
     info = audio_info(path)
+    if start + (duration or 0) > info.seconds + 1:
+        raise AudioError(f"{path}: ends at {info.seconds:.3f} s, before {start:g} s + {duration} s: truncated?")
     first = round(start * info.sample_rate)
     count = info.frames - first if duration is None else round(duration * info.sample_rate)
-    if count > LONGEST_SECONDS * info.sample_rate:
-        raise AudioError(
-            f"{path}: {count / info.sample_rate:.0f} s is longer than {LONGEST_SECONDS:.0f} s; cut it up"
-        )
     if count <= 0 or first >= info.frames:
         raise AudioError(f"{path}: nothing to read from {start:g} s on: the recording has {info.seconds:.3f} s")
     if first + count > info.frames + _slack(info):
         raise AudioError(f"{path}: ends at {info.seconds:.3f} s, before {start:g} s + {duration} s: truncated?")
+    samples = read_samples(path, info, first, min(count, info.frames - first))  # (frames, channels)
     try:
-        with soundfile.SoundFile(path) as file:
-            file.seek(first)
-            samples = file.read(
-                min(count, info.frames - first), dtype="float32", always_2d=True
-            )  # (frames, channels)
         cut = _is_cut(path)
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
+    except OSError as error:
         raise AudioError(f"{path}: reading stopped before the end: {error}") from None
     if len(samples) < min(count, info.frames - first) or cut:
         raise AudioError(
@@ -94,6 +93,28 @@ def read_audio(
     if len(mono) == 0:
         raise AudioError(f"{path}: too short: no sample is left of {len(samples)} at {sample_rate} Hz")
     return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def read_samples(path: Path, info: AudioInfo, first: int, count: int) -> NDArray[np.float32]:
+    """Read frames as (frames, channels) float32, as many as there are: memory grows with what is read, not promised.
+
+    Raises AudioError, before anything is read, for more than LONGEST_SECONDS or MOST_SAMPLES, and for bad audio.
+    """
+    if count > LONGEST_SECONDS * info.sample_rate or count * info.channels > MOST_SAMPLES:
+        raise AudioError(
+            f"{path}: {count / info.sample_rate:.0f} s of {info.channels} channels at {info.sample_rate} Hz are more "
+            f"than {LONGEST_SECONDS:.0f} s, or than {MOST_SAMPLES:,} samples; cut it up"
+        )
+    blocks = [np.empty((0, info.channels), np.float32)]
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(first)
+            while count > 0 and len(block := file.read(min(count, BLOCK_FRAMES), dtype="float32", always_2d=True)):
+                blocks.append(block)
+                count -= len(block)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        raise AudioError(f"{path}: reading stopped before the end: {error}") from None
+    return np.concatenate(blocks)
 
 
 def _slack(info: AudioInfo) -> int:

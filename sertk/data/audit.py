@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from sertk.data.agreement import interval_alpha, mean_entropy, nominal_alpha
-from sertk.data.audio import SILENCE
+from sertk.data.audio import SILENCE, read_samples
 from sertk.data.headers import header
 from sertk.data.labels import OTHER
 from sertk.data.manifest import Manifest, Utterance
@@ -176,11 +175,9 @@ def _hear(utterance: Utterance) -> Heard:
     try:
         info = header(path)
         begin = round(utterance.start * info.sample_rate)
-        count = -1 if utterance.duration is None else round(utterance.duration * info.sample_rate)
-        with soundfile.SoundFile(path) as file:
-            file.seek(begin)
-            samples = file.read(count, dtype="float32", always_2d=True)  # (frames, channels)
-    except (AudioError, soundfile.SoundFileError, OSError, ValueError) as error:
+        count = info.frames - begin if utterance.duration is None else round(utterance.duration * info.sample_rate)
+        samples = read_samples(path, info, begin, count)  # (frames, channels)
+    except (AudioError, ValueError, OverflowError) as error:
         return Heard(utterance.id, error=str(error))
     if not samples.size or not np.isfinite(samples).all():
         return Heard(utterance.id, error=f"{path}: has no samples, or some that are not finite numbers")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sertk.data.labels import LabelSet
 from sertk.errors import DataError, LabelError, did_you_mean
-from sertk.files import atomic_path
+from sertk.files import atomic_path, parse_json
 
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of an utterance may sum from 1."""
@@ -160,7 +160,7 @@ def _csv_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, Mapping[s
 def _jsonl_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except json.JSONDecodeError as error:
             raise DataError(f"{path}, line {number}: not JSON: {error.msg}") from None
         if not isinstance(row, dict):

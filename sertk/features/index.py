@@ -9,7 +9,6 @@ In a shard, the tensor of an utterance has its id as its key; in int8 stores `id
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sertk.errors import StoreError
 from sertk.features.card import StoreCard, check_same, read_card
+from sertk.files import parse_json
 
 SCALE = "/scale"
 AGAIN = "Extract again with --repair."
@@ -104,7 +104,7 @@ def shard_lengths(folder: Path, shard: Shard, card: StoreCard) -> dict[str, int]
             raise StoreError(f"{path} is damaged: it has {size} bytes, the index says {shard.bytes}. {AGAIN}")
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, size)))
+            header = parse_json(file.read(min(length, size)))
         shapes = {key: entry["shape"] for key, entry in header.items() if key != "__metadata__"}
         if card.dtype == "int8":
             shapes = {key: shape for key, shape in shapes.items() if not key.endswith(SCALE)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import torch
 
 from sertk.errors import StoreError
 from sertk.features.index import AGAIN
+from sertk.files import parse_json
 from sertk.tensors import Padded
 
 
@@ -20,7 +20,7 @@ def tensor_places(path: Path) -> dict[str, tuple[int, int]]:
     try:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
+            header = parse_json(file.read(min(length, path.stat().st_size)))
         spans = {key: entry["data_offsets"] for key, entry in header.items() if key != "__metadata__"}
         return {key: (8 + length + int(begin), int(end) - int(begin)) for key, (begin, end) in spans.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:

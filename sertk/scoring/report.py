@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from sertk.data.manifest import Manifest, Utterance
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import DataError
+from sertk.files import parse_json, parse_toml
 from sertk.scoring.groups import Group, groups
 from sertk.scoring.score import Score, score
 from sertk.scoring.tallies import entropy
@@ -73,7 +72,7 @@ class Model:
     @property
     def seed(self) -> int | None:
         """The seed its configuration names."""
-        found = tomllib.loads(self.config).get("seed")
+        found = parse_toml(self.config).get("seed")
         return found if isinstance(found, int) else None
 
 
@@ -174,11 +173,11 @@ def _clips(case: Case, by_id: Mapping[str, Utterance], count: int) -> tuple[tupl
 def _model(name: str, folder: Path) -> Model:
     config, history = folder / "config.toml", folder / "history.jsonl"
     try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        card = parse_json((folder / "card.json").read_text(encoding="utf-8"))
         lines = history.read_text(encoding="utf-8").splitlines() if history.is_file() else []
-        rows = tuple(json.loads(line) for line in lines if line.strip())
+        rows = tuple(parse_json(line) for line in lines if line.strip())
         text = config.read_text(encoding="utf-8") if config.is_file() else ""
-        tomllib.loads(text)
+        parse_toml(text)
     except (OSError, ValueError) as error:
         raise DataError(f"{folder}: cannot be read as a trained model: {error}") from None
     return Model(name, text, card, rows)

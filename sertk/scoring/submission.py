@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 from sertk.data.labels import MSP_PODCAST
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import DataError, Fault
-from sertk.files import write_text
+from sertk.files import parse_json, write_text
 
 TASKS = {
     "task1.csv": ("FileName", "EmoClass"),
@@ -74,7 +73,7 @@ def illegal_encoders(model: Path) -> list[str]:
     found: dict[str, None] = {}
     for card in cards:
         try:
-            encoders = json.loads(card.read_text(encoding="utf-8")).get("encoders", {})
+            encoders = parse_json(card.read_text(encoding="utf-8")).get("encoders", {})
             found |= {spec["use"]: None for spec in encoders.values() if not spec.get("challenge_legal", True)}
         except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise DataError(f"{card}: cannot be read as the card of a model: {error}") from None

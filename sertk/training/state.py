@@ -8,7 +8,6 @@ in it: every epoch seeds its own.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sertk.errors import TrainingError
-from sertk.files import atomic_folder, sha256_file, write_json
+from sertk.files import atomic_folder, parse_json, sha256_file, write_json
 from sertk.tensors import save_tensors
 
 
@@ -79,7 +78,7 @@ def load_state(
         by_parameter.setdefault(order[name], {})[kind] = moment
     classifier.load_state_dict(weights)
     optimizer.load_state_dict({"state": by_parameter, "param_groups": optimizer.state_dict()["param_groups"]})
-    if scaler and found["scaler"]:
+    if scaler and found.get("scaler"):
         scaler.load_state_dict(found["scaler"])
     return dict(found["progress"])
 
@@ -97,9 +96,11 @@ def _states(folder: Path) -> list[Path]:
 
 def _read_json(state: Path) -> dict[str, Any]:
     try:
-        found = json.loads((state / "progress.json").read_text(encoding="utf-8"))
-        if not (isinstance(found, dict) and {"progress", "scaler", "sha256"} <= found.keys()):
-            raise ValueError("progress.json lacks progress, scaler or sha256")
+        found = parse_json((state / "progress.json").read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("progress", "sha256")):
+            raise ValueError("progress.json should have objects progress and sha256")
+        if any(Path(name).name != name for name in found["sha256"]):
+            raise ValueError("progress.json has checksums of other folders' files")
         return found
     except (OSError, ValueError) as error:
         raise TrainingError(

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, DataError, Fault
-from sertk.files import sha256_file, sha256_json, sole_writer, write_json, write_text
+from sertk.files import parse_json, sha256_file, sha256_json, sole_writer, write_json, write_text
 
 if TYPE_CHECKING:
     from sertk.contracts import Transcriber
@@ -136,7 +136,7 @@ def _transcribe(
 def finished(manifest: Manifest, out: Path, *, options: str, splits: Sequence[str] = ()) -> TranscribeReport | None:
     """What was done where `out` is up to date: made from this manifest with these options, and not damaged."""
     try:
-        found = json.loads(_report(out).read_text(encoding="utf-8"))
+        found = parse_json(_report(out).read_text(encoding="utf-8"))
         if found["key"] != _key(manifest, options, splits) or found["sha256"] != sha256_file(out):
             return None
         failed = tuple(Fault(fault["id"], fault["message"]) for fault in found["failed"])
@@ -191,7 +191,7 @@ class _Words:
     def _read(self) -> None:
         for number, line in enumerate(self.path.read_text(encoding="utf-8", errors="replace").splitlines()):
             try:
-                row = json.loads(line)
+                row = parse_json(line)
                 if number == 0 and row != {"key": self._key}:
                     return
                 if number:

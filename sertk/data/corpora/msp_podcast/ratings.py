@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 from sertk.data.corpora.msp_podcast.rating import SECONDARY, Rating, parse_packed, rating_of
 from sertk.errors import DataError, Fault
+from sertk.files import parse_json
 
 COLUMNS = ("EmoClass_Major", "EmoClass_Second", "EmoAct", "EmoVal", "EmoDom")
 FORMS: dict[tuple[str, ...], str] = {
@@ -62,7 +62,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def read_json(path: Path) -> Mapping[str, Any]:
     """Read an object by file name. Raises DataError for anything else."""
     try:
-        read = json.loads(path.read_text(encoding="utf-8-sig", errors="replace"))
+        read = parse_json(path.read_text(encoding="utf-8-sig", errors="replace"))
     except ValueError as error:
         raise DataError(f"{path}: not JSON: {error}") from None
     if not isinstance(read, dict) or not all(isinstance(value, dict) for value in read.values()):

@@ -1,0 +1,63 @@
+"""Runs verbs in processes that have imported everything already, so that a kill meets work and not imports.
+
+Reads a JSON object a line: {"words": [...], "folder": "...", "log": "...", "limit": bytes} starts one and answers its
+process id; {"wait": id} answers its status, negative for a signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from importlib import import_module
+from typing import Any
+
+PRELOADED = (
+    "sertk.cli.data",
+    "sertk.data.corpora.msp_podcast.read",
+    "sertk.ensemble.combine",
+    "sertk.experiment",
+    "sertk.features.extract",
+    "sertk.predict",
+    "sertk.scoring.results",
+    "sertk.scoring.score",
+    "sertk.scoring.submission",
+    "sertk.transcribers.run",
+    "sklearn.metrics",
+)
+
+
+def start(job: dict[str, Any]) -> int:
+    number = os.fork()
+    if number:
+        return number
+    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.chdir(job["folder"])
+    if "limit" in job:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["limit"], job["limit"]))
+    status = 70
+    try:
+        status = import_module("sertk.cli").main(job["words"])
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+if __name__ == "__main__":
+    answers = os.fdopen(os.dup(1), "w")
+    for name in PRELOADED:
+        import_module(name)
+    for line in sys.stdin:
+        job = json.loads(line)
+        if "wait" in job:
+            answer = os.waitstatus_to_exitcode(os.waitpid(job["wait"], 0)[1])
+        else:
+            answer = start(job)
+        answers.write(f"{answer}\n")
+        answers.flush()

@@ -1,0 +1,71 @@
+"""What fuzzing found, each as small as it gets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sertk.checkpoint import read_history
+from sertk.config.files import load_any
+from sertk.data.corpora.msp_podcast.consensus import read_consensus
+from sertk.data.corpora.msp_podcast.ratings import read_detailed
+from sertk.ensemble.predictions import Predictions
+from sertk.errors import CheckpointError, ConfigError, DataError, EncoderError, SertkError, StoreError, TrainingError
+from sertk.features.index import Shard, shard_lengths
+from sertk.features.store import StoreCard
+from sertk.hub import check_folder
+from sertk.training.state import read_progress
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "error"),
+    [
+        ("labels_consensus.json", read_consensus, DataError),
+        ("labels_detailed.json", read_detailed, DataError),
+        ("p.jsonl", Predictions.read, DataError),
+        ("history.jsonl", lambda path: read_history(path.parent), CheckpointError),
+        ("config.json", lambda path: check_folder(path.parent, "x"), EncoderError),
+    ],
+)
+def test_deeply_nested_json_is_refused(
+    tmp_path: Path, name: str, read: Callable[[Path], object], error: type[SertkError]
+) -> None:
+    (tmp_path / name).write_text(DEEP)
+    with pytest.raises(error, match="nested too deeply"):
+        read(tmp_path / name)
+
+
+def test_deeply_nested_toml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(f"a = {DEEP}")
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load_any(tmp_path / "x.toml")
+
+
+def test_a_deeply_nested_header_of_a_shard_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "shard-00000.safetensors"
+    path.write_bytes(len(DEEP).to_bytes(8, "little") + DEEP.encode())
+    card = StoreCard("e", {}, "f", "speech", 2, 1.0, "float32")
+    with pytest.raises(StoreError, match="header cannot be read"):
+        shard_lengths(tmp_path, Shard(path.name, "", 1, path.stat().st_size), card)
+
+
+@pytest.mark.parametrize("weight_map", [None, [], {"a": None}, {"a": ["x"]}, {"a": "../../x"}])
+def test_an_index_of_pretrained_weights_without_a_map_is_refused(tmp_path: Path, weight_map: object) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "wavlm"}')
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(EncoderError, match=r"model\.safetensors"):
+        check_folder(tmp_path, "x")
+
+
+@pytest.mark.parametrize("progress", [None, [], 3, "x"])
+def test_a_training_state_without_progress_is_damaged(tmp_path: Path, progress: object) -> None:
+    (tmp_path / "000001").mkdir()
+    text = json.dumps({"progress": progress, "scaler": None, "sha256": {}})
+    (tmp_path / "000001" / "progress.json").write_text(text)
+    with pytest.raises(TrainingError, match="to start anew"):
+        read_progress(tmp_path)

@@ -123,9 +123,8 @@ def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
         standardise=experiment.standardise,
     )
     if classifier.scale is not None:
-        classifier.scale.fit(
-            {name: (inputs.stores[name][id] for id in inputs.train.table.ids) for name in experiment.standardise}
-        )
+        ids = inputs.train.table.ids
+        classifier.scale.fit({name: map(inputs.stores[name].__getitem__, ids) for name in experiment.standardise})
     return classifier
 
 

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
+from sertk.config.files import load_experiment
 from sertk.config.schema import Experiment, Head, Use
+from sertk.experiment import run
+from sertk.features.store import FeatureStore
+from sertk.inputs import read_inputs
 from sertk.models.classifier import build_classifier
 from sertk.models.standardise import LIMIT, Standardise
 from sertk.tensors import Padded
@@ -73,3 +79,15 @@ def test_an_experiment_may_only_standardise_what_it_reads() -> None:
                 "fusion": {"use": "late"},
             }
         )
+
+
+def test_training_fits_each_modality_on_the_training_part_alone_and_saves_what_it_measured(
+    tiny_store: Path, tmp_path: Path
+) -> None:
+    experiment = load_experiment(tiny_store / "experiment.toml", ['standardise=["speech", "words"]'])
+    model = run(experiment, tmp_path / "model").classifier()
+    store, train = FeatureStore.open(tiny_store / "features" / "words"), read_inputs(experiment).train
+    frames = torch.cat([store[id] for id in train.table.ids]).float()
+    assert model.scale is not None
+    torch.testing.assert_close(model.scale.get_buffer("mean1"), frames.mean(0), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(model.scale.get_buffer("std1"), frames.std(0, correction=0), atol=1e-4, rtol=1e-4)

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# MEDUSA's four stages on CREMA-D, end to end, on two CPU cores. See README.md beside this file.
+#
+#   sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D                          one fold, three members
+#   FOLDS="1 2 3 4 5" sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D        all five, and one table of all
+#   CONF=gpu sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D --device cuda   wider members
+#
+# Every stage skips what is up to date and goes on from where it was stopped. The shell holds no logic: each line
+# is one sertk call or one script of local/. Features lie in the experiment folder, all else in a folder a fold,
+# inside which it runs: paths in the configuration are relative to it.
+#
+# stage 1: prepare - Read the corpus into a manifest a fold, and audit it
+# stage 2: extract - Run each encoder once over the corpus
+# stage 3: train - Train the members (the paper's stages 1 and 2 inside each)
+# stage 4: posteriors - Run each member over the held-out and test parts
+# stage 5: meta - Fit the votes, the prior correction and six meta-classifiers (the paper's stage 3)
+# stage 6: soup - Average the meta-classifiers' weights (the paper's stage 4)
+# stage 7: control - Fit a linear model on eGeMAPS functionals, the plain control
+# stage 8: predict - Predict the test part with every system
+# stage 9: score - Score every system with intervals and write RESULTS.md
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/path.sh"
+. "$here/db.sh"
+. "$here/cmd.sh"
+
+stage=1 stop_stage=9 corpus=${CREMA_D} exp='' device=auto engine=local folds=${FOLDS} force=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --stage | --stop-stage | --corpus | --exp | --device | --engine | --folds)
+      name=${1#--} && declare "${name//-/_}=$2" && shift 2 ;;
+    --force) force=(--force) && shift ;;
+    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine --folds --force" >&2 && exit 2 ;;
+  esac
+done
+if [ -z "$corpus" ]; then
+  echo "run.sh: no corpus. Give --corpus FOLDER or set CREMA_D in db.sh; README.md says where it is to be had." >&2
+  exit 2
+fi
+corpus=$(realpath "$corpus") conf=$here/conf members=("$here/conf/members"/*.toml)
+[ "${CONF:-}" != gpu ] || members=("$here/conf/gpu"/*.toml)
+exp=${exp:-$here/exp/paper} && mkdir -p "$exp" && exp=$(realpath "$exp")
+manifest=data/manifest.jsonl.gz
+on=(--device "$device" "${force[@]}")
+want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+
+for fold in $folds; do
+  mkdir -p "$exp/fold$fold" && cd "$exp/fold$fold"
+  if want 1; then
+    sertk data prepare crema_d "$corpus" --fold "$fold" --out "$manifest" "${force[@]}"
+  fi
+done
+if want 1; then
+  sertk data audit "$manifest" --html "$exp/audit.html" "${force[@]}"
+fi
+if want 2; then
+  parts=()
+  for part in $(seq 0 $((extract_jobs - 1))); do
+    sertk extract "$conf"/encoders/*.toml --manifest "$manifest" --into ../features --shard "$part/$extract_jobs" "${on[@]}" &
+    parts+=($!)
+  done
+  for part in "${parts[@]}"; do wait "$part"; done
+fi
+for fold in $folds; do
+  cd "$exp/fold$fold"
+  if want 3; then
+    sertk train "${members[@]}" --into members "${on[@]}" --jobs "$train_jobs"
+  fi
+  if want 4; then
+    sertk extract members/* --manifest "$manifest" --into posteriors "${on[@]}" --splits held_out,test
+  fi
+  if want 5; then
+    sertk combine "$conf/vote.toml" posteriors/* --out ensembles/vote "${on[@]}"
+    sertk combine "$conf/soft_vote.toml" posteriors/* --out ensembles/soft_vote "${on[@]}"
+    sertk combine "$conf/prior_corrected.toml" posteriors/* --out ensembles/prior_corrected "${on[@]}"
+    sertk combine "$conf/meta.toml" posteriors/* --out ensembles/meta "${on[@]}"
+  fi
+  if want 6; then
+    sertk combine "$conf/soup.toml" ensembles/meta/* --out ensembles/soup "${on[@]}"
+  fi
+  if want 7; then
+    python "$here/local/control.py" --features ../features/egemaps --manifest "$manifest" \
+      --split test --output predictions/test/control.csv "${force[@]}"
+  fi
+  if want 8; then
+    sertk predict members/* ensembles/vote ensembles/soft_vote ensembles/prior_corrected ensembles/meta/* ensembles/soup \
+      --manifest "$manifest" --split test --into predictions/test "${on[@]}"
+  fi
+  if want 9; then
+    sertk score predictions/test/*.csv --manifest "$manifest" --split test --compare predictions/test/control.csv \
+      --results RESULTS.md "${force[@]}"
+  fi
+done
+if want 9; then
+  python "$here/local/pool.py" $folds --exp "$exp" --into pooled
+  sertk score "$exp"/pooled/*.csv --manifest "$manifest" --split train --split held_out --split test \
+    --compare "$exp/pooled/control.csv" --results "$exp/RESULTS.md" "${force[@]}"
+fi

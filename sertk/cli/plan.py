@@ -32,7 +32,7 @@ def command(
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto, to calibrate on."),
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
 ) -> None:
-    """Print audio hours, disk, GPU memory and time of each stage before any work; exit status 1 if it does not fit."""
+    """Print audio hours, disk, GPU memory and time of each stage, before any work; fail if it does not fit."""
     from sertk.planning.plan import parse_size, plan_recipe
 
     if (corpus is None) == (manifest is None):

@@ -86,7 +86,7 @@ def plan_encoder(name: str, file: EncoderFile, utterances: Sequence[Utterance], 
     card = StoreCard(name, options, "", shape.modality, width, shape.frames_per_second, cast(Any, file.dtype))
     longest, disk = _longest(card, utterances), _disk(card, utterances)
     if options.get("keep_padding"):
-        longest, disk = WHISPER_WINDOW_FRAMES, disk * 0 + _padded_disk(card, len(utterances))
+        longest, disk = WHISPER_WINDOW_FRAMES, len(utterances) * _padded_disk(card)
     bytes_each = 4 if options.get("dtype", "float32") == "float32" else 2
     return EncoderPlan(name, width, longest, disk, bytes_each * shape.parameters, 0, "its published shape")
 
@@ -118,8 +118,8 @@ def _disk(card: StoreCard, utterances: Sequence[Utterance]) -> int:
     return bytes_needed(card, seconds)
 
 
-def _padded_disk(card: StoreCard, count: int) -> int:
-    return count * bytes_needed(card, [(WHISPER_WINDOW_FRAMES - 1) / card.frames_per_second])
+def _padded_disk(card: StoreCard) -> int:
+    return bytes_needed(card, [(WHISPER_WINDOW_FRAMES - 1) / card.frames_per_second])
 
 
 def _has_weights(encoder: Any) -> bool:

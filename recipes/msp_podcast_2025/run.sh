@@ -40,10 +40,11 @@ if [ "$corpus" = toy ]; then preset=${preset:-toy}; else preset=${preset:-paper}
 if [ "$preset" = paper ]; then conf=$here/conf; else conf=$here/conf/$preset; fi
 [ -f "$conf/settings.sh" ] || { echo "run.sh: no preset $preset: paper, authors_code, plus, toy or tiny" >&2 && exit 2; }
 exp=${exp:-$here/exp/$preset} && mkdir -p "$exp" && cd "$exp"
-members=$conf/members ensembles=$conf training=()
+members=$conf/members ensembles=$conf training=() further=() submitted=soup
 . "$conf/settings.sh"
 manifest=data/manifest.jsonl.gz
 on=(--device "$device" "${force[@]}")
+via=(--engine "$engine") && [ "$engine" != ray ] || via+=("${ray_options[@]}")
 want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 if want 1; then
@@ -57,10 +58,10 @@ if want 2; then
   sertk transcribe data/split.jsonl.gz --out "$manifest" "${on[@]}" "${transcriber[@]}"
 fi
 if want 3; then
-  sertk extract "$conf"/encoders/*.toml --manifest "$manifest" --into features "${on[@]}"
+  sertk extract "$conf"/encoders/*.toml --manifest "$manifest" --into features "${on[@]}" "${via[@]}" --jobs "$extract_jobs"
 fi
 if want 4; then
-  sertk train "$members"/*.toml --into members "${on[@]}" --jobs "$train_jobs" "${training[@]}"
+  sertk train "$members"/*.toml --into members "${on[@]}" "${via[@]}" --jobs "$train_jobs" "${training[@]}"
 fi
 if want 5; then
   sertk extract members/* --manifest "$manifest" --into posteriors "${on[@]}" \
@@ -71,17 +72,20 @@ if want 6; then
   sertk combine "$ensembles/soft_vote.toml" posteriors/* --out ensembles/soft_vote "${on[@]}"
   sertk combine "$ensembles/prior_corrected.toml" posteriors/* --out ensembles/prior_corrected "${on[@]}"
   sertk combine "$ensembles/meta.toml" posteriors/* --out ensembles/meta "${on[@]}"
+  for name in "${further[@]}"; do
+    sertk combine "$ensembles/$name.toml" posteriors/* --out "ensembles/$name" "${on[@]}"
+  done
 fi
 if want 7; then
   sertk combine "$ensembles/soup.toml" ensembles/meta/* --out ensembles/soup "${on[@]}"
 fi
 if want 8; then
   sertk predict members/* ensembles/vote ensembles/soft_vote ensembles/prior_corrected ensembles/meta/* ensembles/soup \
-    --manifest "$manifest" --split development --into predictions/development "${on[@]}"
-  sertk predict ensembles/soup --manifest "$manifest" --split test3 --output predictions/test3/ensembles-soup.csv \
-    "${on[@]}"
-  sertk submit predictions/test3/ensembles-soup.csv --manifest "$manifest" --split test3 --out submission \
-    --model ensembles/soup "${force[@]}"
+    "${further[@]/#/ensembles/}" --manifest "$manifest" --split development --into predictions/development "${on[@]}"
+  sertk predict "ensembles/$submitted" --manifest "$manifest" --split test3 \
+    --output "predictions/test3/ensembles-$submitted.csv" "${on[@]}"
+  sertk submit "predictions/test3/ensembles-$submitted.csv" --manifest "$manifest" --split test3 --out submission \
+    --model "ensembles/$submitted" "${force[@]}"
 fi
 if want 9; then
   sertk score predictions/development/*.csv --manifest "$manifest" --split development --results RESULTS.md \

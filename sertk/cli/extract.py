@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
 from sertk.cli.output import duration, progress, say, up_to_date
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Utterance
-    from sertk.features.extract import Progress, Target
+    from sertk.features.extract import ExtractReport, Progress, Target
 
 
 def command(
@@ -27,53 +31,104 @@ def command(
     shard: str = typer.Option("0/1", help="i/n: the i-th of n processes that fill the same stores, from 0."),
     force: bool = typer.Option(False, help="Try again what a store's report lists as failed."),
     repair: bool = typer.Option(False, help="Compare all checksums first and extract again what is damaged."),
+    jobs: int = typer.Option(1, min=1, help="Parts of the corpus encoded side by side, each in its own process."),
+    engine: str = ENGINE,
+    address: str | None = ADDRESS,
+    gpus: float | None = GPUS,
 ) -> None:
     """Fill feature stores in one pass over the audio; go on with what they have. `report.jsonl` lists failures."""
+    part = _part(shard)
+    if precision not in ("float32", "bfloat16", "float16"):
+        raise typer.BadParameter(f"--precision is float32, bfloat16 or float16, got {precision!r}")
+    if jobs > 1 and (part[1] > 1 or repair):
+        raise typer.BadParameter("--jobs makes parts of its own: leave out --shard, and repair before with one job")
+    run_tasks = choose(engine, address, jobs)
+    work = _Work(
+        tuple(encoders), manifest, into, splits, unseen, device, precision, frame_budget, max_batch, force, repair
+    )
+    parts = [(number, jobs) for number in range(jobs)] if jobs > 1 else [part]
+    alone = engine == "local" and jobs == 1
+    tasks = [(work, each, alone) for each in parts]
+    for reports in zip(*run_tasks(_extract, tasks, needs=needs(device, gpus)), strict=True):
+        _show(reports)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The options of a call, for whichever process does a part of it."""
+
+    encoders: tuple[Path, ...]
+    manifest: Path
+    into: Path
+    splits: str
+    unseen: bool
+    device: str
+    precision: str
+    frame_budget: float
+    max_batch: int
+    force: bool
+    repair: bool
+
+
+def _extract(work: _Work, part: tuple[int, int], bar: bool) -> list[ExtractReport]:
+    """One part of the corpus, in as many passes over it as `_passes` says. bar: show one."""
     from sertk.data.manifest import Manifest
     from sertk.data.recording import Recording
     from sertk.devices import choose_device
     from sertk.features.extract import extract
 
-    part = _part(shard)
-    if precision not in ("float32", "bfloat16", "float16"):
-        raise typer.BadParameter(f"--precision is float32, bfloat16 or float16, got {precision!r}")
-    corpus = Manifest.read(manifest)
-    wanted = set(splits.split(",")) if splits else {u.split for u in corpus}
+    corpus = Manifest.read(work.manifest)
+    wanted = set(work.splits.split(",")) if work.splits else {u.split for u in corpus}
     for split in wanted - {None}:
         corpus.split(str(split))  # names the splits where there is no such
     utterances = [utterance for utterance in corpus.located() if utterance.split in wanted]
-    for targets, chosen in _passes([_target(path, into) for path in encoders], utterances, unseen=unseen):
-        with progress("extract", len(chosen)) as advance:
+    reports = []
+    for targets, chosen in _passes(
+        [_target(path, work.into) for path in work.encoders], utterances, unseen=work.unseen
+    ):
+        with progress("extract", len(chosen)) if bar else nullcontext() as advance:
             done = 0
 
             def show(now: Progress) -> None:
                 nonlocal done
-                advance(now.done - done)
+                if advance is not None:
+                    advance(now.done - done)
                 done = now.done
 
-            report = extract(
-                targets,
-                [Recording(utterance) for utterance in chosen],
-                device=choose_device(device),
-                precision=precision,  # type: ignore[arg-type]
-                frame_budget=frame_budget,
-                max_batch=max_batch,
-                part=part,
-                force=force,
-                repair=repair,
-                progress=show,
+            reports.append(
+                extract(
+                    targets,
+                    [Recording(utterance) for utterance in chosen],
+                    device=choose_device(work.device),
+                    precision=work.precision,  # type: ignore[arg-type]
+                    frame_budget=work.frame_budget,
+                    max_batch=work.max_batch,
+                    part=part,
+                    force=work.force,
+                    repair=work.repair,
+                    progress=show,
+                )
             )
-        for target in report.targets:
-            if target.written == 0 and report.up_to_date:
-                up_to_date(target.folder)
-                continue
-            failed = f"  failed {len(target.failed)}, see report.jsonl" if target.failed else ""
-            halved = f"  batch halved {target.halvings} times for memory" if target.halvings else ""
-            mended = f"  made again {', '.join(target.repaired)}" if target.repaired else ""
-            say(f"{target.folder}  written {target.written}  kept {target.kept}{failed}{halved}{mended}")
-        if report.seconds:
-            rate = report.seconds / max(report.elapsed, 1e-9)
-            say(f"{duration(report.seconds)} of audio in {duration(report.elapsed)}: {rate:.1f} times real time")
+    return reports
+
+
+def _show(parts: Sequence[ExtractReport]) -> None:
+    """What became of the stores of one pass, over all parts."""
+    for targets in zip(*(part.targets for part in parts), strict=True):
+        folder = targets[0].folder
+        written, failures = sum(t.written for t in targets), sum(len(t.failed) for t in targets)
+        if written == 0 and all(part.up_to_date for part in parts):
+            up_to_date(folder)
+            continue
+        halvings, again = sum(t.halvings for t in targets), [name for t in targets for name in t.repaired]
+        failed = f"  failed {failures}, see report.jsonl" if failures else ""
+        halved = f"  batch halved {halvings} times for memory" if halvings else ""
+        mended = f"  made again {', '.join(again)}" if again else ""
+        say(f"{folder}  written {written}  kept {sum(t.kept for t in targets)}{failed}{halved}{mended}")
+    seconds, elapsed = sum(part.seconds for part in parts), max(part.elapsed for part in parts)
+    if seconds:
+        rate = seconds / max(elapsed, 1e-9)
+        say(f"{duration(seconds)} of audio in {duration(elapsed)}: {rate:.1f} times real time")
 
 
 def _target(path: Path, into: Path) -> Target:

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
 from sertk.cli.output import say, up_to_date, warn
 
 
@@ -18,6 +19,9 @@ def command(
     jobs: int = typer.Option(1, min=1, help="Models trained side by side, each in a process of its own."),
     sets: list[str] = typer.Option([], "--set", help="Override a value: stage.balanced.epochs=5."),
     force: bool = typer.Option(False, help="Train again what is up to date."),
+    engine: str = ENGINE,
+    address: str | None = ADDRESS,
+    gpus: float | None = GPUS,
 ) -> None:
     """Train models; skip those that are up to date and go on with those that were interrupted."""
     if (out is None) == (into is None) or (out and len(configs) > 1):
@@ -25,21 +29,15 @@ def command(
     tasks = [(config, out or (into or Path()) / config.stem) for config in configs]
     from sertk.config.files import load_experiment
 
-    for config, _ in tasks:  # all faults before any work
-        load_experiment(config, sets)
+    run_tasks = choose(engine, address, jobs)
+    threads = [load_experiment(config, sets).compute.threads for config, _ in tasks]  # all faults before any work
     waiting = []
     for config, folder in tasks:
         if not force and _is_up_to_date(config, folder, sets):
             up_to_date(folder)
         else:
             waiting.append((config, folder, tuple(sets), device))
-    if jobs == 1 or len(waiting) < 2:
-        for task in waiting:
-            _train(*task)
-        return
-    from sertk.engine.local import run_tasks
-
-    run_tasks(_train, waiting, jobs=jobs)
+    run_tasks(_train, waiting, needs=needs(device, gpus, cpus=max(threads)))
 
 
 def _is_up_to_date(config: Path, folder: Path, sets: list[str]) -> bool:

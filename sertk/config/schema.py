@@ -97,11 +97,12 @@ class Selection(Section):
 
 
 class Compute(Section):
-    """Where and how precisely. threads: 0 leaves torch's own choice."""
+    """Where and how precisely. threads: 0 leaves torch's own choice. compile: the fusion, by torch.compile."""
 
     device: str = "auto"
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     threads: Count = 0
+    compile: bool = False
     eval_batch_size: Positive = 64
 
 

@@ -6,9 +6,26 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any
 
+from sertk.engine import ONE_CORE, Needs
 from sertk.errors import SertkError
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """Processes of this machine, `jobs` at a time. What a task needs is not looked at: `jobs` decides."""
+
+    jobs: int
+
+    def __call__(
+        self, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], *, needs: Needs = ONE_CORE
+    ) -> list[Any]:
+        """Call the function for every task, here and one after another where that needs no other process."""
+        if self.jobs == 1 or len(tasks) < 2:
+            return [function(*task) for task in tasks]
+        return run_tasks(function, tasks, jobs=self.jobs)
 
 
 def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], *, jobs: int) -> list[Any]:

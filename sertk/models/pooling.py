@@ -19,8 +19,10 @@ InputLayers: TypeAlias = Positive | dict[str, Positive]
 def content_masks(features: Mapping[str, Padded]) -> dict[str, Tensor | None]:
     """Give each modality's (B, T) mask, true on content, or None where every sequence fills its row.
 
-    One look at the device serves all modalities, so a batch without padding pays for no mask.
+    On a GPU every modality has a mask: to look at the lengths there would hold it up in every step.
     """
+    if any(padded.lengths.device.type != "cpu" for padded in features.values()):
+        return {name: padded.mask for name, padded in features.items()}
     full = torch.stack([(padded.lengths >= padded.data.shape[1]).all() for padded in features.values()]).tolist()
     return {name: None if fills else features[name].mask for name, fills in zip(features, full, strict=True)}
 

@@ -1,4 +1,4 @@
-"""Figures of merit: macro-F1 and recall by scikit-learn, and Lin's concordance."""
+"""Figures of merit: macro-F1, recall, concordance. By hand: scikit-learn takes longer to import than torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score, recall_score
 
 from sertk.errors import DataError
 
@@ -19,8 +18,9 @@ def macro_f1(truth: Indices, predicted: Indices, classes: int) -> float:
 
     Raises DataError for an index outside 0..classes-1, or for no utterance at all.
     """
-    _check(truth, predicted, classes)
-    return float(f1_score(truth, predicted, average="macro", zero_division=0.0))
+    right, true, said = _counts(truth, predicted, classes)
+    occurs = true + said > 0
+    return float((2 * right[occurs] / (true + said)[occurs]).mean())
 
 
 def uar(truth: Indices, predicted: Indices, classes: int) -> float:
@@ -28,8 +28,8 @@ def uar(truth: Indices, predicted: Indices, classes: int) -> float:
 
     Raises DataError for an index outside 0..classes-1, or for no utterance at all.
     """
-    _check(truth, predicted, classes)
-    return float(recall_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0))
+    right, true, _ = _counts(truth, predicted, classes)
+    return float((right[true > 0] / true[true > 0]).mean())
 
 
 def ccc(truth: Reals, predicted: Reals) -> float:
@@ -61,6 +61,15 @@ def balanced_macro_f1(consensus: Indices, predicted: Indices, classes: int, *, d
         rows = np.concatenate([random.choice(rows, count, replace=False) for rows in by_class])
         scores.append(macro_f1(consensus[rows], predicted[rows], classes))
     return float(np.mean(scores))
+
+
+def _counts(truth: Indices, predicted: Indices, classes: int) -> tuple[Reals, Reals, Reals]:
+    """(C,) each: how often a class was said rightly, how often it is true, how often it was said."""
+    _check(truth, predicted, classes)
+    right, true, said = (
+        np.bincount(rows, minlength=classes) for rows in (truth[truth == predicted], truth, predicted)
+    )
+    return right.astype(np.float64), true.astype(np.float64), said.astype(np.float64)
 
 
 def _check(truth: Indices, predicted: Indices, classes: int) -> None:

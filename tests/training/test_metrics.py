@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, recall_score
 
 from sertk.batching.dataset import FeatureSet
 from sertk.config.schema import Selection
@@ -23,6 +23,17 @@ def test_macro_f1_and_recall_are_what_the_definitions_say() -> None:
     f1 = [2 * 2 / (3 + 3), 2 * 1 / (1 + 2), 2 * 1 / (2 + 1)]
     assert macro_f1(truth, said, 3) == pytest.approx(np.mean(f1))
     assert uar(truth, said, 3) == pytest.approx(np.mean([2 / 3, 1, 1 / 2]))
+
+
+def test_macro_f1_and_recall_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        count = int(random.integers(1, 30))
+        truth, said = random.integers(0, 8, (2, count))
+        f1 = f1_score(truth, said, average="macro", zero_division=0.0)
+        recall = recall_score(truth, said, labels=np.unique(truth), average="macro", zero_division=0.0)
+        assert macro_f1(truth, said, 8) == pytest.approx(f1)
+        assert uar(truth, said, 8) == pytest.approx(recall)
 
 
 def test_a_class_that_never_occurs_does_not_count() -> None:

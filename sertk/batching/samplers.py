@@ -58,9 +58,10 @@ def shuffle(table: LabelTable, seed: int, /, *, batch_size: Positive = 16) -> Sh
 def by_length(table: LabelTable, seed: int, /, *, batch_size: Positive = 16, pool: Positive = 64) -> Shuffled:
     """Draw every utterance once an epoch, in random batches of utterances of about equal length.
 
-    Shuffles, cuts into pools of `pool` batches, sorts each pool by length, cuts it into batches and shuffles the
-    batches. A smaller pool is more random, a larger one pads less; no pool is larger than a quarter of the
-    batches, or a small corpus would have the same batches every epoch. One batch of an epoch has what is left.
+    batch_size: utterances. Shuffles, cuts into pools of `pool` batches, sorts each pool by length, cuts it into
+    batches and shuffles the batches. A smaller pool is more random, a larger one pads less; no pool is larger than a
+    quarter of the batches, or a small corpus would have the same batches every epoch. One batch of an epoch has what
+    is left.
     """
     quarter = -(-len(table) // batch_size) // 4
     return Shuffled(table.frames, seed, batch_size, max(1, min(pool, quarter)))

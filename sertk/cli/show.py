@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
@@ -24,7 +25,7 @@ def command(
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
 ) -> None:
     """Show a component: its owner, place, options and what it does."""
-    described = [_describe(component) for component in _found(name, kind)]
+    described = [describe(component) for component in _found(name, kind)]
     if as_json:
         say(json.dumps(described, indent=2))
         return
@@ -48,13 +49,16 @@ def _found(name: str, kind: str | None) -> list[Component]:
     return found
 
 
-def _describe(component: Component) -> dict[str, Any]:
+def describe(component: Component) -> dict[str, Any]:
+    """All that can be said of a component, for a screen, a program or a page. Raises RegistryError."""
     from sertk.config.build import options_model
 
     factory = REGISTRIES[component.kind].get(component.name)
     path, line = _source(factory)
     parameters = inspect.signature(factory).parameters.values()
     options = options_model(factory).model_fields
+    doc = inspect.getdoc(factory) or ""
+    meanings = option_lines(doc, list(options))
     return {
         "kind": component.kind,
         "name": component.name,
@@ -68,10 +72,11 @@ def _describe(component: Component) -> dict[str, Any]:
                 "name": name,
                 "type": type_text(field.annotation, field.metadata),
                 "default": None if field.is_required() else repr(field.default),
+                "what": meanings[name],
             }
             for name, field in options.items()
         ],
-        "doc": inspect.getdoc(factory) or "",
+        "doc": doc,
     }
 
 
@@ -82,9 +87,9 @@ def _say(component: dict[str, Any]) -> None:
     say(f"file   {component['file']}:{component['line']}")
     say(f"given  {', '.join(component['given']) or 'nothing'}")
     say()
-    rows = [(option["name"], option["type"], option["default"] or "(required)") for option in component["options"]]
+    rows = [(o["name"], o["type"], o["default"] or "(required)", o["what"]) for o in component["options"]]
     if rows:
-        table(("option", "type", "default"), rows)
+        table(("option", "type", "default", "what it is"), rows)
     else:
         say("It takes no options.")
     if component["doc"]:
@@ -102,6 +107,23 @@ def _source(factory: Callable[..., Any]) -> tuple[str, int]:
 def _annotation(parameter: inspect.Parameter) -> str:
     annotation = parameter.annotation
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+
+def option_lines(doc: str, names: Sequence[str]) -> dict[str, str]:
+    """What a docstring says of each option: the sentence behind `name:`, else the first one that has `name` in it."""
+    words = "|".join(map(re.escape, names)) or "$."
+    label = rf"(?<![\w`])((?:{words})(?:, (?:{words}))*): "
+    found = dict.fromkeys(names, "")
+    body = " ".join(doc.partition("\n")[2].split())
+    for place in re.finditer(label, body):
+        text = re.split(rf"\.(?= |$)|{label}", body[place.end() :], maxsplit=1)[0].strip(" ;.")
+        for name in place[1].split(", "):
+            found[name] = found[name] or text
+    for sentence in re.split(r"(?<=[.:;]) ", " ".join(doc.split())):
+        for name in names:
+            if not found[name] and f"`{name}`" in sentence:
+                found[name] = sentence.strip(" .:;")
+    return found
 
 
 def type_text(annotation: Any, metadata: Sequence[Any] = ()) -> str:

@@ -31,10 +31,10 @@ _BITS = 512
 def hashed_text(*, dim: int = 64, shortest: int = 3, longest: int = 5) -> HashedText:
     """One frame a word: the sum of vectors hashed from the word and its character n-grams.
 
-    shortest, longest: characters of an n-gram, the word's bounds `<` and `>` counted. Words are lower-cased; each
-    frame has length 1, so words that share n-grams lie near each other (Bojanowski et al. 2017, subword vectors,
-    here random signs by hash instead of learnt). A transcript without words, or none, is one zero frame. Raises
-    EncoderError for options that make no vectors.
+    dim: D, the width of a frame. shortest, longest: characters of an n-gram, the word's bounds `<` and `>` counted.
+    Words are lower-cased; each frame has length 1, so words that share n-grams lie near each other (Bojanowski et al.
+    2017, subword vectors, here random signs by hash instead of learnt). A transcript without words, or none, is one
+    zero frame. Raises EncoderError for options that make no vectors.
     """
     if dim < 1 or not 1 <= shortest <= longest:
         raise EncoderError(

@@ -56,6 +56,7 @@ def hf_speech(
     after state. Whisper gives ceil(samples / 320) frames, for it is cropped to the utterance.
 
     model: hub id (owner/name) or folder with config.json, preprocessor_config.json and safetensors weights.
+    revision: branch, tag or commit of the hub's checkpoint. dtype: of the weights and of computing.
     layers: `last`, `last4_sum` (MEDUSA: the sum of the last four states), `all` (for learnt weights) or an index;
     0 is what enters the first layer, -1 the output. window_seconds: encode longer recordings in windows of this
     length, `overlap_seconds` shared; without it recordings up to five minutes are encoded whole (Whisper always

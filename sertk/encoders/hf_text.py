@@ -50,10 +50,12 @@ def hf_text(
     all others, unknown ones too; an utterance without words is one frame of zeros.
 
     model: hub id (owner/name) or folder with config.json, tokenizer and safetensors weights. layers: as in
-    `hf_speech`. max_tokens: longer transcripts are cut there, special tokens counted; None takes the model's
-    limit. What was cut or empty is in `remarks`, by utterance id. drop_ends: this many real tokens are dropped at
-    each end too, and a text with none left is one frame of zeros (1 in MEDUSA's released code). challenge_legal:
-    None decides by name and labels. token_variable: the environment variable that holds the hub token.
+    `hf_speech`. revision: branch, tag or commit of the hub's checkpoint. dtype: of the weights and of computing.
+    attention: `sdpa` where the architecture has it. max_tokens: longer transcripts are cut there, special tokens
+    counted; None takes the model's limit. What was cut or empty is in `remarks`, by utterance id. drop_ends: this
+    many real tokens are dropped at each end too, and a text with none left is one frame of zeros (1 in MEDUSA's
+    released code). challenge_legal: None decides by name and labels. token_variable: the environment variable that
+    holds the hub token.
 
     Raises EncoderError for a checkpoint that cannot be had or does not read text, and options that do not fit it.
     """
@@ -77,7 +79,7 @@ def hf_text(
 
 @dataclass(frozen=True)
 class Words:
-    """A tokenizer. before, behind: tokens around a text that are no frames. limit: most tokens, with them. pad: an id."""
+    """A tokenizer. before, behind: tokens around a text that are no frames. limit: most tokens. pad: an id."""
 
     tokenizer: Any
     before: int

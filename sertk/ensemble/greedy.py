@@ -28,10 +28,11 @@ def greedy(
 ) -> Aggregate:
     """Soft vote of members chosen greedily: in each round the one whose addition scores best, again and again.
 
-    A member's weight is how often it was taken up to the best round. powers: for each, posteriors are divided by
-    prior ** power before the choice; the power and the round that score best (metric, draws, seed) on the utterances
-    to fit on are kept; the lower power and the earlier round of equals. Raises EnsembleError where members were
-    trained on these utterances, and for a class without prior when a power is above 0.
+    A member's weight is how often it was taken up to the best round. rounds: at most. metric: the score of a choice.
+    draws: of balanced subsets, where the metric has them. seed: of these draws. powers: for each, posteriors are
+    divided by prior ** power before the choice; the power and the round that score best (metric, draws, seed) on the
+    utterances to fit on are kept; the lower power and the earlier round of equals. Raises EnsembleError where members
+    were trained on these utterances, and for a class without prior when a power is above 0.
     Source: Caruana et al., Ensemble selection from libraries of models, 2004, sections 2.1 and 2.2; the prior: Menon
     et al., Long-tail learning via logit adjustment, 2021, section 3.
     """

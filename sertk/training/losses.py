@@ -20,9 +20,10 @@ LossFunction = Callable[[Outputs, Targets], Tensor]
 def cross_entropy(table: LabelTable, /, *, class_weight_power: float = 0.0) -> LossFunction:
     """Cross-entropy to soft class targets, with class weights from the soft mass.
 
-    The mean over B of -sum_c w_c t_c log p_c, soft and one-hot targets normalised alike, with weights
-    w_c = (N / (C f_c)) ** class_weight_power, f_c the summed soft mass of class c; power 0 weights all alike
-    (MEDUSA, arXiv 2506.09556). Raises DataError naming classes without mass when weights need it.
+    class_weight_power: how much more rare classes weigh. The mean over B of -sum_c w_c t_c log p_c, soft and one-hot
+    targets normalised alike, with weights w_c = (N / (C f_c)) ** class_weight_power, f_c the summed soft mass of
+    class c; power 0 weights all alike (MEDUSA, arXiv 2506.09556). Raises DataError naming classes without mass when
+    weights need it.
     """
     weights = class_weights(table, class_weight_power)
 
@@ -51,8 +52,8 @@ def kl(table: LabelTable, /) -> LossFunction:
 def focal(table: LabelTable, /, *, gamma: float = 2.0, class_weight_power: float = 0.0) -> LossFunction:
     """Focal loss on soft targets: classes that are predicted well already count less.
 
-    The mean over B of -sum_c w_c t_c (1 - p_c) ** gamma log p_c (Lin et al., 2017, eq. 5); gamma 0 is
-    `cross_entropy`, whose weights and errors it shares.
+    gamma: how much less. class_weight_power: as in `cross_entropy`. The mean over B of -sum_c w_c t_c (1 - p_c) **
+    gamma log p_c (Lin et al., 2017, eq. 5); gamma 0 is `cross_entropy`, whose weights and errors it shares.
     """
     weights = class_weights(table, class_weight_power)
 
@@ -84,9 +85,10 @@ def soft_macro_f1(table: LabelTable, /) -> LossFunction:
 def vector_scaling(table: LabelTable, /, *, gamma: float = 0.0, tau: float = 1.0) -> LossFunction:
     """Vector-scaling loss on soft targets: logits z_c become (f_c / max f) ** gamma z_c + tau log prior_c.
 
-    Cross-entropy of the changed logits in training; the plain ones are used afterwards, so rare classes gain
-    (Kini et al., 2021). gamma 0 is logit adjustment (Menon et al., 2021, eq. 10).
-    f_c: summed soft mass. Raises DataError naming classes without mass.
+    Cross-entropy of the changed logits in training; the plain ones are used afterwards, so rare classes gain (Kini et
+    al., 2021). gamma 0 is logit adjustment (Menon et al., 2021, eq. 10). gamma: how much smaller the logits of rare
+    classes are made. tau: how much of the log prior is added. f_c: summed soft mass. Raises DataError naming classes
+    without mass.
     """
     mass = _mass(table, "the vector-scaling loss")  # (C,)
     scale = (mass / mass.max()) ** gamma

@@ -39,7 +39,8 @@ class ModalityDropout:
 def modality_dropout(*, probability: Share = 0.2) -> ModalityDropout:
     """Drop each modality of an utterance with a probability, but never all of them.
 
-    A dropped modality is one zero frame, which is also what an empty transcript is.
+    probability: for each modality of an utterance. A dropped modality is one zero frame, which is also what an empty
+    transcript is.
     """
     return ModalityDropout(probability)
 
@@ -87,7 +88,8 @@ def spec_augment(
     """Set random runs of frames and of features to zero (SpecAugment without warping, Park et al., 2019).
 
     Each of the masks of an utterance hides between 0 and `time_share` of its frames, or `feature_share` of its
-    features, drawn uniformly as is the beginning. modalities: the names to act on; none names all.
+    features, drawn uniformly as is the beginning. time_masks, feature_masks: how many of each an utterance gets.
+    modalities: the names to act on; none names all.
     Raises TrainingError in training for a name that no modality has.
     """
     return SpecAugment(time_masks, time_share, feature_masks, feature_share, tuple(modalities))
@@ -117,9 +119,9 @@ class AnnotationDropout:
 def annotation_dropout(*, probability: Share = 0.5, raters: Positive = 4) -> AnnotationDropout:
     """Train on a random sample of an utterance's votes (annotation dropout, after SAILER, 2025).
 
-    SAILER drops some raters' rows. Targets are shares without the number of raters, so this draws `raters` votes
-    from them, with replacement: the same target on average, with about the noise of a panel of that size.
-    Unanimous targets stay as they are. Attributes are untouched.
+    probability: that an utterance's target is drawn. SAILER drops some raters' rows. Targets are shares without the
+    number of raters, so this draws `raters` votes from them, with replacement: the same target on average, with about
+    the noise of a panel of that size. Unanimous targets stay as they are. Attributes are untouched.
     """
     return AnnotationDropout(probability, raters)
 

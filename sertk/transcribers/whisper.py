@@ -33,10 +33,11 @@ def whisper(
 ) -> Whisper:
     """Recognises speech with Whisper, by hub id or folder.
 
-    language: a code (`en`) or name (`english`); None detects it of each window, as multilingual checkpoints can.
-    beams: 1 is greedy. batch_size: windows decoded together; a recording of more than 30 s is cut at pauses.
-    token_variable: the environment variable that holds the hub token. Raises EncoderError for a checkpoint that
-    cannot be had or is no Whisper, and a language that it does not know.
+    model: hub id (owner/name) or folder. revision: branch, tag or commit of the hub's checkpoint. dtype: of
+    computing. language: a code (`en`) or name (`english`); None detects it of each window, as multilingual
+    checkpoints can. beams: 1 is greedy. batch_size: windows decoded together; a recording of more than 30 s is cut at
+    pauses. token_variable: the environment variable that holds the hub token. Raises EncoderError for a checkpoint
+    that cannot be had or is no Whisper, and a language that it does not know.
 
     Radford et al. 2023, "Robust speech recognition via large-scale weak supervision".
     """

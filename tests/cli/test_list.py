@@ -59,7 +59,15 @@ def test_show_has_owner_place_options_and_docstring(capsys: pytest.CaptureFixtur
 
 def test_show_tells_types_with_their_limits(capsys: pytest.CaptureFixture[str]) -> None:
     (shown,) = json.loads(said(capsys, "show", "shuffle", "--json"))
-    assert shown["options"] == [{"name": "batch_size", "type": "int >= 1", "default": "16"}]
+    (option,) = shown["options"]
+    assert (option["type"], option["default"]) == ("int >= 1", "16")
+
+
+def test_show_says_of_each_option_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    (shown,) = json.loads(said(capsys, "show", "hashed_text", "--json"))
+    what = {option["name"]: option["what"] for option in shown["options"]}
+    assert what["dim"] == "D, the width of a frame"
+    assert what["shortest"] == what["longest"] == "characters of an n-gram, the word's bounds `<` and `>` counted"
 
 
 def test_show_of_an_unknown_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

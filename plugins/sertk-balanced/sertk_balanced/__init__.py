@@ -54,10 +54,10 @@ def balanced(
 ) -> Balanced:
     """Draw every class as often as the smallest has utterances, afresh each epoch.
 
-    The class of an utterance is its consensus. To these come `no_agreement` times as many utterances without one
-    as of each class, or all there are if fewer. Within an epoch no utterance comes twice. afresh: false draws the
-    same utterances every epoch, in another order, as MEDUSA's released code does. Stage 2 of MEDUSA
-    (arXiv 2506.09556). Raises DataError naming the classes that no utterance has.
+    The class of an utterance is its consensus. To these come `no_agreement` times as many utterances without one as
+    of each class, or all there are if fewer. Within an epoch no utterance comes twice. batch_size: utterances.
+    afresh: false draws the same utterances every epoch, in another order, as MEDUSA's released code does. Stage 2 of
+    MEDUSA (arXiv 2506.09556). Raises DataError naming the classes that no utterance has.
     """
     groups = [np.flatnonzero(table.consensus == index) for index in range(len(table.labels))]
     empty = [name for name, rows in zip(table.labels.names, groups, strict=True) if not len(rows)]

@@ -34,13 +34,13 @@ def deepser(
 
     ENC is W2(relu(W1 x)), transformer layers, and a mean over time. Each modality has an ENC of L layers; fusion
     encoder 1 reads their first-layer states joined along time, fusion encoder l > 1 their layer-l states and the
-    layer-l state of fusion encoder l - 1. Then x = W [h; g; z; f], the means of all modalities and of the last
-    fusion encoder. A fusion encoder has the layers that are read of it: l + 1, the last one L; for L = 2 both
-    have two, as in the paper.
-    inner: width of the feed-forward net. positions: added before the first layer of each modality's ENC.
-    mask_padding: false lets padding into attention and means, as the released code does, so that an utterance's
-    output depends on its batch. input_layers: encoder layers that stand side by side in the features, mixed
-    under learnt weights. pooling: `attentive_statistics` in place of the means (Okabe et al., 2018).
+    layer-l state of fusion encoder l - 1. Then x = W [h; g; z; f], the means of all modalities and of the last fusion
+    encoder. A fusion encoder has the layers that are read of it: l + 1, the last one L; for L = 2 both have two, as
+    in the paper. width: of states and output. layers: of each transformer, L. heads: of each attention. inner: width
+    of the feed-forward net. dropout: in training, within the layers. positions: added before the first layer of each
+    modality's ENC. mask_padding: false lets padding into attention and means, as the released code does, so that an
+    utterance's output depends on its batch. input_layers: encoder layers that stand side by side in the features,
+    mixed under learnt weights. pooling: `attentive_statistics` in place of the means (Okabe et al., 2018).
     Raises ConfigError when these layers do not divide D, or heads the width.
     Source: MEDUSA (arXiv 2506.09556), section 2.1, Algorithms 1 and 2.
     """

@@ -41,9 +41,10 @@ def manifold_mixup(
 ) -> ManifoldMixup:
     """Mix fused vectors, class targets and attributes of pairs of utterances (Manifold MixUp).
 
-    With `probability` a batch is mixed: x_i becomes l_i x_i + (1 - l_i) x_p(i), l_i ~ Beta(alpha, alpha) for each
-    utterance and p a random permutation of the batch; the same l and p for both kinds of targets. An attribute
-    that either of the two lacks is missing in the mixture. Sources: Verma et al., 2019; MEDUSA (arXiv 2506.09556).
+    alpha: of the Beta distribution; small values mix little. With `probability` a batch is mixed: x_i becomes l_i x_i
+    + (1 - l_i) x_p(i), l_i ~ Beta(alpha, alpha) for each utterance and p a random permutation of the batch; the same
+    l and p for both kinds of targets. An attribute that either of the two lacks is missing in the mixture. Sources:
+    Verma et al., 2019; MEDUSA (arXiv 2506.09556).
     """
     return ManifoldMixup(probability, alpha)
 

@@ -37,6 +37,8 @@ def opensmile(
 ) -> OpenSmile:
     """eGeMAPSv02 or ComParE 2016 of openSMILE, by frame or as functionals; for non-commercial research only.
 
+    features: which set of descriptors. level: functionals of the whole utterance, or low-level descriptors by frame.
+
     functionals: one frame an utterance, 88 (eGeMAPSv02) or 6,373 (ComParE_2016) values. lld: 100 frames a second of
     25 or 65 low-level descriptors; stack: so many successive frames become one, side by side, at a rate that much
     lower. The values have very different scales: standardise them (the fusion `concat`

@@ -33,9 +33,9 @@ def s3prl(
     """Any upstream of s3prl by its name: fbank, mfcc, hubert, wavlm_large, hf_wav2vec2_custom, ...
 
     Gives the frames that s3prl gives, (T, D): ceil(samples / stride) of them, the last repeated where the model has
-    one fewer. checkpoint: file or folder, for names that end in `_local`, `_custom` or `_url`. layers: `last`,
-    `last4_sum`, `all` (side by side) or an index; 0 is the first of s3prl's hidden states. challenge_legal: set it
-    to false for a checkpoint that was trained on emotion labels.
+    one fewer. upstream: its name, as s3prl has it. checkpoint: file or folder, for names that end in `_local`,
+    `_custom` or `_url`. layers: `last`, `last4_sum`, `all` (side by side) or an index; 0 is the first of s3prl's
+    hidden states. challenge_legal: set it to false for a checkpoint that was trained on emotion labels.
 
     Raises EncoderError for a name that s3prl does not know, a checkpoint that cannot be had, one that needs pickled
     code, and one of another architecture.

@@ -26,9 +26,10 @@ def concat(
 ) -> Concat:
     """Pool each modality over time and set the results side by side.
 
-    width: the sum of the dims, twice that with attentive statistics. standardise: keep buffers `mean` and `std`
-    (width,) that whoever fits the model sets, and give (x - mean) / std. input_layers: encoder layers that stand
-    side by side in the features, mixed under learnt weights. Raises ConfigError when these do not divide D.
+    width: the sum of the dims, twice that with attentive statistics. pooling: a masked mean, or attentive statistics
+    (Okabe et al., 2018), whose attention has `attention_width` units. standardise: keep buffers `mean` and `std`
+    (width,) that whoever fits the model sets, and give (x - mean) / std. input_layers: encoder layers that stand side
+    by side in the features, mixed under learnt weights. Raises ConfigError when these do not divide D.
     """
     return Concat(dims, pooling, attention_width, standardise, input_layers)
 

@@ -28,9 +28,10 @@ def cross_attention(
     """Let the frames of each modality attend to those of all the others, average over time, and join.
 
     A modality's frames are the queries; keys and values are the other modalities' projected frames, joined along
-    time. A modality alone attends to itself. inner: width of the feed-forward net. input_layers: encoder layers
-    that stand side by side in the features, mixed under learnt weights. Raises ConfigError when these do not
-    divide D, or heads the width.
+    time. A modality alone attends to itself. width: of states and output. layers, heads: of each transformer. inner:
+    width of the feed-forward net. dropout: in training, within the layers. positions: what tells the order of frames.
+    input_layers: encoder layers that stand side by side in the features, mixed under learnt weights. Raises
+    ConfigError when these do not divide D, or heads the width.
     Source: after Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, 2019, section
     3.1-3.2; linear maps instead of convolutions, one stream for all other modalities.
     """

@@ -18,8 +18,8 @@ def gated(
 ) -> Gated:
     """Add up the modalities, each through a gate that sees them all.
 
-    h_i = tanh(W_i x_i), z_i = sigmoid(V_i [x_1; ...; x_N]), h = sum_i z_i * h_i, on means over time.
-    dropout: on those means. input_layers: encoder layers that stand side by side in the features, mixed under
+    h_i = tanh(W_i x_i), z_i = sigmoid(V_i [x_1; ...; x_N]), h = sum_i z_i * h_i, on means over time. width: of the
+    output. dropout: on those means. input_layers: encoder layers that stand side by side in the features, mixed under
     learnt weights. Raises ConfigError when these do not divide D.
     Source: Arevalo et al., Gated Multimodal Units for Information Fusion, 2017, section 3.1, the unit for any N.
     """

@@ -27,9 +27,10 @@ def late(
 ) -> Late:
     """Encode each modality with a transformer, average over time, and map the results to one vector.
 
-    x = W [h; g; z], where h, g, z are masked means of the last layer of ENC. inner: width of the feed-forward
-    net. positions: what tells the order of frames. input_layers: encoder layers that stand side by side in the
-    features, mixed under learnt weights. Raises ConfigError when these do not divide D, or heads the width.
+    x = W [h; g; z], where h, g, z are masked means of the last layer of ENC. width: of states and output. layers,
+    heads: of each transformer. inner: width of the feed-forward net. dropout: in training, within the layers.
+    positions: what tells the order of frames. input_layers: encoder layers that stand side by side in the features,
+    mixed under learnt weights. Raises ConfigError when these do not divide D, or heads the width.
     It has fewer parameters than DeepSER of the same width; `sertk.models.size.matched_width` finds the width at
     which it has as many.
     Source: MEDUSA (arXiv 2506.09556), Table 2, late fusion.

@@ -254,6 +254,34 @@ def test_an_ablation_is_trained_once_and_goes_on_where_it_stopped(
     assert capsys.readouterr().out.count("to do") == 5
 
 
+def test_meta_classifiers_are_averaged_and_each_counts_as_one_model(
+    asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sertk_meta", reason="needs the plugin sertk-meta")
+    pytest.importorskip("sertk_soup", reason="needs the plugin sertk-soup")
+    manifest = (asked.parent / "combine.toml").read_text().splitlines()[-1]
+    meta = '[aggregator]\nuse = "meta_classifier"\nseeds = [1, 2, 3]\nsampler = { use = "shuffle" }\n'
+    (tmp_path / "meta.toml").write_text(f"{meta}[data]\n{manifest}\n")
+    (tmp_path / "soup.toml").write_text(f'[aggregator]\nuse = "soup"\n[data]\n{manifest}\n')
+    asked.write_text(
+        'seeds = 1\nset = ["stage.full.epochs=1", "stage.second.epochs=1"]\n[ensemble]\n'
+        'members = ["experiment.toml", "other.toml"]\nfull = "soup"\n'
+        '[[ensemble.system]]\nname = "single"\ncombine = "meta.toml"\n'
+        '[[ensemble.system]]\nname = "soup"\ncombine = "meta.toml"\nthen = "soup.toml"\n'
+        '[[ensemble.system]]\nname = "greedy"\ncombine = "combine.toml"\n'
+        "set = ['aggregator={ use = \"greedy\" }']\n"
+    )
+    assert main(["ablate", str(asked), "--into", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out/ablations.csv").read_text())))
+    assert {row["system"]: row["models"] for row in rows} == {
+        "soup, all 2": "1",
+        "one member (mean of all)": "2",
+        "single, all 2": "3",
+        "greedy, all 2": "1",
+    }
+    assert "Ensembles of members experiment, other, fitted on held_out" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "name", ["conf/ablations/table2.toml", "conf/ablations/table3.toml", "conf/ablations/plus.toml"]
 )
@@ -285,5 +313,5 @@ def test_the_toy_ablation_prints_both_tables(
     assert "greedy selection of members, top 2" in said
     assert len(Manifest.read(Path("data/manifest.jsonl.gz"))) > 0
     rows = list(csv.DictReader(io.StringIO(Path("ablations/ablations.csv").read_text())))
-    assert len(rows) == 7 + 1 + 2 * 7
+    assert len(rows) == 7 + 1 + 2 * 6
     assert all(row["seeds"] == "2" for row in rows)

@@ -25,7 +25,7 @@ def plugin(
     say(f"wrote {folder}: the {kind} {component!r}. Next:")
     say(f"    pip install -e '{folder}[dev]'")
     say(f"    pytest {folder}")
-    say(f"    sertk show {kind} {component}")
+    say(f"    sertk show {component}")
 
 
 @app.command()

@@ -99,7 +99,7 @@ def test_the_verb_says_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["new", "plugin", "my-thing", "--kind", "sampler", "--into", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert f"pip install -e '{tmp_path}/my-thing[dev]'" in said
-    assert "sertk show sampler my_thing" in said
+    assert "sertk show my_thing" in said
     assert main(["new", "plugin", "my-thing", "--kind", "sampler", "--into", str(tmp_path)]) == 1
     assert "is there already" in capsys.readouterr().err
     assert main(["new", "recipe", "mine", "--into", str(tmp_path)]) == 0

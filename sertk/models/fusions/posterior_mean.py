@@ -94,7 +94,8 @@ class PosteriorMean(nn.Module):
 
     def _mean(self, said: Tensor) -> Tensor:
         """The weighted mean over models: (M, B, X) to (B, X)."""
-        return torch.tensordot(self.weights, said, dims=1)
+        mean: Tensor = torch.tensordot(self.weights, said, dims=1)
+        return mean
 
 
 def _normalised(positive: Tensor) -> Tensor:

@@ -199,7 +199,8 @@ def main() -> None:
         data = write_corpus(folder, lengths, table)
         sizes = {"parameters": sum(p.numel() for p in member(arguments.width).parameters()) / 1e6}
         print(
-            f"{sizes['parameters']:.1f} M parameters, {len(table)} utterances a turn, {lengths.seconds:.0f} s of audio; "
+            f"{sizes['parameters']:.1f} M parameters, {len(table)} utterances a turn, "
+            f"{lengths.seconds:.0f} s of audio; "
             f"padding: plain {100 * padding(shuffled, frames):.1f} %, sertk {100 * padding(batches, frames):.1f} %; "
             f"{work / 1e12:.2f} T operations; matrix rate "
             + ", ".join(f"{n} {r / 1e9:.0f} G/s" for n, r in rates.items()),
@@ -233,7 +234,7 @@ def main() -> None:
             )
         result = {
             "claim": "training a member, sertk against the plain way, utterances a second",
-            "machine": machine(device),
+            "machine": machine(arguments.device),
             "arguments": vars(arguments),
             **sizes,
             "matrix_rate_per_second": rates,

@@ -24,9 +24,10 @@ def shown(values: Sequence[float], digits: int = 2) -> str:
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def machine(device: torch.device = torch.device("cpu")) -> dict[str, Any]:
+def machine(device: str = "cpu") -> dict[str, Any]:
     """Where and with what; load: processes that wanted a core in the last minute, ours included."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    cuda = device.startswith("cuda")
+    name = torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine()
     return {
         "device": name,
         "cores": os.cpu_count(),

@@ -21,7 +21,7 @@ RETRIES = 3
 class RayEngine:
     """Tasks of a Ray cluster.
 
-    A task runs in a worker of its own, in the folder and with the environment's settings of the caller. When the
+    A task runs in a worker process, in the folder and with the environment's settings of the caller. When the
     worker is lost (killed, out of memory, its machine gone) that task alone begins again elsewhere, up to three
     times, and goes on from what its folder has; an error that the task itself raises is not tried again. Files go
     through a file system that all machines share. jobs: cores, where Ray starts here because no address is given.
@@ -82,7 +82,7 @@ def _import_ray() -> ModuleType:
 
 def _run(ray: ModuleType, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], needs: Needs) -> list[Any]:
     remote = ray.remote(
-        num_cpus=needs.cpus, num_gpus=needs.gpus, max_retries=RETRIES, retry_exceptions=False, max_calls=1
+        num_cpus=needs.cpus, num_gpus=needs.gpus, max_retries=RETRIES, retry_exceptions=False
     )(_in_folder)
     folder = str(Path.cwd())
     waiting = [remote.remote(folder, function, task) for task in tasks]

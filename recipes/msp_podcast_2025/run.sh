@@ -23,7 +23,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/db.sh"
 . "$here/cmd.sh"
 
-stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' preset='' device=auto force=()
+stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' preset='' device=auto engine=local force=()
 while [ $# -gt 0 ]; do
   case $1 in
     --stage | --stop-stage | --corpus | --exp | --preset | --device | --engine)

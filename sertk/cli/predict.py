@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
 from sertk.cli.output import progress, say, table, up_to_date, warn
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def command(
     into: Path | None = typer.Option(None, help="With --manifest: a folder that gets a CSV file a model."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
     force: bool = typer.Option(False, help="Predict again what is up to date."),
+    jobs: int = typer.Option(1, min=1, help="With --manifest: models at work side by side, each in its own process."),
+    engine: str = ENGINE,
+    address: str | None = ADDRESS,
+    gpus: float | None = GPUS,
 ) -> None:
     """Predict recordings, from raw audio to the ensemble's answer: emotion, probabilities, attributes."""
     if output and output.suffix not in (".csv", ".jsonl"):
@@ -39,9 +44,9 @@ def command(
     models = [model, *(audio or [])]
     if split is None or (into is None and len(models) > 1):
         raise typer.BadParameter("--manifest needs --split, and --into FOLDER for several models")
-    for each in models:
-        target = into / f"{'-'.join(each.parts)}.csv" if into else output
-        _predict_corpus(each, manifest, split, target, device, force=force)
+    targets = [into / f"{'-'.join(each.parts)}.csv" if into else output for each in models]
+    tasks = [(each, manifest, split, to, device, force) for each, to in zip(models, targets, strict=True)]
+    choose(engine, address, jobs)(_predict_corpus, tasks, needs=needs(device, gpus))
 
 
 def _predict_recordings(model: Path, audio: list[Path], text: str | None, output: Path | None, device: str) -> None:
@@ -65,9 +70,7 @@ def _predict_recordings(model: Path, audio: list[Path], text: str | None, output
         raise typer.Exit(1)
 
 
-def _predict_corpus(
-    model: Path, manifest: Path, split: str, output: Path | None, device: str, *, force: bool
-) -> None:
+def _predict_corpus(model: Path, manifest: Path, split: str, output: Path | None, device: str, force: bool) -> None:
     from sertk.checkpoint import Checkpoint
     from sertk.data.manifest import Manifest
     from sertk.devices import choose_device

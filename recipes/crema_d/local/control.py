@@ -23,7 +23,7 @@ from sertk.batching.dataset import FeatureSet, feature_set
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.features.store import FeatureStore
-from sertk.files import made_from, sha256_file, write_json
+from sertk.files import made_from, note_inputs, sha256_file
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 POWERS = (0.0, 0.5, 1.0)
@@ -64,7 +64,7 @@ def main() -> None:
         asked_for.table.ids, manifest.labels, models[best].predict_proba(matrix(asked_for)), attributes, names
     )
     said.write(asked.output)
-    write_json(asked.output.with_suffix(".inputs.json"), inputs)
+    note_inputs(asked.output, inputs)
     print(f"{asked.output}  C {best[0]:g}  class weight power {best[1]:g}  held_out macro_f1 {scores[best]:.3f}")
 
 

@@ -43,9 +43,13 @@ def cells(table: Table) -> list[list[str]]:
 def legend(table: Table) -> list[str]:
     """What the columns mean and how the numbers were made, a sentence a line."""
     first, metric = table.rows[0], COLUMNS.get(table.metrics[0], table.metrics[0])
+    seeds = (
+        "one seed, so that intervals are of these models and not of the method"
+        if first.seeds == 1
+        else f"{first.seeds} seeds, mean ± standard deviation over them"
+    )
     return [
-        f"{table.utterances} utterances of {table.speakers} speakers; {first.seeds} seeds; mean ± standard deviation "
-        f"over seeds.",
+        f"{table.utterances} utterances of {table.speakers} speakers; {seeds}.",
         f"difference: to {first.name} in {metric}, with its {LEVEL:.0%} interval ({METHOD}, {table.draws} draws, "
         f"seed {table.seed}).",
         f"{OF_FULL}: the difference divided by the score of {first.name}; {OF_ABLATED}: divided by the ablated "

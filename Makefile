@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo recipe-tiny test test-slow test-plugins lint format bench clean
+.PHONY: help env demo recipe-tiny test test-slow test-plugins lint format docs bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,8 +50,15 @@ format: $(READY) ## Format and sort imports
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format .
 
+docs: .venv/docs ## Build the pages into site/, strictly
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+.venv/docs: $(READY)
+	$(BIN)/python -m pip install -qq -e '.[docs]'
+	touch $@
+
 bench: $(READY) ## Run the benchmarks; each prints a table and writes JSON
 	set -e; for script in benchmarks/*.py; do $(BIN)/python $$script; done
 
 clean: ## Remove what tools leave behind, and the results of the demo
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(RECIPE)/exp/toy
+	rm -rf site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis $(RECIPE)/exp/toy

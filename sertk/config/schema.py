@@ -42,13 +42,19 @@ class Data(Section):
     """Which utterances, and how their votes become targets. split names are those of the manifest."""
 
     manifest: str
+    """Path of the manifest, *.jsonl or *.jsonl.gz."""
     train: str | list[str] = "train"
+    """The split, or splits, trained on."""
     dev: str = "held_out"
+    """The split that chooses epochs."""
     targets: TargetPolicy = "soft"
+    """`soft`: shares of the votes; `majority`: the consensus as one-hot."""
     other: OtherPolicy = "drop"
+    """Votes outside the label set: left out, or spread over all classes."""
     folds: Positive | None = None
     """Train on all but one of this many speaker-disjoint folds of `train`, for out-of-fold posteriors."""
     fold: Count = 0
+    """The fold that is left out, from 0."""
 
     @model_validator(mode="after")
     def _fold_exists(self) -> Data:
@@ -61,8 +67,11 @@ class Head(Section):
     """From the fused vector to emotion logits and attributes. attribute_output: within the range, or unbounded."""
 
     kind: Literal["linear", "identity"] = "linear"
+    """`linear`: layers that are learnt; `identity`: what `posterior_mean` gives is passed on."""
     attributes: list[str] = []
+    """Those to predict, of the manifest."""
     activation: Literal["relu", "none"] = "relu"
+    """Before the last linear maps."""
     attribute_output: Literal["sigmoid", "linear"] = "sigmoid"
 
 
@@ -70,8 +79,11 @@ class Optimizer(Section):
     """AdamW, MEDUSA's optimizer. fused: one kernel for all parameters."""
 
     lr: float = Field(default=1e-5, gt=0)
+    """Learning rate, the same throughout."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled, as AdamW has it."""
     betas: tuple[float, float] = Field(default=(0.9, 0.999), strict=False)
+    """Decay of the moments' running means."""
     fused: bool = True
 
 
@@ -79,48 +91,69 @@ class Stage(Section):
     """One call of the training loop. patience: epochs without a better score before it stops; none: never."""
 
     name: str
+    """Told apart by it: `--set stage.NAME.epochs=5`."""
     epochs: Positive
+    """At most."""
     patience: Positive | None = None
     sampler: Use = Use(use="shuffle")
+    """What makes the batches of an epoch."""
     optimizer: Optimizer = Optimizer()
+    """Of this stage; its moments start afresh."""
     regularizers: list[Use] = []
+    """In this order."""
     loss: list[LossTerm] = [LossTerm(use="cross_entropy")]
+    """The terms of the weighted sum."""
     accumulate: Positive = 1
+    """Batches to one step of the optimizer."""
     clip_norm: float | None = Field(default=None, gt=0)
+    """Largest norm of all gradients together; without it none."""
 
 
 class Selection(Section):
     """How the best epoch is chosen: mean macro-F1 over balanced draws of the dev consensus utterances."""
 
     metric: Literal["balanced_macro_f1", "macro_f1", "uar", "mean_ccc"] = "balanced_macro_f1"
+    """What the best epoch is best in."""
     draws: Positive = 10
+    """Of `balanced_macro_f1`."""
 
 
 class Compute(Section):
     """Where and how precisely. threads: 0 leaves torch's own choice. compile: the fusion, by torch.compile."""
 
     device: str = "auto"
+    """cpu, cuda, cuda:1, mps, or auto: the first GPU, else the CPU."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of training and inference; weights stay float32."""
     threads: Count = 0
     compile: bool = False
     eval_batch_size: Positive = 64
+    """Utterances in a batch, where nothing is trained."""
 
 
 class Experiment(Section):
     """One model: data, features, fusion, head and the stages that train it."""
 
     seed: Count = 1
+    """All draws but those of the first weights."""
     init_seed: Count = 1
+    """The first weights."""
     data: Data
+    """What to train on."""
     features: dict[str, str]
     """Modality name to the folder of its feature store."""
     standardise: list[str] = []
     """Modalities that the model standardises by the mean and deviation of the training part."""
     fusion: Use
+    """From features to one vector an utterance."""
     head: Head = Head()
+    """From that vector to answers."""
     stage: list[Stage] = []
+    """In order; none for models that are not trained."""
     selection: Selection = Selection()
+    """How the best epoch is chosen."""
     compute: Compute = Compute()
+    """Where and how precisely."""
 
     @model_validator(mode="after")
     def _something_to_read(self) -> Experiment:
@@ -139,17 +172,22 @@ class EncoderFile(Section):
     """What `sertk extract` reads: an encoder and how its output is stored."""
 
     encoder: Use
+    """An encoder and its options."""
     dtype: Literal["float16", "bfloat16", "float32", "int8"] = "float16"
+    """What is stored; int8 with a scale."""
 
 
 class Combination(Section):
     """What `sertk combine` reads: an aggregator, the data it is fitted on, and its members."""
 
     aggregator: Use
+    """An aggregator and its options."""
     data: Data
+    """Manifest, targets and training split."""
     fit: str = "held_out"
     """The split that the aggregator is fitted on."""
     seed: Count = 1
+    """Kept with the model; aggregators that draw have seeds of their own."""
 
 
 def config_path(path: str, *, relative_to: Path) -> Path:

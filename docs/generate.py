@@ -1,0 +1,237 @@
+"""The reference pages, made from registries, signatures, verbs, schema and errors: a hook of MkDocs, see mkdocs.yml.
+
+Nothing of them is kept in the repository: what the code says is what the pages say.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+from typer.models import ArgumentInfo
+
+from sertk import errors
+from sertk.cli import VERBS
+from sertk.cli.show import describe, option_lines, type_text
+from sertk.config import schema
+from sertk.registry import REGISTRIES
+
+ROOT = Path(__file__).resolve().parents[1]
+SECTIONS = ("Experiment", "Data", "Head", "Stage", "Optimizer", "Selection", "Compute", "EncoderFile", "Combination")
+FILES = {
+    "Experiment": "An experiment file: sertk train",
+    "EncoderFile": "An encoder file: sertk extract",
+    "Combination": "A combination file: sertk combine",
+}
+BELOW = {
+    "Data": "[data]",
+    "Head": "[head]",
+    "Stage": "[[stage]]",
+    "Optimizer": "optimizer of a stage",
+    "Selection": "[selection]",
+    "Compute": "[compute]",
+}
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the generated pages to the site's; what MkDocs calls."""
+    from mkdocs.structure.files import File
+
+    for place, write in PAGES.items():
+        files.append(File.generated(config, place, content=write()))
+    return files
+
+
+def components_page() -> str:
+    """Every component that is installed, by kind."""
+    parts = [
+        "# Components",
+        "What `sertk list` and `sertk show NAME` say, of all that is installed with the plugins of the repository. "
+        "A kind's contract stands in [contracts](../guide/contracts.md).",
+    ]
+    for registry in REGISTRIES.values():
+        parts.append(f"## {registry.namespace[-1].capitalize()}")
+        parts += [_component(describe(component)) for component in registry.components().values()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _component(said: dict[str, Any]) -> str:
+    path = Path(said["file"]).absolute()
+    inside = path.is_relative_to(ROOT) and ".venv" not in path.parts
+    source = f"`{path.relative_to(ROOT)}:{said['line']}`" if inside else f"`{said['value']}`"
+    first, _, rest = said["doc"].partition("\n")
+    given = ", ".join(f"`{one}`" for one in said["given"]) or "nothing"
+    parts = [
+        f"### {said['name']} {{ #{said['kind']}-{said['name']} }}",
+        prose(first),
+        f"{said['kind'].capitalize()} of {said['owner']}, in {source}. Given: {given}.",
+    ]
+    if said["options"]:
+        rows = [
+            (
+                f"`{o['name']}`",
+                f"`{o['type']}`",
+                f"`{o['default']}`" if o["default"] else "required",
+                prose(o["what"]),
+            )
+            for o in said["options"]
+        ]
+        parts.append(_table(("option", "type", "default", "what it is"), rows))
+    else:
+        parts.append("It takes no options.")
+    return "\n\n".join([*parts, *(prose(text) for text in rest.strip().split("\n\n") if text)])
+
+
+def commands() -> dict[str, Callable[..., None]]:
+    """The function of every command of the command line by its words: `train`, `data toy`, ..."""
+    found: dict[str, Callable[..., None]] = {}
+    for verb, (module_name, _) in VERBS.items():
+        module = import_module(module_name)
+        if not hasattr(module, "app"):
+            found[verb] = module.command
+            continue
+        for info in module.app.registered_commands:
+            found[f"{verb} {info.name or info.callback.__name__.replace('_', '-')}"] = info.callback
+    return found
+
+
+class Option(NamedTuple):
+    """An argument or option of a command. words: `--out` and the like; none for an argument."""
+
+    name: str
+    words: tuple[str, ...]
+    type: str
+    default: str
+    what: str
+
+
+def options(command: Callable[..., None]) -> Iterator[Option]:
+    """Each argument and option of a command, as Typer reads its signature."""
+    types = get_type_hints(command)
+    for name, parameter in inspect.signature(command).parameters.items():
+        info = parameter.default
+        kind = type_text(types[name]).removesuffix(" | None").replace("Path", "path").replace("str", "text")
+        several = kind.startswith("list[")
+        kind = f"{kind[5:-1]}, several" if several else kind
+        if info.default is ...:
+            default = "required"
+        else:
+            default = "" if info.default in (None, False, "") or info.default == [] else f"`{info.default}`"
+        if isinstance(info, ArgumentInfo):
+            shown = (info.metavar or name).strip("[]").upper().removesuffix("...") + ("..." if several else "")
+            yield Option(shown, (), kind, default, info.help or "")
+            continue
+        word = f"--{name.replace('_', '-')}"
+        both = (word, f"--no-{word[2:]}") if kind == "bool" else (word,)
+        yield Option(name, tuple(info.param_decls or both), "" if kind == "bool" else kind, default, info.help or "")
+
+
+def verbs_page() -> str:
+    """Every verb with its arguments and options."""
+    parts = [
+        "# Verbs",
+        "What `sertk VERB --help` says. Each leaves with status 0, or 1 for an error, 2 for misuse, 130 when "
+        "interrupted. `--debug` shows the traceback of an error. `--help` is an option of all.",
+    ]
+    for words, command in commands().items():
+        rows = [
+            (", ".join(f"`{word}`" for word in one.words) or one.name, one.type, one.default, prose(one.what))
+            for one in options(command)
+        ]
+        text = prose(" ".join((inspect.getdoc(command) or "").split()))
+        parts += [f"## sertk {words}", text, _table(("argument or option", "type", "default", "what it is"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def error_classes(root: type[Exception] = errors.SertkError) -> list[type[Exception]]:
+    """The tree of errors, each behind what it is a kind of."""
+    return [root, *(one for child in root.__subclasses__() for one in error_classes(child))]
+
+
+def errors_page() -> str:
+    """Every error class and what it stands for."""
+    parts = [
+        "# Errors",
+        "What sertk raises on purpose, all of `sertk.errors`. The command line prints the message and leaves with "
+        "status 1; `--debug` shows the traceback.",
+    ]
+    for one in error_classes():
+        above = " > ".join(base.__name__ for base in reversed(one.__mro__) if issubclass(base, errors.SertkError))
+        parts += [f"## {one.__name__}", prose(inspect.getdoc(one) or ""), f"`{above}`"]
+    return "\n\n".join(parts) + "\n"
+
+
+def configuration_page() -> str:
+    """Every key of the TOML files."""
+    parts = [
+        "# Configuration",
+        "What a TOML file may say; `sertk check` finds all its faults at once. A `Use` is a table with `use`, the "
+        "name of a [component](components.md), and the component's options; a `LossTerm` has a `weight` too.",
+    ]
+    for name in SECTIONS:
+        model: type[schema.Section] = getattr(schema, name)
+        said = option_lines(f"\n{model.__doc__}", list(model.model_fields)) | _attribute_docstrings(model)
+        rows = []
+        for key, field in model.model_fields.items():
+            default = field.default
+            text = "required" if field.is_required() else "" if default is None else f"`{_value(default)}`"
+            kind = type_text(field.annotation, field.metadata)
+            rows.append((f"`{key}`", f"`{kind}`", text, prose(said[key])))
+        parts.append(f"## {FILES[name]}" if name in FILES else f"### {BELOW[name]}")
+        parts += [prose(inspect.getdoc(model) or ""), _table(("key", "type", "default", "what it is"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _value(default: Any) -> str:
+    """A default as a TOML file would have it, near enough."""
+    if isinstance(default, schema.Use):
+        return f'{{ use = "{default.use}" }}'
+    if isinstance(default, schema.Section):
+        return "{}"
+    if isinstance(default, (list, tuple)):
+        return f"[{', '.join(map(_value, default))}]"
+    return (
+        str(default).lower()
+        if isinstance(default, bool)
+        else f'"{default}"'
+        if isinstance(default, str)
+        else str(default)
+    )
+
+
+def _attribute_docstrings(model: type) -> dict[str, str]:
+    """The string behind each attribute of a class, where there is one."""
+    (body,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(body, ast.ClassDef)
+    pairs = zip(body.body, body.body[1:], strict=False)
+    return {
+        one.target.id: next_one.value.value.rstrip(".")
+        for one, next_one in pairs
+        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+        if isinstance(next_one, ast.Expr) and isinstance(next_one.value, ast.Constant)
+    }
+
+
+def prose(text: str) -> str:
+    """Words of a docstring as Markdown: what is not in backticks means itself."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(one if one.startswith("`") else re.sub(r"([*<|\[\]\\])", r"\\\1", one) for one in parts)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace(chr(10), ' ') for cell in line)} |" for line in lines)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/components.md": components_page,
+    "reference/verbs.md": verbs_page,
+    "reference/configuration.md": configuration_page,
+    "reference/errors.md": errors_page,
+}
+"""Place in the site to what writes the page."""

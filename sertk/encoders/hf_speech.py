@@ -163,6 +163,9 @@ class SpeechEncoder(nn.Module):
         self.fingerprint = fingerprint
         self.batching: Batching = "padded" if front.pads else "equal_length"
         self.challenge_legal = challenge_legal
+        # A CPU gains nothing from batches: the convolutions of four clips take longer than four times those of one,
+        # and masked bfloat16 attention several times as long (benchmarks/extract.py).
+        self.alone_on_cpu = True
 
     @property
     def device(self) -> torch.device:
@@ -211,6 +214,9 @@ class SpeechEncoder(nn.Module):
 
     def _groups(self, pieces: list[tuple[int, int, int]]) -> Iterator[list[tuple[int, int, int]]]:
         """Pieces that may be encoded together: all, or those of one length; many windows in several goes."""
+        if self.alone_on_cpu and self.device.type == "cpu":
+            yield from ([piece] for piece in pieces)
+            return
         whole = self.front.kernels and len({row for row, _, _ in pieces}) == len(pieces)
         by_length: dict[int, list[tuple[int, int, int]]] = {}
         for piece in pieces:

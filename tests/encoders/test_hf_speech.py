@@ -61,9 +61,10 @@ def alone(encoder: Encoder, recording: Recording) -> Tensor:
 def test_frames_are_those_of_a_plain_loop_and_do_not_depend_on_the_batch(
     name: str, tiny: Tiny, speech: Speech
 ) -> None:
-    encoder: Encoder = hf_speech(model=str(tiny(name)))
+    encoder = hf_speech(model=str(tiny(name)))
+    encoder.alone_on_cpu = False  # as on a GPU: padded, with a mask
     recordings = [speech(length, seed) for seed, length in enumerate(LENGTHS)]
-    batch = encoder(Padded.of([encoder.prepare(r) for r in recordings]))  # type: ignore[misc]
+    batch = encoder(Padded.of([encoder.prepare(r) for r in recordings]))
     assert encoder.frames_per_second == 50
     for row, recording in enumerate(recordings):
         frames = batch.sequence(row)

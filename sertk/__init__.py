@@ -6,7 +6,16 @@
     answer = model.predict("recording.wav", text="what was said")
     answer.emotion, answer.probabilities["Happy"], answer.attributes["arousal"]
 
-Components are looked up in `sertk.registry`; what they must satisfy stands in `sertk.contracts`.
+What to look at next, with `help`:
+
+    sertk.predict            one recording, many, or a corpus
+    sertk.data.manifest      a corpus as sertk sees it
+    sertk.experiment         training, as `sertk train` does it
+    sertk.contracts          what a component of each kind is given and gives
+    sertk.registry           the components that are installed
+    sertk.errors             what is raised, and when
+
+The command line has the same and more: `sertk --help`.
 """
 
 from __future__ import annotations
@@ -23,8 +32,13 @@ __all__ = ["__version__", "load"]
 
 
 def load(folder: str | Path, *, device: str = "auto") -> Model:
-    """Load a trained model or ensemble with its encoders, each distinct one once; `.predict("a.wav")` uses it.
+    """Load a trained model or ensemble with its encoders, each distinct one once.
 
+        model = sertk.load("exp/toy/ensembles/soup")
+        model.predict("a.wav", text="what was said")   # one recording: a Prediction
+        model.predict_recordings(recordings)           # many: (Predictions, faults)
+
+    folder: of a checkpoint, as `sertk train` and `sertk combine` write them.
     device: cpu, cuda, cuda:1, mps, or auto (the first GPU, else the CPU). Raises CheckpointError for a folder that is
     no checkpoint, EncoderError for an encoder that cannot be loaded.
     """

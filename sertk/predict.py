@@ -37,15 +37,34 @@ class Prediction:
     probabilities: Mapping[str, float]
     attributes: Mapping[str, float]
 
+    def __repr__(self) -> str:
+        """Such as `Prediction('a.wav': Happy 0.79, Neutral 0.11, Sad 0.04, 5 more; arousal 5.31)`."""
+        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        parts = [f"{name} {probability:.2f}" for name, probability in ranked[:3]]
+        parts += [f"{len(ranked) - 3} more"] if len(ranked) > 3 else []
+        attributes = ", ".join(f"{name} {value:.2f}" for name, value in self.attributes.items())
+        return f"Prediction({self.id!r}: {', '.join(parts)}{'; ' if attributes else ''}{attributes})"
+
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded checkpoint with its encoders, ready for recordings. Get one with `sertk.load`."""
+    """A loaded checkpoint with its encoders, ready for recordings. Get one with `sertk.load`.
+
+    `predict` answers for one recording, `predict_recordings` for many at once; `checkpoint.card` tells where it
+    comes from and how it scored. encoders, cards: by fingerprint, each distinct encoder once.
+    """
 
     tree: ModelTree
     encoders: Mapping[str, Encoder]
     cards: Mapping[str, StoreCard]
     device: torch.device
+
+    def __repr__(self) -> str:
+        """Such as `Model('soup': Angry, Happy, Neutral; arousal; reads logmel, hashed_text; on cpu)`."""
+        card = self.checkpoint.card
+        told = [", ".join(card.labels), ", ".join(card.ranges)]
+        told += [f"reads {', '.join(one.encoder for one in self.cards.values())}", f"on {self.device}"]
+        return f"Model({card.name!r}: {'; '.join(text for text in told if text)})"
 
     @property
     def checkpoint(self) -> Checkpoint:

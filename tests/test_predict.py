@@ -253,3 +253,15 @@ def test_the_package_loads_a_model_in_one_call(corpus: Path) -> None:
     recording = _recordings(corpus, "development")[0].utterance
     answer = sertk.load(corpus / "members" / "01").predict(recording.audio, text=recording.text)
     assert answer.emotion in sertk.load(corpus / "members" / "01").checkpoint.card.labels
+
+
+def test_a_model_and_its_answer_say_what_they_are(corpus: Path) -> None:
+    model = load(corpus / "members" / "01")
+    assert "Happy" in repr(model)
+    assert repr(model).endswith("arousal, valence; reads logmel, hashed_text; on cpu)")
+    answer = model.predict(_recordings(corpus, "development")[0].utterance.audio, text="what a day")
+    first = f"{answer.emotion} {answer.probabilities[answer.emotion]:.2f}"
+    assert repr(answer).startswith(f"Prediction({answer.id!r}: {first}, ")
+    assert repr(answer).endswith(
+        f", 5 more; arousal {answer.attributes['arousal']:.2f}, valence {answer.attributes['valence']:.2f})"
+    )

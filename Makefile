@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo recipe-tiny test test-slow test-plugins lint format docs bench clean
+.PHONY: help env demo recipe-tiny test test-slow test-faults fuzz test-plugins lint format docs bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,7 +32,13 @@ recipe-tiny: $(READY) ## Run all fourteen members of the recipe on tiny checkpoi
 	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy --exp $(RECIPE)/exp/tiny -- --preset tiny
 
 test: $(READY) ## Run the tests
-	$(BIN)/pytest -n 2 -m 'not slow'
+	$(BIN)/pytest -n 2 -m 'not slow and not faults'
+
+test-faults: $(READY) ## Kill, fill disks, damage files; write the fault table to docs/guide/faults-table.md
+	FAULT_TABLE=docs/guide/faults-table.md $(BIN)/pytest tests/faults
+
+fuzz: $(READY) ## Feed changed files to every reader for FUZZ_SECONDS (half an hour)
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),1800) $(BIN)/pytest tests/fuzz/test_readers.py
 
 test-slow: $(READY) ## Run the tests that take more than some seconds
 	$(BIN)/pytest -n 2 -m slow

@@ -125,7 +125,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Read JSON from wherever. Raises JSONDecodeError for what is none, is nested too deeply or has endless numbers."""
+    """Read JSON from wherever. Raises JSONDecodeError for what is none, is nested too deeply or has huge numbers."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -250,6 +250,6 @@ def _lock(file: IO[str], what: Path, *, shared: bool) -> None:
             f"{what}: another process is at work on it ({holder}). Wait until it ends, or choose another folder."
         ) from None
     with suppress(OSError):  # a full disk is told of by what is written next
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}, since {time.strftime('%H:%M:%S')}\n")
-        file.flush()
+        os.ftruncate(file.fileno(), 0)
+        holder = f"process {os.getpid()} on {platform.node()}, since {time.strftime('%H:%M:%S')}\n"
+        os.write(file.fileno(), holder.encode())

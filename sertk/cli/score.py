@@ -13,7 +13,7 @@ import typer
 
 from sertk.cli.output import say, up_to_date
 from sertk.errors import DataError
-from sertk.files import sha256_file, sha256_json, write_json, write_text
+from sertk.files import made_from, note_inputs, sha256_file, sha256_json, write_json, write_text
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Manifest
@@ -48,7 +48,7 @@ def command(
     options = [split, compare is not None, calibrate is not None, groups, draws, seed]
     fingerprint = sha256_json([1, inputs, options])
     written = [path for path in (output, results) if path is not None]
-    if written and not force and all(_holds(path, fingerprint) for path in written):
+    if written and not force and all(made_from(path, fingerprint) for path in written):
         for path in written:
             up_to_date(path)
         return
@@ -89,6 +89,7 @@ def command(
     result = {"split": split, "labels": corpus.labels.names, "systems": systems, "fingerprint": fingerprint}
     if output is not None:
         write_json(output, result)
+        note_inputs(output, fingerprint)
     if results is not None:
         page = results_markdown(
             scores,
@@ -101,6 +102,7 @@ def command(
             comparisons=differences,
         )
         write_text(results, page)
+        note_inputs(results, fingerprint)
     if as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
         return
@@ -111,11 +113,6 @@ def command(
         show_groups(name, rows)
     for name, difference in differences.items():
         show_difference(name, other_name, difference)
-
-
-def _holds(path: Path, fingerprint: str) -> bool:
-    """Whether an earlier output was made from the same inputs with the same options."""
-    return path.is_file() and fingerprint in path.read_text(encoding="utf-8", errors="replace")
 
 
 def _command(

@@ -33,7 +33,7 @@ def start(job: dict[str, Any]) -> int:
     number = os.fork()
     if number:
         return number
-    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(job["log"], os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(log, stream)
     os.chdir(job["folder"])
@@ -53,6 +53,8 @@ if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "w")
     for name in PRELOADED:
         import_module(name)
+    answers.write("ready\n")
+    answers.flush()
     for line in sys.stdin:
         job = json.loads(line)
         if "wait" in job:

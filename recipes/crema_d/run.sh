@@ -17,7 +17,7 @@
 # stage 6: soup - Average the meta-classifiers' weights (the paper's stage 4)
 # stage 7: control - Fit a linear model on eGeMAPS functionals, the plain control
 # stage 8: predict - Predict the test part with every system
-# stage 9: score - Score every system with intervals and write RESULTS.md
+# stage 9: score - Score every system with intervals and write RESULTS.md and report.html
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/path.sh"
@@ -89,6 +89,7 @@ for fold in $folds; do
   if want 9; then
     sertk score predictions/test/*.csv --manifest "$manifest" --split test --compare predictions/test/control.csv \
       --results RESULTS.md "${force[@]}"
+    sertk report . "${force[@]}"
   fi
 done
 if want 9; then

@@ -35,7 +35,8 @@ class Encoder(Protocol):
     dim: D. frames_per_second: 0 where frames are no time steps (tokens, whole utterances). fingerprint: changes
     whenever the output for the same input would (weights, revision, options). batching: `padded` when outputs
     are the same whatever stands beside an utterance in a batch; otherwise how it must be fed to be so.
-    challenge_legal: false for encoders trained on emotion labels.
+    challenge_legal: false for encoders trained on emotion labels. An encoder may also have `licence`, a text that
+    goes into the cards of its features, and `remarks`, a dictionary of what it did to which utterance.
     """
 
     modality: Modality

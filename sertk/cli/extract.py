@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ def command(
 ) -> None:
     """Fill feature stores in one pass over the audio; go on with what they have. `report.jsonl` lists failures."""
     part = _part(shard)
+    for path in encoders:
+        _drop_outdated(path, into / path.stem)
     if precision not in ("float32", "bfloat16", "float16"):
         raise typer.BadParameter(f"--precision is float32, bfloat16 or float16, got {precision!r}")
     if jobs > 1 and (part[1] > 1 or repair):
@@ -84,7 +87,7 @@ def _extract(work: _Work, part: tuple[int, int], bar: bool) -> list[ExtractRepor
     utterances = [utterance for utterance in corpus.located() if utterance.split in wanted]
     reports = []
     for targets, chosen in _passes(
-        [_target(path, work.into) for path in work.encoders], utterances, unseen=work.unseen
+        [_target(path, work, utterances) for path in work.encoders], utterances, unseen=work.unseen
     ):
         with progress("extract", len(chosen)) if bar else nullcontext() as advance:
             done = 0
@@ -131,7 +134,7 @@ def _show(parts: Sequence[ExtractReport]) -> None:
         say(f"{duration(seconds)} of audio in {duration(elapsed)}: {rate:.1f} times real time")
 
 
-def _target(path: Path, into: Path) -> Target:
+def _target(path: Path, work: _Work, utterances: Sequence[Utterance]) -> Target:
     """An encoder file, or a trained model that reads the stores it was trained on."""
     from sertk import registry
     from sertk.checkpoint import is_checkpoint
@@ -147,7 +150,21 @@ def _target(path: Path, into: Path) -> Target:
         wanted = load_encoder_file(path)
     encoder = build(registry.encoders, wanted.encoder)
     card = store_card(wanted.encoder.use, wanted.encoder.options, encoder, dtype=wanted.dtype)
-    return Target(into / path.stem, card, encoder)
+    words = {utterance.text_source or "none" for utterance in utterances} if card.modality == "text" else ()
+    card = replace(card, precision=work.precision, words=", ".join(sorted(words)))
+    return Target(work.into / path.stem, card, encoder)
+
+
+def _drop_outdated(path: Path, store: Path) -> None:
+    """Remove the posteriors of a model that has been trained again since: they are quickly made, and of no use."""
+    from sertk.checkpoint import Checkpoint, is_checkpoint
+    from sertk.features.card import read_card
+
+    if is_checkpoint(path) and (store / "card.json").is_file():
+        card = read_card(store)
+        if card.encoder == "checkpoint" and card.fingerprint != Checkpoint.load(path).fingerprint:
+            shutil.rmtree(store)
+            say(f"{store}  removed: {path} has been trained again")
 
 
 def _passes(

@@ -26,7 +26,8 @@ class StoreCard:
     encoder, options: the registered name and its options. fingerprint: of the encoder's output. dim: D.
     frames_per_second: 0 where frames are no time steps. dtype: float16, bfloat16, float32, or int8 (with one
     float32 scale a frame, the frame's largest absolute value / 127). licence: of the encoder, where it binds the
-    features it makes; an encoder says so in an attribute `licence`.
+    features it makes; an encoder says so in an attribute `licence`. precision: that was computed in. words: of
+    text features, the sources of the transcripts, so that features of other words are not gone on with.
     """
 
     __pydantic_config__ = ConfigDict(strict=True)
@@ -40,6 +41,8 @@ class StoreCard:
     dtype: Dtype
     challenge_legal: bool = True
     licence: str = ""
+    precision: str = "float32"
+    words: str = ""
 
 
 _CARD = TypeAdapter(StoreCard)

@@ -106,7 +106,8 @@ def extract(
     batch, and may raise to stop: what is encoded is kept.
 
     A recording that cannot be used, or whose frames are not finite, is listed in `report.jsonl` of the store and
-    left out. Where memory runs out the batch is halved. Batches depend on the recordings alone, not on what is
+    left out; what an encoder has in `remarks` by id, such as a transcript that it cut, is listed in `remarks.jsonl`.
+    Where memory runs out the batch is halved. Batches depend on the recordings alone, not on what is
     done, so going on gives what an undisturbed run gives. Raises StoreError (another encoder's store, another
     process, damage, no space, which is computed beforehand), DataError for an id twice or where nothing could be
     used at all, and StoreError for output of another shape than the card's.
@@ -143,8 +144,13 @@ def extract(
             done = 0
             with closing(prefetch(jobs, lambda job: _prepare(targets, job))) as prefetched:
                 for prepared in prefetched:
-                    for writer, encoder, inputs in zip(writers, encoders, prepared.inputs, strict=True):
+                    for target, writer, encoder, inputs in zip(
+                        targets, writers, encoders, prepared.inputs, strict=True
+                    ):
                         frames, failed = encoder(inputs)
+                        for key, remark in getattr(target.encoder, "remarks", {}).items():
+                            if key in frames:
+                                writer.remark(key, remark)
                         for key, message in {**inputs.failed, **failed}.items():
                             writer.fail(key, prepared.audio[key], message)
                         writer.add_batch(frames)

@@ -64,6 +64,7 @@ class StoreWriter:
         self._pending_ids = 0
         self._pending_bytes = 0
         self._report_changed = False
+        self._remarks: dict[str, str] = {}
 
     def __enter__(self) -> StoreWriter:
         with _disk(self.folder), ExitStack() as opening:
@@ -124,9 +125,19 @@ class StoreWriter:
         self._failures[utterance] = self._listed[utterance] = Failure(utterance, audio, message)
         self._report_changed = True
 
+    def remark(self, utterance: str, message: str) -> None:
+        """Note in `remarks.jsonl` what was done to an utterance that is stored all the same, such as cutting it."""
+        self._remarks[utterance] = message
+
     def flush(self) -> None:
-        """Write what is pending as a shard, then the index that lists it, then the report."""
+        """Write remarks, then what is pending as a shard, then the index that lists it, then the report."""
         with _disk(self.folder):
+            if self._remarks:
+                path = self.folder / f"remarks{self._suffix}.jsonl"
+                earlier = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+                lines = [json.dumps({"id": k, "message": v}, ensure_ascii=False) for k, v in self._remarks.items()]
+                write_text(path, "".join(f"{line}\n" for line in sorted({*earlier, *lines})))
+                self._remarks = {}
             if self._pending:
                 path = self._next_shard()
                 with atomic_path(path) as temporary:
@@ -173,7 +184,7 @@ class StoreWriter:
         listed = {shard.file for shard in self._shards}
         name = re.escape(self._suffix)
         ours = re.compile(
-            rf"(\.?shard{name}-\d{{5}}\.safetensors|\.((index|report){name}|card)\.jsonl?)(\.[\w-]+\.part)?"
+            rf"(\.?shard{name}-\d{{5}}\.safetensors|\.((index|report|remarks){name}|card)\.jsonl?)(\.[\w-]+\.part)?"
         )
         for path in self.folder.iterdir():
             if ours.fullmatch(path.name) and path.name not in listed:

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sertk.cli import main
+from sertk.data.manifest import Manifest
+from sertk.features.card import read_card
+
+
+@pytest.fixture
+def texts(tiny_store: Path, tmp_path: Path) -> Path:
+    """A folder with a manifest whose audio does not exist, and an encoder file of a text encoder."""
+    Manifest.read(tiny_store / "manifest.jsonl.gz").write(tmp_path / "corpus.jsonl")
+    (tmp_path / "words.toml").write_text('[encoder]\nuse = "hashed_text"\ndim = 8\n')
+    return tmp_path
+
+
+def test_text_features_are_not_gone_on_with_when_the_words_have_another_source(
+    texts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["extract", str(texts / "words.toml"), "--into", str(texts / "features"), "--manifest"]
+    assert main([*command, str(texts / "corpus.jsonl")]) == 0
+    assert read_card(texts / "features" / "words").words == "corpus"
+    assert main([*command, str(texts / "corpus.jsonl")]) == 0
+    assert "up to date" in capsys.readouterr().out
+    corpus = Manifest.read(texts / "corpus.jsonl")
+    heard = corpus.with_utterances(replace(u, text="other words", text_source="whisper:tiny") for u in corpus)
+    heard.write(texts / "heard.jsonl")
+    assert main([*command, str(texts / "heard.jsonl")]) == 1
+    assert "words is 'corpus', wanted 'whisper:tiny'" in capsys.readouterr().err
+
+
+def test_posteriors_of_a_model_that_was_trained_again_are_made_again(
+    tiny_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = ["train", str(tiny_store / "experiment.toml"), "--out", str(tmp_path / "model"), "--device", "cpu"]
+    short = ["--set", "stage.full.epochs=1", "--set", "stage.second.epochs=1"]
+    manifest = str(tiny_store / "manifest.jsonl.gz")
+    posteriors = ["extract", str(tmp_path / "model"), "--manifest", manifest, "--into", str(tmp_path / "posteriors")]
+    assert main([*train, *short]) == 0
+    assert main(posteriors) == 0
+    first = read_card(tmp_path / "posteriors" / "model").fingerprint
+    assert main([*train, *short, "--set", "seed=2"]) == 0
+    capsys.readouterr()
+    assert main(posteriors) == 0
+    assert "trained again" in capsys.readouterr().out
+    assert read_card(tmp_path / "posteriors" / "model").fingerprint != first
+
+
+def test_what_was_done_to_a_transcript_is_listed_beside_the_features(texts: Path) -> None:
+    import torch
+
+    from sertk.data.recording import Recording
+    from sertk.encoders.hashed_text import hashed_text
+    from sertk.features.extract import Target, extract, store_card
+
+    class Remarking(type(hashed_text())):  # type: ignore[misc]
+        remarks: dict[str, str] = {}
+
+        def prepare(self, recording: Recording) -> torch.Tensor:
+            self.remarks[recording.id] = "cut"
+            return super().prepare(recording)  # type: ignore[no-any-return]
+
+    encoder = hashed_text(dim=8)
+    encoder.__class__ = Remarking
+    target = Target(texts / "store", store_card("hashed_text", {"dim": 8}, encoder), encoder)
+    recordings = [Recording(u) for u in Manifest.read(texts / "corpus.jsonl")][:3]
+    extract([target], recordings, device=torch.device("cpu"))
+    lines = (texts / "store" / "remarks.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"id": r.id, "message": "cut"} for r in recordings]
+
+
+@pytest.mark.parametrize("shard", ["3", "2/2", "a/b", "-1/2"])
+def test_a_shard_that_is_none_is_misuse(texts: Path, shard: str) -> None:
+    words = ["extract", str(texts / "words.toml"), "--manifest", str(texts / "corpus.jsonl"), "--into", str(texts)]
+    assert main([*words, f"--shard={shard}"]) == 2

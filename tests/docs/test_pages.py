@@ -57,8 +57,8 @@ def commands(page: Path) -> Iterator[list[str]]:
     """Each call of sertk: lines of code that have one, and words in backticks that begin with it."""
     for block in blocks(page, "", "bash", "sh", "text", "console"):
         for line in block.text.replace("\\\n", " ").splitlines():
-            if called := re.search(r"(?:^|[;&|(] *|\$ )(sertk [^;&|]+)", line.split(" #")[0]):
-                yield words_of(called[1])
+            for called in re.findall(r"(?:^|[\s;&|(])(sertk [^;&|]+)", line.split(" #")[0]):
+                yield words_of(called)
     for span in re.findall(r"`(sertk [^`]+)`", FENCE.sub("", page.read_text())):
         yield words_of(" ".join(span.split()))
 
@@ -213,7 +213,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     """Variables for programs of an environment."""
     path = os.pathsep.join([str(folder), "/usr/local/bin", "/usr/bin", "/bin"])
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON", "MSP_"))}
-    return {**kept, "PATH": path, "OMP_NUM_THREADS": "1", "TOY_UTTERANCES": "160", **more}
+    return {**kept, "PATH": path, "OMP_NUM_THREADS": "1", "TOY_UTTERANCES": "240", **more}
 
 
 @pytest.mark.slow

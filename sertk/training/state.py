@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sertk.errors import TrainingError
-from sertk.files import atomic_folder, parse_json, sha256_file, write_json
+from sertk.files import atomic_folder, parse_json, sha256_file, sha256_json, write_json
 from sertk.tensors import save_tensors
 
 
@@ -38,6 +38,7 @@ def save_state(
         save_tensors(temporary / "optimizer.safetensors", _on_cpu(_moments(classifier, optimizer)))
         sums = {path.name: sha256_file(path) for path in sorted(temporary.iterdir())}
         scale = scaler.state_dict() if scaler else None
+        sums["progress"] = sha256_json([progress, scale])
         write_json(temporary / "progress.json", {"progress": progress, "scaler": scale, "sha256": sums})
     for old in before:
         shutil.rmtree(old)
@@ -59,8 +60,8 @@ def load_state(
     state = states[-1]
     found = _read_json(state)
     try:
-        for name, right in found["sha256"].items():
-            if sha256_file(state / name) != right:
+        for name in ("weights.safetensors", "optimizer.safetensors"):
+            if sha256_file(state / name) != found["sha256"].get(name):
                 raise OSError(f"{name} has not the checksum in progress.json")
         weights, moments = (load_file(state / f"{name}.safetensors") for name in ("weights", "optimizer"))
     except (OSError, SafetensorError) as error:
@@ -99,8 +100,8 @@ def _read_json(state: Path) -> dict[str, Any]:
         found = parse_json((state / "progress.json").read_text(encoding="utf-8"))
         if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("progress", "sha256")):
             raise ValueError("progress.json should have objects progress and sha256")
-        if any(Path(name).name != name for name in found["sha256"]):
-            raise ValueError("progress.json has checksums of other folders' files")
+        if sha256_json([found["progress"], found.get("scaler")]) != found["sha256"].get("progress"):
+            raise ValueError("progress.json has not the checksum that it names")
         return found
     except (OSError, ValueError) as error:
         raise TrainingError(

@@ -69,3 +69,10 @@ def test_a_training_state_without_progress_is_damaged(tmp_path: Path, progress: 
     (tmp_path / "000001" / "progress.json").write_text(text)
     with pytest.raises(TrainingError, match="to start anew"):
         read_progress(tmp_path)
+
+
+@pytest.mark.parametrize("text", ['"W1; Happy; ,\nb.wav,"x', '"a\rb"c', '"' * 3, '"' + "x" * 200_000 + '"'])
+def test_a_rating_whose_quotes_do_not_close_is_a_fault(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "labels_detailed.csv"
+    path.write_text(f"FileName,EmoDetail\na.wav,{text}\n", newline="")
+    assert read_detailed(path).faults

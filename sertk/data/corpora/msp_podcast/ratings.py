@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -102,7 +103,8 @@ def _packed_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 while line.count('"') % 2:  # the text goes on in the next line
                     _, more = next(numbered, (0, '"'))
                     line += more
-                name, text = (*next(csv.reader([line])), "")[:2]
+                with suppress(csv.Error):  # what is no CSV stays as it is, and is listed as a fault
+                    name, text = (*next(csv.reader(line.splitlines(keepends=True))), "")[:2]
             if name:
                 yield number, [name, text]
 

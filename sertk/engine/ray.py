@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -74,10 +75,9 @@ def _import_ray() -> ModuleType:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray's coming default; else it warns
     try:
-        import ray
+        return importlib.import_module("ray")
     except ImportError:
         raise SertkError("--engine ray needs Ray: pip install 'sertk[ray]'") from None
-    return ray
 
 
 def _run(ray: ModuleType, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], needs: Needs) -> list[Any]:

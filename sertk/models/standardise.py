@@ -27,7 +27,7 @@ class Standardise(nn.Module):
             self.register_buffer(f"std{number}", torch.ones(dim))
 
     def fit(self, frames: Mapping[str, Iterator[Tensor]]) -> None:
-        """Measure each D over the frames of all sequences (T, D) of each modality; one that never moves keeps std 1."""
+        """Measure each D over the frames of all sequences (T, D) of each modality; constants keep std 1."""
         for number, name in enumerate(self.names):
             mean, std = _moments(frames[name])
             getattr(self, f"mean{number}").copy_(mean)

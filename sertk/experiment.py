@@ -75,7 +75,11 @@ def _run(
     if experiment.compute.threads:
         torch.set_num_threads(experiment.compute.threads)
     inputs = read_inputs(experiment)
-    classifier = new_classifier(experiment, inputs).to(device)
+    classifier = new_classifier(experiment, inputs)
+    if classifier.scale is not None:
+        ids = inputs.train.table.ids
+        classifier.scale.fit({name: map(inputs.stores[name].__getitem__, ids) for name in experiment.standardise})
+    classifier = classifier.to(device)
     if experiment.compute.compile:
         classifier.fusion.compile(dynamic=True)
     progress = _resumed(out / "state", inputs.fingerprint)
@@ -112,8 +116,8 @@ def _run(
 
 
 def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
-    """The network of an experiment before training; `init_seed` alone decides its weights."""
-    classifier = build_classifier(
+    """The network of an experiment before training, what it standardises unmeasured; `init_seed` decides its weights."""
+    return build_classifier(
         experiment.fusion,
         experiment.head,
         dims=inputs.train.dims,
@@ -122,10 +126,6 @@ def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
         seed=experiment.init_seed,
         standardise=experiment.standardise,
     )
-    if classifier.scale is not None:
-        ids = inputs.train.table.ids
-        classifier.scale.fit({name: map(inputs.stores[name].__getitem__, ids) for name in experiment.standardise})
-    return classifier
 
 
 def _run_stage(

@@ -116,7 +116,7 @@ def _run(
 
 
 def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
-    """The network of an experiment before training, what it standardises unmeasured; `init_seed` decides its weights."""
+    """The network before training, what it standardises not yet measured; `init_seed` alone decides its weights."""
     return build_classifier(
         experiment.fusion,
         experiment.head,

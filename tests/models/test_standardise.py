@@ -8,10 +8,11 @@ from torch import Tensor
 
 from sertk.config.files import load_experiment
 from sertk.config.schema import Experiment, Head, Use
-from sertk.experiment import run
+from sertk.experiment import new_classifier, run
 from sertk.features.store import FeatureStore
 from sertk.inputs import read_inputs
 from sertk.models.classifier import build_classifier
+from sertk.models.size import count_parameters
 from sertk.models.standardise import LIMIT, Standardise
 from sertk.tensors import Padded
 
@@ -91,3 +92,10 @@ def test_training_fits_each_modality_on_the_training_part_alone_and_saves_what_i
     assert model.scale is not None
     torch.testing.assert_close(model.scale.get_buffer("mean1"), frames.mean(0), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(model.scale.get_buffer("std1"), frames.std(0, correction=0), atol=1e-4, rtol=1e-4)
+
+
+def test_a_model_that_standardises_can_be_counted_without_being_measured(tiny_store: Path) -> None:
+    experiment = load_experiment(tiny_store / "experiment.toml", ['standardise=["words"]'])
+    with torch.device("meta"):
+        model = new_classifier(experiment, read_inputs(experiment))
+    assert count_parameters(model) == sum(parameter.numel() for parameter in model.parameters())

@@ -20,8 +20,9 @@ from sertk.config.build import build
 from sertk.config.schema import Experiment, Stage
 from sertk.devices import choose_device
 from sertk.errors import TrainingError
-from sertk.files import atomic_path, sha256_file, sole_writer
+from sertk.files import atomic_path, sha256_file
 from sertk.inputs import Inputs, read_inputs
+from sertk.locks import sole_writer
 from sertk.models.classifier import Classifier, build_classifier
 from sertk.tensors import save_tensors
 from sertk.training.evaluate import infer, score
@@ -201,7 +202,9 @@ def _resumed(state: Path, fingerprint: str) -> Progress:
         shutil.rmtree(state, ignore_errors=True)
         return Progress(fingerprint)
     try:
-        return _PROGRESS.validate_python(found)
+        progress = _PROGRESS.validate_python(found)
+        _best_path(state, progress)
+        return progress
     except ValidationError as error:
         raise TrainingError(f"the training state in {state} is damaged: {error}\nDelete it to start anew.") from None
 
@@ -215,8 +218,16 @@ def _save_best(classifier: Classifier, state: Path, progress: Progress) -> Progr
 
 
 def _restore_best(classifier: Classifier, state: Path, progress: Progress) -> None:
-    if progress.best_weights:
-        path = state / progress.best_weights
-        if not path.is_file() or sha256_file(path) != progress.best_sha256:
-            raise TrainingError(f"the weights of the best epoch, {path}, are damaged: delete {state} to start anew")
+    path = _best_path(state, progress)
+    if path:
         classifier.load_state_dict(load_file(path))
+
+
+def _best_path(state: Path, progress: Progress) -> Path | None:
+    """The weights of the best epoch, None before the first. Raises TrainingError for damaged ones."""
+    if not progress.best_weights:
+        return None
+    path = state / Path(progress.best_weights).name
+    if not path.is_file() or sha256_file(path) != progress.best_sha256:
+        raise TrainingError(f"the weights of the best epoch, {path}, are damaged: delete {state} to start anew")
+    return path

@@ -1,23 +1,19 @@
-"""Writing files whole or not at all, one writer at a time, and telling them apart by content."""
+"""Writing files whole or not at all, and telling them apart by content. One writer at a time: `sertk.locks`."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import re
 import shutil
-import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
-from typing import IO, Any
-
-from sertk.errors import BusyError
+from typing import Any
 
 SUMS = "SHA256SUMS"
 
@@ -33,7 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     with _naming(temporary, path):
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in _left_by_the_dead(path):
-            _remove(left)
+            remove(left)
         try:
             yield temporary
             with open(temporary, "rb") as file:
@@ -54,7 +50,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     temporary, old = _temporary(folder, "part"), _temporary(folder, "old")
     with _naming(temporary, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove(temporary)
+        remove(temporary)
         temporary.mkdir()
         try:
             yield temporary
@@ -69,48 +65,14 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
             else:
                 temporary.rename(folder)
         finally:
-            _remove(temporary)
+            remove(temporary)
 
 
 @contextmanager
-def locked(lock: Path, what: Path, *, shared: bool = False) -> Iterator[int]:
-    """Hold a lock file and give its descriptor; processes that inherit it keep it held. what: what it guards.
-
-    shared: with others that share it. A killed process leaves no lock (POSIX file locks). Raises BusyError, naming
-    the process that has it.
-    """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a+", encoding="utf-8") as file:
-        _lock(file, what, shared=shared)
-        yield file.fileno()
-
-
-@contextmanager
-def sole_writer(path: Path) -> Iterator[None]:
-    """Hold a file or folder that is about to be written, by a lock beside it, `.NAME.lock`, gone when done.
-
-    What a killed writer left beside it is put right first. Raises BusyError when another process has it.
-    """
-    lock = path.absolute().with_name(f".{path.absolute().name}.lock")
-    with ExitStack() as held:
-        while True:
-            number = held.enter_context(locked(lock, path))
-            with suppress(FileNotFoundError):
-                if lock.stat().st_ino == os.fstat(number).st_ino:
-                    break
-            held.close()  # it was removed by its holder in between, and may be another's by now
-        beside = f".{escape(path.absolute().name)}.*"
-        for left in sorted(lock.parent.glob(f"{beside}.old")):
-            if not path.exists():
-                left.rename(path)  # killed between the two renames of `atomic_folder`
-        for left in lock.parent.glob(beside):
-            if left.suffix in (".old", ".part"):
-                _remove(left)
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                lock.unlink()
+def writing(path: Path) -> Iterator[None]:
+    """Let an error of the disk name the file that is added to."""
+    with _naming(path, path):
+        yield
 
 
 def write_text(path: Path, text: str) -> None:
@@ -220,7 +182,8 @@ def _left_by_the_dead(path: Path) -> Iterator[Path]:
                 continue
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or folder, as far as that can be done."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -238,18 +201,3 @@ def _naming(temporary: Path, path: Path) -> Iterator[None]:
             raise
         named = str(path if error.filename is None else error.filename).replace(str(temporary), str(path))
         raise OSError(error.errno, error.strerror, named) from error
-
-
-def _lock(file: IO[str], what: Path, *, shared: bool) -> None:
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "just begun"
-        raise BusyError(
-            f"{what}: another process is at work on it ({holder}). Wait until it ends, or choose another folder."
-        ) from None
-    with suppress(OSError):  # a full disk is told of by what is written next
-        os.ftruncate(file.fileno(), 0)
-        holder = f"process {os.getpid()} on {platform.node()}, since {time.strftime('%H:%M:%S')}\n"
-        os.write(file.fileno(), holder.encode())

@@ -34,7 +34,7 @@ def command(
     force: bool = typer.Option(False, "--force", help="Do again what is up to date."),
 ) -> None:
     """Run a recipe, stage by stage. What is up to date is not done again: the same command goes on after a stop."""
-    from sertk.files import locked
+    from sertk.locks import locked
     from sertk.recipes.runner import StageResult, run_stage
     from sertk.recipes.stages import choose_stages, read_stages
 

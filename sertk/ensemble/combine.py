@@ -21,8 +21,9 @@ from sertk.ensemble.folds import fold_folders
 from sertk.ensemble.members import Member, member_fingerprint
 from sertk.ensemble.stack import Stacked, build_stack
 from sertk.errors import EnsembleError
-from sertk.files import atomic_folder, damaged, sha256_file, sha256_json, sole_writer
+from sertk.files import atomic_folder, damaged, sha256_file, sha256_json
 from sertk.inputs import read_valid
+from sertk.locks import sole_writer
 
 LISTED = 20
 """Utterances left out that a card names; it counts all."""

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sertk.errors import StoreError
-from sertk.features.card import FILE, read_card
-from sertk.features.index import Shard, index_value, read_index, read_report
+from sertk.features.card import FILE, StoreCard, read_card
+from sertk.features.index import Shard, index_value, read_index, read_report, shard_lengths
 from sertk.files import sha256_file, write_json
 
 
 def remove_damaged(folder: Path, suffix: str) -> list[str]:
     """Remove the damaged files of one part (its suffix) of a store and give their names; what is whole stays.
 
-    A shard is damaged when its hash is not the one in the index. A damaged index takes its shards with it, a damaged
-    card all there is, for then nobody knows which encoder made it. Whoever calls holds the store's lock.
+    A shard is damaged when its hash, size or content is not what the index says. A damaged index takes its shards
+    with it, a damaged card all there is, for then nobody knows which encoder made it. Whoever calls holds the store's
+    lock.
     """
     indices, reports = list(folder.glob("index*.json")), list(folder.glob("report*.jsonl"))
     if (indices or (folder / FILE).exists()) and not _can_be_read(read_card, folder):
@@ -31,7 +32,8 @@ def remove_damaged(folder: Path, suffix: str) -> list[str]:
         index.unlink()  # a shard that no index lists counts as absent
         return [*removed, index.name]
     shards = read_index(index)
-    damaged = [shard for shard in shards if not _is_whole(folder, shard)]
+    card = read_card(folder) if shards else None
+    damaged = [shard for shard in shards if card and not _is_whole(folder, shard, card)]
     if damaged:
         write_json(index, index_value(shard for shard in shards if shard not in damaged))
         for shard in damaged:
@@ -39,9 +41,10 @@ def remove_damaged(folder: Path, suffix: str) -> list[str]:
     return [*removed, *(shard.file for shard in damaged)]
 
 
-def _is_whole(folder: Path, shard: Shard) -> bool:
-    path = folder / shard.file
-    return path.is_file() and sha256_file(path) == shard.sha256
+def _is_whole(folder: Path, shard: Shard, card: StoreCard) -> bool:
+    if not _can_be_read(lambda path: shard_lengths(path, shard, card), folder):
+        return False
+    return sha256_file(folder / shard.file) == shard.sha256
 
 
 def _can_be_read(read: Callable[[Path], object], path: Path) -> bool:

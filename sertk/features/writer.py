@@ -28,7 +28,8 @@ from sertk.features.index import (
     stored_lengths,
 )
 from sertk.features.repair import remove_damaged
-from sertk.files import atomic_path, locked, sha256_file, write_json, write_text
+from sertk.files import atomic_path, sha256_file, write_json, write_text
+from sertk.locks import locked
 from sertk.tensors import save_tensors
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}

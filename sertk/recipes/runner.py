@@ -53,7 +53,7 @@ def run_stage(
 ) -> StageResult:
     """Run one stage and wait for it. write: given each line of its output, which its log keeps too.
 
-    lock: of `sertk.files.locked`; the stage inherits it, so that it stays held while anything of it is at work.
+    lock: of `sertk.locks.locked`; the stage inherits it, so that it stays held while anything of it is at work.
 
     go_on: the command that resumes from here, for the message of the RecipeError that a failing stage raises.
     """

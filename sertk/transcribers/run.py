@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, DataError, Fault
-from sertk.files import parse_json, sha256_file, sha256_json, sole_writer, write_json, write_text
+from sertk.files import parse_json, sha256_file, sha256_json, write_json, write_text, writing
+from sertk.locks import sole_writer
 
 if TYPE_CHECKING:
     from sertk.contracts import Transcriber
@@ -174,19 +175,21 @@ class _Words:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with writing(self.path):
+                self._file.close()
 
     def add(self, heard: Iterable[tuple[Recording, str | None, str]]) -> None:
         """Keep the words of a batch on disk, or why there are none until the report is written."""
         assert self._file is not None
-        for recording, text, error in heard:
-            if text is None:
-                self.errors[recording.id] = error
-            else:
-                self.texts[recording.id] = text
-                self._file.write(json.dumps({"id": recording.id, "text": text}, ensure_ascii=False) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with writing(self.path):
+            for recording, text, error in heard:
+                if text is None:
+                    self.errors[recording.id] = error
+                else:
+                    self.texts[recording.id] = text
+                    self._file.write(json.dumps({"id": recording.id, "text": text}, ensure_ascii=False) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def _read(self) -> None:
         for number, line in enumerate(self.path.read_text(encoding="utf-8", errors="replace").splitlines()):

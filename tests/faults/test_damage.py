@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,12 +117,12 @@ def test_a_damaged_training_state_says_what_to_delete(
     folder = site.copy(tmp_path / "site", without="train")
     words = site.verbs["train"].words
     state = folder / "members" / "one" / "state"
-    seconds = site.seconds["train"] / 8
+    number = server.start(words, folder)
+    deadline = time.monotonic() + 60
     while not list(state.glob("0*")):
-        server.killed_after(seconds, words, folder)
-        seconds *= 1.2
-        if (folder / "members" / "two").exists() and not state.exists():  # it got too far
-            shutil.rmtree(folder / "members")
+        assert time.monotonic() < deadline, "waited in vain"
+    os.kill(number, signal.SIGKILL)
+    assert server.wait(number) == -signal.SIGKILL
     (found,) = state.glob("best-*") if file == "best" else state.glob(f"0*/{file}")
     damage(found)
     status, said = server.run(words, folder)

@@ -32,7 +32,7 @@ recipe-tiny: $(READY) ## Run all fourteen members of the recipe on tiny checkpoi
 	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy --exp $(RECIPE)/exp/tiny -- --preset tiny
 
 test: $(READY) ## Run the tests
-	$(BIN)/pytest -n 2 -m 'not slow and not faults'
+	$(BIN)/pytest -n 2 --dist worksteal -m 'not slow and not faults'
 
 test-faults: $(READY) ## Kill, fill disks, damage files; write the fault table to docs/guide/faults-table.md
 	FAULT_TABLE=docs/guide/faults-table.md $(BIN)/pytest tests/faults

@@ -34,8 +34,8 @@ recipe-tiny: $(READY) ## Run all fourteen members of the recipe on tiny checkpoi
 test: $(READY) ## Run the tests
 	$(BIN)/pytest -n 2 --dist worksteal -m 'not slow and not faults'
 
-test-faults: $(READY) ## Kill, fill disks, damage files; write the fault table to docs/guide/faults-table.md
-	FAULT_TABLE=docs/guide/faults-table.md $(BIN)/pytest tests/faults
+test-faults: $(READY) ## Kill, fill disks, damage files; write the fault table to faults.md
+	FAULT_TABLE=faults.md $(BIN)/pytest tests/faults
 
 fuzz: $(READY) ## Feed changed files to every reader for FUZZ_SECONDS (half an hour)
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),1800) $(BIN)/pytest tests/fuzz/test_readers.py

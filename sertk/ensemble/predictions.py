@@ -144,10 +144,10 @@ def _is_csv(path: Path) -> bool:
 
 def _csv_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     reader = csv.reader(lines, strict=True)
-    header = [name.strip() for name in next(reader, [])]
-    if len(set(header)) != len(header):
-        raise DataError(f"{path}, line 1: a column stands there twice")
     try:
+        header = [name.strip() for name in next(reader, [])]
+        if len(set(header)) != len(header):
+            raise DataError(f"{path}, line 1: a column stands there twice")
         for cells in reader:
             if cells and len(cells) != len(header):
                 raise DataError(f"{path}, line {reader.line_num}: {len(cells)} cells under {len(header)} columns")

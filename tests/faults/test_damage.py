@@ -93,7 +93,7 @@ def test_a_damaged_store_is_named_and_repaired(
         assert status == 0, said
         site.assert_same(folder, "extract")
         times += 1
-    count(f"a damaged {file} of a store: named, `--repair` extracts it again", times)
+    count(f"a damaged {file} of a store: named, `--repair` extracts it again", times, "frames, extracted again")
 
 
 def test_a_manifest_with_a_damaged_line_is_named_with_the_line(tmp_path: Path, tiny_store: Path, count: Any) -> None:
@@ -133,4 +133,4 @@ def test_a_damaged_training_state_says_what_to_delete(
     status, said = server.run(words, folder)
     assert status == 0, said
     site.assert_same(folder, "train")
-    count(f"one wrong bit in a training state's {file}", 1)
+    count(f"one wrong bit in a training state's {file}", 1, "the epochs so far, trained again")

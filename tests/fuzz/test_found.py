@@ -17,6 +17,7 @@ from sertk.errors import CheckpointError, ConfigError, DataError, EncoderError, 
 from sertk.features.index import Shard, shard_lengths
 from sertk.features.store import StoreCard
 from sertk.hub import check_folder
+from sertk.scoring.submission import check_submission
 from sertk.training.state import read_progress
 
 DEEP = "[" * 100_000
@@ -76,3 +77,15 @@ def test_a_rating_whose_quotes_do_not_close_is_a_fault(tmp_path: Path, text: str
     path = tmp_path / "labels_detailed.csv"
     path.write_text(f"FileName,EmoDetail\na.wav,{text}\n", newline="")
     assert read_detailed(path).faults
+
+
+@pytest.mark.parametrize("text", ['",emotion,Angry\na,Angry,1.0', "a" * 200_000, 'id,emotion,Angry\na,Angry,"1.0'])
+def test_predictions_that_are_no_csv_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(DataError, match=r"p\.csv"):
+        Predictions.read(tmp_path / "p.csv")
+
+
+def test_a_submission_with_an_endless_cell_has_faults(tmp_path: Path) -> None:
+    (tmp_path / "task1.csv").write_text(f"FileName,EmoClass\na.wav,{'A' * 200_000}\n")
+    assert check_submission(tmp_path, ["a"])

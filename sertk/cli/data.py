@@ -1,5 +1,6 @@
 """`sertk data`: the toy corpus, corpora into manifests, splits, mending, audits and tables."""
 
+# Longer than others: seven commands of one verb.
 from __future__ import annotations
 
 import json

@@ -1,5 +1,6 @@
 """Speech encoders of transformers: WavLM, HuBERT, wav2vec 2.0, data2vec-audio and the encoder of Whisper."""
 
+# Longer than others: the traps of five architectures meet in one place.
 from __future__ import annotations
 
 import math

@@ -7,6 +7,7 @@ CSV has one probability column a class and one column an attribute; JSON lines h
 line. Columns are matched by name, so their order does not matter and another team's file can be read as it is.
 """
 
+# Longer than others: one file format, read strictly and written, each fault with its place.
 from __future__ import annotations
 
 import csv

@@ -1,5 +1,6 @@
 """The report as one HTML page that needs nothing else: no script, no font, no picture, no request."""
 
+# Longer than others: one page, whose sections stand here in the order in which they are read.
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -62,7 +62,8 @@ def test_run_again_it_does_nothing_and_says_so(done: tuple[Path, str]) -> None:
     assert "stage 3" not in output
     assert "stage 7" not in output
     summary = output[output.index("stage  name") :]
-    assert summary.count("up to date") == 3, summary
+    assert len(re.findall(r"s  up to date\s*$", summary, flags=re.MULTILINE)) == 3, summary
+    assert "Nothing to do" in summary
     assert _digests(exp) == before
 
 
@@ -121,7 +122,7 @@ def test_every_file_of_the_recipe_passes_the_check(folder: str) -> None:
     files = [
         *conf.glob("members/*.toml"),
         *conf.glob("encoders/*.toml"),
-        *(p for p in conf.glob("*.toml") if p.stem != "base"),
+        *(p for p in conf.glob("*.toml") if p.stem not in {"base", "ablations"}),
     ]
     result = subprocess.run(
         [*SERTK, "check", *map(str, sorted(files))], env=_environment(), capture_output=True, text=True, check=False

@@ -121,7 +121,7 @@ MUTANTS = [
     (of(masks_in_place), "input_unchanged", "masks_in_place"),
     (of(half_overflows), "half_precision", "half_overflows"),
     (of(weighted_by_place), "batch_order", "weighted_by_place"),
-    (joined_by_position, "direction", "joined_by_position"),
+    (joined_by_position, "batch_order", "joined_by_position"),
     (running_mean, "repeatable", "running_mean"),
 ]
 

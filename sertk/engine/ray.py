@@ -81,9 +81,9 @@ def _import_ray() -> ModuleType:
 
 
 def _run(ray: ModuleType, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], needs: Needs) -> list[Any]:
-    remote = ray.remote(
-        num_cpus=needs.cpus, num_gpus=needs.gpus, max_retries=RETRIES, retry_exceptions=False
-    )(_in_folder)
+    remote = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_retries=RETRIES, retry_exceptions=False)(
+        _in_folder
+    )
     folder = str(Path.cwd())
     waiting = [remote.remote(folder, function, task) for task in tasks]
     places = {reference: place for place, reference in enumerate(waiting)}

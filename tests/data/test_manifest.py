@@ -135,7 +135,9 @@ def test_a_truncated_archive_is_named(tmp_path: Path, share: float) -> None:
         Manifest.read(path)
 
 
-@pytest.mark.parametrize("content", [b"no archive", gzip.compress(b"\xff\xfe\x00", mtime=0), gzip.compress(b"", mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"no archive", gzip.compress(b"\xff\xfe\x00", mtime=0), gzip.compress(b"", mtime=0)]
+)
 def test_what_is_no_archive_or_no_text_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.jsonl.gz"
     path.write_bytes(content)

@@ -36,7 +36,9 @@ def test_two_ray_workers_train_the_weights_of_the_local_engine_though_one_is_kil
 ) -> None:
     """Three members on two workers; the worker of the second kills itself after an epoch and the task goes on."""
     pytest.importorskip("ray")
-    lines: list[tuple[Path, ...]] = [(tmp_path / "ray" / str(seed), tmp_path / f"killed-{seed}") for seed in (1, 2, 3)]
+    lines: list[tuple[Path, ...]] = [
+        (tmp_path / "ray" / str(seed), tmp_path / f"killed-{seed}") for seed in (1, 2, 3)
+    ]
 
     def train(seed: int, out: Path, killed: Path | None) -> int:
         import signal

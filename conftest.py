@@ -1,6 +1,22 @@
 """What holds for all tests, of core and of the plugins: no network, and one thread on a busy machine."""
 
+from __future__ import annotations
+
 import os
+
+import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+PLUGINS = {"fusion": "deepser", "sampler": "balanced", "regularizer": "manifold_mixup", "aggregator": "soup"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `plugins` where the plugins of this repository are hidden or not installed."""
+    from sertk.registry import REGISTRIES
+
+    hidden = [name for kind, name in PLUGINS.items() if name not in REGISTRIES[kind]]
+    for item in items:
+        if hidden and item.get_closest_marker("plugins"):
+            item.add_marker(pytest.mark.skip(reason=f"needs the plugins that register {', '.join(hidden)}"))

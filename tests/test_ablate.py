@@ -254,6 +254,7 @@ def test_an_ablation_is_trained_once_and_goes_on_where_it_stopped(
     assert capsys.readouterr().out.count("to do") == 5
 
 
+@pytest.mark.plugins
 def test_meta_classifiers_are_averaged_and_each_counts_as_one_model(
     asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ from sertk.testing.tiny import LABELS
 from sertk.training.optimizer import build_optimizer
 from sertk.training.precision import autocast
 
+pytestmark = pytest.mark.plugins
 CONF = Path(__file__).parents[1] / "recipes/msp_podcast_2025/conf"
 DIMS = {"wavlm": 48, "roberta": 32}
 FRAMES = {"wavlm": 60, "roberta": 12}

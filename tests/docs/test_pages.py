@@ -74,7 +74,11 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-every_page = pytest.mark.parametrize("page", PAGES, ids=name)
+every_page = pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.plugins if name(page).startswith("plugins/") else ()) for page in PAGES],
+    ids=name,
+)
 
 
 @every_page

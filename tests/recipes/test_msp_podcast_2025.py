@@ -13,17 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from sertk import registry
-
 REPOSITORY = Path(__file__).parents[2]
 RECIPE = REPOSITORY / "recipes" / "msp_podcast_2025"
 SERTK = [str(Path(sys.executable).with_name("sertk"))]
 SYSTEMS = ["members-01", "members-02", "members-03", "ensembles-vote", "ensembles-soft_vote", "ensembles-soup"]
 
-pytestmark = pytest.mark.skipif(
-    not {"deepser"} <= set(registry.fusions.names()) or "soup" not in registry.aggregators,
-    reason="the recipe needs the plugins of this repository",
-)
+pytestmark = pytest.mark.plugins
 
 
 @pytest.fixture(scope="module")

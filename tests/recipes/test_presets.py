@@ -14,6 +14,7 @@ from sertk.config.trees import TreeDifference, tree_differences
 from sertk.models.classifier import Classifier, build_classifier
 from sertk.models.size import count_parameters
 
+pytestmark = pytest.mark.plugins
 RECIPE = Path(__file__).parents[2] / "recipes/msp_podcast_2025"
 CONF = RECIPE / "conf"
 DIMS = {"wavlm": 1024, "hubert": 1024, "roberta": 1024, "modernbert": 1024, "whisper": 1280}

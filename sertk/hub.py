@@ -88,6 +88,8 @@ def find_checkpoint(model: str, *, revision: str | None = None, token_variable: 
         raise EncoderError(f"{model}: there is no such folder. Give one with a checkpoint, or a hub id (owner/name)")
     if not re.fullmatch(r"\w+", token_variable) or token_variable.startswith("hf_"):
         raise EncoderError("token_variable: the name of an environment variable is wanted, not the token itself")
+    if "TOKEN" not in token_variable:  # a card from anywhere must not send other secrets to the hub
+        raise EncoderError(f"token_variable: {token_variable!r} is not named as a token is; rename it to have TOKEN")
     snapshot = _download(model, revision, os.environ.get(token_variable))
     return check_folder(snapshot, model, snapshot.name)
 

@@ -126,7 +126,7 @@ class _Fused(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        raise NotImplementedError("shapes only")
+        raise NotImplementedError("shapes only")  # on the meta device: what is kept is counted, never run backwards
 
 
 class _AsOnGpu(TorchFunctionMode):

@@ -5,8 +5,8 @@
 Leaves one of the ten speakers out at a time. The unweighted average recall of all 535 clips is printed for features
 standardised over the training speakers, and for features that are first standardised by speaker (which looks at all
 clips of the speaker that is tested, without its labels, as the published figures do); from the store that
-`sertk extract` writes, and from openSMILE called directly. C = 0.01 everywhere: the best of five values that were tried on
-these same clips, so the recalls lean high. That store and openSMILE agree does not depend on it.
+`sertk extract` writes, and from openSMILE called directly. C = 0.01 everywhere: the best of five values that were
+tried on these same clips, so the recalls lean high. That store and openSMILE agree does not depend on it.
 """
 
 from __future__ import annotations

@@ -5,23 +5,22 @@ Random weights in the shape of WavLM base with the front end of the large one (1
 disk; they take turns in one run, on the same device with as many threads. Target: 1.8 times on two CPU cores, 5 times
 on a GPU with bfloat16, features within 2e-2 of float32 (relative, by utterance).
 
-    python benchmarks/extract.py --utterances 24 --rounds 3 --output extract.json
+    python benchmarks/extract.py --utterances 24 --rounds 3 --out extract.json
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 import warnings
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 import torch
+from common.results import keep, machine, shown, spread
 
 from sertk.compat import import_transformers, without_bars
 from sertk.data.manifest import Utterance
@@ -32,20 +31,6 @@ from sertk.features.extract import Target, extract, store_card
 from sertk.features.store import FeatureStore
 
 transformers: Any = import_transformers()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way of extracting. speed: seconds of audio a second; cpu_speed: a CPU second, which others at work on the
-    machine hardly slow down. times, cpu_times: the plain script's. error: largest relative difference to float32.
-    """
-
-    way: str
-    speed: float
-    times: float
-    cpu_speed: float
-    cpu_times: float
-    error: float
 
 
 class Clock:
@@ -114,7 +99,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--frame-budget", type=float, help="seconds of audio in a batch: 11 on a CPU, else 300")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     device = choose_device(given.device)
@@ -149,22 +134,26 @@ def main() -> None:
                 clock = Clock()
                 ours(encoders[way], recordings, root / f"{way}-{number}", device, precision, budget)
                 took[way].append(clock.read())
-        best = {way: [min(column) for column in zip(*times, strict=True)] for way, times in took.items()}
-        wall, cpu = best["plain script"]
         errors = {way: largest_error(FeatureStore.open(root / f"{way}-0"), root / "plain-0") for way in ways}
-        rows = [
-            Row(way, seconds / mine[0], wall / mine[0], seconds / mine[1], cpu / mine[1], errors.get(way, 0.0))
-            for way, mine in best.items()
+    print(f"{given.utterances} utterances, {seconds:.0f} s, {device}, {given.threads} threads, {given.rounds} rounds")
+    print(f"{'':<26}{'audio s/s':>10}{'s/CPU s':>10}{'error':>10}  times as fast as the plain script")
+    ratios = {}
+    for way, times in took.items():
+        wall, cpu = (seconds / min(column) for column in zip(*times, strict=True))
+        ratios[way] = [
+            plain_wall / mine for (plain_wall, _), (mine, _) in zip(took["plain script"], times, strict=True)
         ]
-    print(
-        f"{given.utterances} utterances, {seconds:.0f} s, {device}, {given.threads} threads, best of {given.rounds}"
-    )
-    print(f"{'':<26}{'audio s/s':>10}{'times':>8}{'s/CPU s':>10}{'times':>8}{'error':>10}")
-    for row in rows:
-        wall_part = f"{row.speed:>10.2f}{row.times:>8.2f}"
-        print(f"{row.way:<26}{wall_part}{row.cpu_speed:>10.2f}{row.cpu_times:>8.2f}{row.error:>10.1e}")
-    if given.output:
-        given.output.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        print(f"{way:<26}{wall:>10.2f}{cpu:>10.2f}{errors.get(way, 0.0):>10.1e}  {shown(ratios[way])}")
+    result = {
+        "claim": "extraction against one file at a time, times as fast by the clock",
+        "machine": machine(str(device)),
+        "arguments": vars(given),
+        "audio_seconds": seconds,
+        "wall_and_cpu_seconds": took,
+        "error": errors,
+        "ratio": {way: spread(values) for way, values in ratios.items()},
+    }
+    keep(given.out, result)
 
 
 if __name__ == "__main__":

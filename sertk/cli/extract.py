@@ -15,6 +15,7 @@ from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
 from sertk.cli.output import duration, progress, say, up_to_date
 
 if TYPE_CHECKING:
+    from sertk.config.schema import Use
     from sertk.data.manifest import Utterance
     from sertk.features.extract import ExtractReport, Progress, Target
 
@@ -117,6 +118,8 @@ def _extract(work: _Work, part: tuple[int, int], bar: bool) -> list[ExtractRepor
 
 def _show(parts: Sequence[ExtractReport]) -> None:
     """What became of the stores of one pass, over all parts."""
+    from sertk.features.card import read_card
+
     for targets in zip(*(part.targets for part in parts), strict=True):
         folder = targets[0].folder
         written, failures = sum(t.written for t in targets), sum(len(t.failed) for t in targets)
@@ -127,7 +130,9 @@ def _show(parts: Sequence[ExtractReport]) -> None:
         failed = f"  failed {failures}, see report.jsonl" if failures else ""
         halved = f"  batch halved {halvings} times for memory" if halvings else ""
         mended = f"  made again {', '.join(again)}" if again else ""
-        say(f"{folder}  written {written}  kept {sum(t.kept for t in targets)}{failed}{halved}{mended}")
+        error = read_card(folder).error
+        near = f"  within {error:.1e} of float32" if error is not None else ""
+        say(f"{folder}  written {written}  kept {sum(t.kept for t in targets)}{failed}{halved}{mended}{near}")
     seconds, elapsed = sum(part.seconds for part in parts), max(part.elapsed for part in parts)
     if seconds:
         rate = seconds / max(elapsed, 1e-9)
@@ -152,7 +157,34 @@ def _target(path: Path, work: _Work, utterances: Sequence[Utterance]) -> Target:
     card = store_card(wanted.encoder.use, wanted.encoder.options, encoder, dtype=wanted.dtype)
     words = {utterance.text_source or "none" for utterance in utterances} if card.modality == "text" else ()
     card = replace(card, precision=work.precision, words=", ".join(sorted(words)))
-    return Target(work.into / path.stem, card, encoder)
+    target = Target(work.into / path.stem, card, encoder)
+    error = _error(target, wanted.encoder, work, utterances)
+    return replace(target, card=replace(card, error=error))
+
+
+def _error(target: Target, use: Use, work: _Work, utterances: Sequence[Utterance]) -> float | None:
+    """What computing in less than float32 costs, measured where the store is new."""
+    from sertk import registry
+    from sertk.config.build import build
+    from sertk.data.recording import Recording
+    from sertk.devices import choose_device
+    from sertk.features.card import FILE
+    from sertk.features.error import error_to_float32
+
+    reduced = use.options.get("dtype", "float32") != "float32"
+    if (work.precision == "float32" and not reduced) or (target.folder / FILE).exists():
+        return None
+    reference = target.encoder
+    if reduced:
+        reference = build(registry.encoders, type(use).model_validate({**use.model_dump(), "dtype": "float32"}))
+    return error_to_float32(
+        target.encoder,
+        reference,
+        target.card,
+        [Recording(utterance) for utterance in utterances],
+        device=choose_device(work.device),
+        precision=work.precision,  # type: ignore[arg-type]
+    )
 
 
 def _drop_outdated(path: Path, store: Path) -> None:

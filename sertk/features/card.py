@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,7 +27,8 @@ class StoreCard:
     frames_per_second: 0 where frames are no time steps. dtype: float16, bfloat16, float32, or int8 (with one
     float32 scale a frame, the frame's largest absolute value / 127). licence: of the encoder, where it binds the
     features it makes; an encoder says so in an attribute `licence`. precision: that was computed in. words: of
-    text features, the sources of the transcripts, so that features of other words are not gone on with.
+    text features, the sources of the transcripts, so that features of other words are not gone on with. error: the
+    largest relative difference from float32 that was found (`sertk.features.error`); None where computing was in it.
     """
 
     __pydantic_config__ = ConfigDict(strict=True)
@@ -43,6 +44,7 @@ class StoreCard:
     licence: str = ""
     precision: str = "float32"
     words: str = ""
+    error: float | None = None
 
 
 _CARD = TypeAdapter(StoreCard)
@@ -87,8 +89,8 @@ def write_card(folder: Path, card: StoreCard) -> None:
 
 
 def check_same(folder: Path, there: StoreCard, wanted: StoreCard) -> None:
-    """Raise StoreError, naming both sides, unless two cards say the same."""
-    old, new = (json.loads(json.dumps(asdict(card))) for card in (there, wanted))
+    """Raise StoreError, naming both sides, unless two cards say the same; each machine measures its own error."""
+    old, new = (json.loads(json.dumps(asdict(replace(card, error=None)))) for card in (there, wanted))
     differing = [name for name in old if old[name] != new[name]]
     if differing:
         each = "; ".join(f"{name} is {old[name]!r}, wanted {new[name]!r}" for name in differing)

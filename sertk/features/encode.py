@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Input: TypeAlias = Tensor | Mapping[str, Tensor]
 """What an encoder's `prepare` gives of one utterance."""
 
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+"""Of autocast."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -40,7 +43,7 @@ class BatchEncoder:
         encoder: Encoder,
         card: StoreCard,
         device: torch.device,
-        precision: Literal["float32", "bfloat16", "float16"],
+        precision: Precision,
     ) -> None:
         self.halvings = 0
         self._encoder = encoder

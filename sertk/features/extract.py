@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, DataError, EncoderError, StoreError
 from sertk.features.card import StoreCard, store_card
-from sertk.features.encode import BatchEncoder, Prepared
+from sertk.features.encode import BatchEncoder, Precision, Prepared
 from sertk.features.index import Failure
 from sertk.features.plan import batches, bytes_needed, check_space, of_part, spoken_seconds, written_seconds
 from sertk.features.prefetch import prefetch
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from sertk.contracts import Encoder
 
 __all__ = ["ExtractReport", "Progress", "Target", "TargetReport", "extract", "store_card"]
-
-Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)

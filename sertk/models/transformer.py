@@ -16,6 +16,12 @@ from sertk.errors import ConfigError, Fault
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Positions = Literal["none", "sinusoidal"]
 
+WORTH_PACKING = 1000
+"""Frames of padding a sequence, times the width, from which leaving them out pays for attending one by one.
+
+Found by timing forward and backward passes of widths 32 to 512 and 25 to 550 frames on one core.
+"""
+
 
 class TransformerLayer(nn.Module):
     """Attention and a feed-forward net, each added and then normalised: the layer of Vaswani et al., 2017.
@@ -97,6 +103,7 @@ class SequenceEncoder(nn.Module):
         self, dim: int, width: int, *, layers: int, heads: int, inner: int, dropout: float, positions: Positions
     ) -> None:
         super().__init__()
+        self.width = width
         self.positions = positions
         self.project = nn.Sequential(nn.Linear(dim, width), nn.ReLU(inplace=True), nn.Linear(width, width))
         self.layers = nn.ModuleList(
@@ -106,10 +113,12 @@ class SequenceEncoder(nn.Module):
     def forward(self, data: Tensor, mask: Tensor | None) -> list[Tensor]:
         """(B, T, dim) to the states (B, T, width) of each layer, first layer first. mask: (B, T) or none.
 
-        On the CPU, where arithmetic is dear, padding is left out of it and the states are zero there.
+        On the CPU, where arithmetic is dear, much padding is left out of it, and the states are zero there.
         """
         if mask is not None and data.device.type == "cpu" and not torch.compiler.is_compiling():
-            return self._packed(data, mask)
+            padding = mask.shape[1] - int(mask.sum()) / len(mask)
+            if padding * self.width >= WORTH_PACKING:
+                return self._packed(data, mask)
         state = self.project(data)
         if self.positions == "sinusoidal":
             state = state + sinusoidal_positions(state)

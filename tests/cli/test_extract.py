@@ -78,3 +78,28 @@ def test_what_was_done_to_a_transcript_is_listed_beside_the_features(texts: Path
 def test_a_shard_that_is_none_is_misuse(texts: Path, shard: str) -> None:
     words = ["extract", str(texts / "words.toml"), "--manifest", str(texts / "corpus.jsonl"), "--into", str(texts)]
     assert main([*words, f"--shard={shard}"]) == 2
+
+
+@pytest.mark.parametrize(("option", "precision"), [("", "bfloat16"), ('dtype = "bfloat16"\n', "float32")])
+def test_the_card_says_how_far_from_float32_features_of_less_precision_are(
+    texts: Path, option: str, precision: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers")
+    from sertk.features.store import FeatureStore
+    from sertk.testing.tiny_models import tiny_roberta
+
+    encoder = f'[encoder]\nuse = "hf_text"\nmodel = "{tiny_roberta(texts / "roberta")}"\n'
+    (texts / "plain.toml").write_text(f'dtype = "float32"\n{encoder}')
+    (texts / "fast.toml").write_text(f'dtype = "float32"\n{encoder}{option}')
+    command = ["--into", str(texts), "--manifest", str(texts / "corpus.jsonl"), "--device", "cpu"]
+    assert main(["extract", str(texts / "plain.toml"), *command]) == 0
+    assert read_card(texts / "plain").error is None
+    for _ in range(2):  # the second time it is up to date, and the card stays
+        assert main(["extract", str(texts / "fast.toml"), *command, "--precision", precision]) == 0
+        card = read_card(texts / "fast")
+    first = next(iter(Manifest.read(texts / "corpus.jsonl"))).id
+    mine, wanted = (FeatureStore.open(texts / name)[first] for name in ("fast", "plain"))
+    found = float((mine - wanted).norm() / wanted.norm())
+    assert card.error is not None
+    assert 0 < found <= card.error * 1.001 < 2e-2
+    assert f"within {card.error:.1e} of float32" in capsys.readouterr().out

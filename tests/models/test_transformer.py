@@ -90,3 +90,20 @@ def test_sinusoidal_positions_are_vaswanis(width: int) -> None:
     for feature in range(width):
         angle = torch.arange(9) / 10000 ** ((feature - feature % 2) / width)
         torch.testing.assert_close(table[:, feature], angle.cos() if feature % 2 else angle.sin())
+
+
+@pytest.mark.parametrize("positions", ["none", "sinusoidal"])
+def test_leaving_padding_out_changes_nothing(monkeypatch: pytest.MonkeyPatch, positions: str) -> None:
+    torch.manual_seed(0)
+    encoder = SequenceEncoder(6, 8, layers=2, heads=2, inner=16, dropout=0.0, positions=positions)  # type: ignore[arg-type]
+    batch = Padded.of([torch.randn(frames, 6) for frames in (9, 2, 5)])
+    found = {}
+    for packed, least in ((True, 0), (False, float("inf"))):
+        monkeypatch.setattr("sertk.models.transformer.WORTH_PACKING", least)
+        encoder.zero_grad()
+        states = encoder(batch.data, batch.mask)
+        assert all(bool((state[~batch.mask] == 0).all()) == packed for state in states)  # which way was taken
+        torch.stack([state[batch.mask].square().sum() for state in states]).sum().backward()
+        found[packed] = [*(state[batch.mask] for state in states), *(p.grad for p in encoder.parameters())]
+    for mine, other in zip(found[True], found[False], strict=True):
+        torch.testing.assert_close(mine, other, atol=1e-4, rtol=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -284,15 +285,31 @@ def test_meta_classifiers_are_averaged_and_each_counts_as_one_model(
 
 
 @pytest.mark.parametrize(
-    "name", ["conf/ablations/table2.toml", "conf/ablations/table3.toml", "conf/ablations/plus.toml"]
+    "name",
+    [
+        *(
+            f"msp_podcast_2025/conf/{name}.toml"
+            for name in ("ablations/table2", "ablations/table3", "ablations/plus")
+        ),
+        "msp_podcast_2025/conf/toy/ablations.toml",
+        "crema_d/conf/ablations.toml",
+    ],
 )
-def test_the_recipes_ablations_name_files_that_are_there(name: str) -> None:
-    path = RECIPE / name
-    asked = load_ablations(path)
-    files = [*asked.members, *(asked.ensemble.members if asked.ensemble else [])]
-    files += [file for s in (asked.ensemble.system if asked.ensemble else []) for file in (s.combine, s.then) if file]
-    assert files
-    assert all((path.parent / file).is_file() for file in files)
+def test_the_recipes_ablations_pass_the_check(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = RECIPE.parent / name
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr().out == f"ok  {path}\n"
+
+
+def test_the_check_of_an_ablation_names_the_arm_at_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conf = shutil.copytree(RECIPE / "conf/toy", tmp_path / "conf")
+    text = (conf / "ablations.toml").read_text().replace("attribute_mse.weight=0", "attribute_mse.wight=0")
+    (conf / "ablations.toml").write_text(text.replace('"vote.toml"', '"votes.toml"'))
+    assert main(["check", str(conf / "ablations.toml")]) == 1
+    said = capsys.readouterr().err
+    assert "arm.no multitask (members/01.toml)" in said
+    assert "wight" in said
+    assert "ensemble.system.majority vote (votes.toml)" in said
 
 
 @pytest.mark.slow

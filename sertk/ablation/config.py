@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -9,9 +10,9 @@ from pydantic import Field, model_validator
 
 from sertk.config.build import read_options
 from sertk.config.check import check_data
-from sertk.config.files import read_toml
+from sertk.config.files import load_combination, load_experiment, read_toml
 from sertk.config.schema import Positive, Section
-from sertk.errors import ConfigError
+from sertk.errors import ConfigError, Fault
 
 Expected = Literal["lower", "higher", "either"]
 FULL = "full"
@@ -106,6 +107,39 @@ def load_ablations(path: Path) -> Ablations:
     if faults:
         raise ConfigError(str(path), faults)
     return read_options(Ablations, data)
+
+
+def check_ablations(path: Path) -> Ablations:
+    """Read an ablation file and every configuration that it asks for. Raises ConfigError with all faults.
+
+    A fault of a configuration stands at the arm or the system that asks for it.
+    """
+    asked = load_ablations(path)
+    faults: list[Fault] = []
+
+    def read(place: str, load: Callable[[Path, Sequence[str]], Section], name: str, sets: Sequence[str]) -> None:
+        try:
+            load(path.parent / name, sets)
+        except ConfigError as error:
+            faults.extend(Fault(f"{place} ({name})", f"{fault.place}: {fault.message}") for fault in error.faults)
+
+    for name in dict.fromkeys([*asked.members, *(asked.ensemble.members if asked.ensemble else [])]):
+        read("members", load_experiment, name, asked.set)
+    for arm in asked.arm if not faults else []:  # else every arm would say the same again
+        for name in asked.members:
+            read(f"arm.{arm.name}", load_experiment, name, [*asked.set, *arm.set])
+    for system in asked.ensemble.system if asked.ensemble else []:
+        read(f"ensemble.system.{system.name}", load_combination, system.combine, system.set)
+        if system.then:
+            read(f"ensemble.system.{system.name}", load_combination, system.then, system.then_set)
+    if faults:
+        raise ConfigError(str(path), faults)
+    return asked
+
+
+def is_ablation_file(path: Path) -> bool:
+    """Whether a TOML file asks for ablations. Raises ConfigError for a file that cannot be read."""
+    return bool({"arm", "ensemble"} & set(read_toml(path)))
 
 
 def slug(name: str) -> str:

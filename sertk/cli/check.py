@@ -11,7 +11,9 @@ from sertk.errors import ConfigError
 
 
 def command(
-    files: list[Path] = typer.Argument(help="Experiment, combination or encoder files (TOML).", metavar="FILE..."),
+    files: list[Path] = typer.Argument(
+        help="Experiment, combination, encoder or ablation files (TOML).", metavar="FILE..."
+    ),
     resolved: bool = typer.Option(
         False, "--resolved", help="Print the whole, with `extends` and defaults filled in."
     ),
@@ -21,6 +23,7 @@ def command(
     ),
 ) -> None:
     """Check configuration files and name all their faults at once."""
+    from sertk.ablation.config import check_ablations, is_ablation_file
     from sertk.config.files import differences, load_any, resolved_toml
 
     if diff and len(files) != 2:
@@ -31,7 +34,7 @@ def command(
     checked = []
     for path in files:
         try:
-            checked.append(load_any(path, sets))
+            checked.append(check_ablations(path) if is_ablation_file(path) else load_any(path, sets))
         except ConfigError as error:  # the other files have their say too
             fail(str(error))
     if len(checked) < len(files):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sertk.errors import ConfigError, Fault
+from sertk.models.dropout import dropout
 
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Positions = Literal["none", "sinusoidal"]
@@ -76,13 +77,18 @@ class TransformerLayer(nn.Module):
 
     def _weigh(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """(B, heads, T, D / heads) each to (B, T, D)."""
-        attended = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=None if mask is None else mask[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        mask = None if mask is None else mask[:, None, None, :]
+        drops = self.training and self.dropout > 0
+        if drops and query.device.type == "cpu" and not torch.compiler.is_compiling():
+            # On the CPU torch has no fused attention with dropout either, and its draws are slow.
+            scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)  # (B, heads, T, S)
+            if mask is not None:
+                scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+            attended = self._drop(scores.softmax(dim=-1).to(value.dtype)) @ value
+        else:
+            attended = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=mask, dropout_p=self.dropout if drops else 0.0
+            )
         return attended.transpose(1, 2).flatten(2)  # (B, T, D)
 
     def _split(self, x: Tensor) -> Tensor:
@@ -90,7 +96,7 @@ class TransformerLayer(nn.Module):
         return x.view(batch, frames, self.heads, width // self.heads).transpose(1, 2)  # (B, heads, T, D / heads)
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
 
 class SequenceEncoder(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from sertk.training.fit import Epoch, fit
 from sertk.training.optimizer import build_optimizer
 from sertk.training.seeds import derive
 from sertk.training.state import load_state, read_progress, save_state
+from sertk.training.workers import Workers, find_workers
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,29 @@ def run(
 
     Each stage starts from the best epoch before it, which stays a candidate. After every epoch `report` gets a line
     of the history: stage, epoch, losses, score of the dev split, seconds. On the CPU an interrupted and resumed run
-    gives the same weights, bit for bit, as an undisturbed one. Raises SertkError: BusyError where another process
-    trains into `out`.
+    gives the same weights, bit for bit, as an undisturbed one. Started by `accelerate launch`, its processes train
+    one model together (`sertk.training.workers`); the first one writes and reports. Raises SertkError: BusyError
+    where another process trains into `out`.
     """
-    with sole_writer(out):
-        return _run(experiment, out, device or choose_device(experiment.compute.device), report)
+    device = device or choose_device(experiment.compute.device)
+    workers = find_workers(device)
+    device = workers.device or device
+    with sole_writer(out) if workers.first else nullcontext():
+        inputs, classifier, progress = _train(experiment, out / "state", device, report, workers)
+        if workers.first:
+            _save(experiment, out, inputs, classifier, progress)
+        workers.of_first(None)  # all wait until it is written
+    return Checkpoint.load(out)
 
 
-def _run(
-    experiment: Experiment, out: Path, device: torch.device, report: Callable[[dict[str, Any]], None]
-) -> Checkpoint:
+def _train(
+    experiment: Experiment,
+    state: Path,
+    device: torch.device,
+    report: Callable[[dict[str, Any]], None],
+    workers: Workers,
+) -> tuple[Inputs, Classifier, Progress]:
+    """All stages, from where an earlier run stopped; the classifier has the weights of the best epoch."""
     if experiment.compute.threads:
         torch.set_num_threads(experiment.compute.threads)
     inputs = read_inputs(experiment)
@@ -83,14 +98,18 @@ def _run(
     classifier = classifier.to(device)
     if experiment.compute.compile:
         classifier.fusion.compile(dynamic=True)
-    progress = _resumed(out / "state", inputs.fingerprint)
+    progress = workers.of_first(_resumed(state, inputs.fingerprint) if workers.first else Progress(""))
     for number, stage in enumerate(experiment.stage):
         if progress.stage > number:
             continue
-        progress = _run_stage(experiment, stage, classifier, inputs, progress, out / "state", report)
-        _restore_best(classifier, out / "state", progress)
+        progress = _run_stage(experiment, stage, classifier, inputs, progress, state, report, workers)
+        _restore_best(classifier, state, progress)
         progress = replace(progress, stage=number + 1, epoch=0, stale=0)
-    _restore_best(classifier, out / "state", progress)
+    _restore_best(classifier, state, progress)
+    return inputs, classifier, progress
+
+
+def _save(experiment: Experiment, out: Path, inputs: Inputs, classifier: Classifier, progress: Progress) -> None:
     history = "".join(json.dumps(row) + "\n" for row in progress.history)
     specs = {name: spec_of(name, store.card) for name, store in inputs.stores.items()}
     checkpoint = Checkpoint(
@@ -113,7 +132,7 @@ def _run(
         train_ids=frozenset(inputs.train.table.ids),
     )
     members = {name: folder for name, (_, folder) in specs.items() if folder}
-    return checkpoint.save(out, members, {"history.jsonl": history})
+    checkpoint.save(out, members, {"history.jsonl": history})
 
 
 def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
@@ -137,6 +156,7 @@ def _run_stage(
     progress: Progress,
     state: Path,
     report: Callable[[dict[str, Any]], None],
+    workers: Workers,
 ) -> Progress:
     table = inputs.train.table
     seed = derive(experiment.seed, stage.name)
@@ -160,12 +180,13 @@ def _run_stage(
         scaler=scaler,
         accumulate=stage.accumulate,
         clip_norm=stage.clip_norm,
+        workers=workers,
     )
     while progress.epoch < stage.epochs and not (stage.patience and progress.stale >= stage.patience):
         epoch = next(epochs)
-        value = _dev_score(experiment, classifier, inputs, device)
+        value = workers.of_first(_dev_score(experiment, classifier, inputs, device) if workers.first else 0.0)
         better = value > progress.best
-        if better:
+        if better and workers.first:
             progress = _save_best(classifier, state, progress)
         row = _history_row(stage, epoch, value)
         progress = replace(
@@ -175,10 +196,12 @@ def _run_stage(
             stale=0 if better else progress.stale + 1,
             history=(*progress.history, row),
         )
-        save_state(state, classifier, optimizer, scaler, asdict(progress))
-        for old in state.glob("best-*.safetensors"):
-            if old.name != progress.best_weights:
-                old.unlink()
+        if workers.first:
+            save_state(state, classifier, optimizer, scaler, asdict(progress))
+            for old in state.glob("best-*.safetensors"):
+                if old.name != progress.best_weights:
+                    old.unlink()
+        progress = workers.of_first(progress)
         report(row)
     return progress
 

@@ -80,6 +80,7 @@ def _extract(work: _Work, part: tuple[int, int], bar: bool) -> list[ExtractRepor
     from sertk.data.recording import Recording
     from sertk.devices import choose_device
     from sertk.features.extract import extract
+    from sertk.features.plan import of_part
 
     corpus = Manifest.read(work.manifest)
     wanted = set(work.splits.split(",")) if work.splits else {u.split for u in corpus}
@@ -90,19 +91,21 @@ def _extract(work: _Work, part: tuple[int, int], bar: bool) -> list[ExtractRepor
     for targets, chosen in _passes(
         [_target(path, work, utterances) for path in work.encoders], utterances, unseen=work.unseen
     ):
-        with progress("extract", len(chosen)) if bar else nullcontext() as advance:
+        recordings = [Recording(utterance) for utterance in chosen]
+        with progress("extract", len(of_part(recordings, part))) if bar else nullcontext() as advance:
             done = 0
 
             def show(now: Progress) -> None:
                 nonlocal done
                 if advance is not None:
-                    advance(now.done - done)
+                    pace = f"{now.hours_an_hour:.1f} hours of audio an hour  left {duration(now.seconds_left)}"
+                    advance(now.done - done, pace)
                 done = now.done
 
             reports.append(
                 extract(
                     targets,
-                    [Recording(utterance) for utterance in chosen],
+                    recordings,
                     device=choose_device(work.device),
                     precision=work.precision,  # type: ignore[arg-type]
                     frame_budget=work.frame_budget,

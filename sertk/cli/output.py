@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +18,12 @@ PLAIN_WIDTH = 240
 """Columns of a table that is written to a file or a pipe."""
 SECONDS_BETWEEN_LINES = 30.0
 """How often a plain progress line is written."""
+
+
+class Advance(Protocol):
+    """Says that so many more items are done."""
+
+    def __call__(self, count: int = 1, pace: str = "") -> None: ...  # noqa: D102
 
 
 def console() -> Console:
@@ -61,10 +67,11 @@ def table(
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show how far long work is, with rate and time left. Gives `advance(n)`.
+def progress(what: str, total: int | None = None) -> Iterator[Advance]:
+    """Show how far long work is, with rate and time left. Gives `advance(n)`, or `advance(n, pace)`.
 
-    On a terminal a bar; elsewhere a plain line each half minute and one at the end, if anything was done.
+    pace: what to say in place of items a second and the time left. On a terminal a bar; elsewhere a plain line each
+    half minute and one at the end, if anything was done.
     """
     if sys.stdout.isatty():
         with _bar(what, total) as advance:
@@ -73,13 +80,13 @@ def progress(what: str, total: int | None = None) -> Iterator[Callable[[int], No
     begun = last = time.monotonic()
     done = 0
 
-    def advance_plainly(count: int = 1) -> None:
+    def advance_plainly(count: int = 1, pace: str = "") -> None:
         nonlocal done, last
         done += count
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES:
             last = now
-            say(_progress_line(what, done, total, now - begun))
+            say(_progress_line(what, done, total, now - begun, pace))
 
     yield advance_plainly
     if done:
@@ -106,23 +113,27 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _bar(what: str, total: int | None) -> Iterator[Advance]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console()) as bar:
-        task = bar.add_task(what, total=total, rate="")
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    with Progress(*columns, console=console()) as bar:
+        task = bar.add_task(what, total=total, pace="")
 
-        def advance(count: int = 1) -> None:
+        def advance(count: int = 1, pace: str = "") -> None:
             bar.advance(task, count)
-            speed = bar.tasks[0].speed
-            bar.update(task, rate=f"{speed:.1f}/s" if speed else "")
+            now = bar.tasks[0]
+            bar.update(task, pace=pace or _pace(int(now.completed), total, now.elapsed or 0.0))
 
         yield advance
 
 
-def _progress_line(what: str, done: int, total: int | None, seconds: float) -> str:
-    rate = done / seconds
-    if total is None or rate == 0:
-        return f"{what}  {done}  {rate:.1f}/s"
-    return f"{what}  {done}/{total}  {rate:.1f}/s  left {duration((total - done) / rate)}"
+def _progress_line(what: str, done: int, total: int | None, seconds: float, pace: str) -> str:
+    of = "" if total is None else f"/{total}"
+    return f"{what}  {done}{of}  {pace or _pace(done, total, seconds)}"
+
+
+def _pace(done: int, total: int | None, seconds: float) -> str:
+    rate = done / max(seconds, 1e-9)
+    left = f"  left {duration((total - done) / rate)}" if total is not None and rate else ""
+    return f"{rate:.1f}/s{left}"

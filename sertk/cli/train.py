@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ def _train(config: Path, folder: Path, sets: tuple[str, ...], device: str | None
 
     experiment = load_experiment(config, sets)
     checkpoint = run(experiment, folder, device=choose_device(device or experiment.compute.device), report=report)
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes that train it together the first one speaks
     scores = "  ".join(f"{what} {value:.3f}" for what, value in checkpoint.card.metrics.items())
     left_out = checkpoint.card.notes["left_out"]
     say(f"{name}  trained  {scores}  left out {left_out} utterances  {folder}")

@@ -17,6 +17,7 @@ from sertk.models.classifier import Classifier
 from sertk.tensors import Batch
 from sertk.training.precision import Precision, autocast
 from sertk.training.seeds import derive, seeded
+from sertk.training.workers import ALONE, Workers
 
 if TYPE_CHECKING:
     from sertk.contracts import Loss, Regularizer, Sampler
@@ -54,14 +55,17 @@ def fit(
     accumulate: int = 1,
     clip_norm: float | None = None,
     look_every: int | None = None,
+    workers: Workers = ALONE,
 ) -> Iterator[Epoch]:
     """Train epoch after epoch, from number `first_epoch` up to but without number `epochs`.
 
     classifier: on `device`; in training mode while an epoch runs. losses: (name, weight, loss). accumulate:
     batches to one optimizer step, each of equal weight whatever its size; the last step of an epoch has what is
     left. clip_norm: the largest norm of all gradients together. look_every: batches between two looks at the
-    losses, 1 on the CPU and 32 on a GPU by default, since a look holds a GPU up. Every epoch's draws depend on
-    (seed, its number) alone, and torch's global random state is the caller's whenever the caller runs.
+    losses, 1 on the CPU and 32 on a GPU by default, since a look holds a GPU up. workers: the processes that train
+    this model together, each calling this with the same arguments but its own place among them. Every epoch's draws
+    depend on (seed, its number, the worker) alone, and torch's global random state is the caller's whenever the
+    caller runs.
     Raises TrainingError, naming the utterances, when the loss or the features are not finite.
     """
     if not losses:
@@ -74,22 +78,26 @@ def fit(
         batches = list(sampler)
         if not batches:
             raise TrainingError(f"epoch {number}: the sampler draws no batch of {len(data)} utterances")
-        generator = torch.Generator().manual_seed(derive(seed, "regularizers", number))
-        watch = _Watch(names, number, data, batches)
+        shares = [workers.share(rows) for rows in batches]
+        own = () if workers.first else (workers.rank,)
+        generator = torch.Generator().manual_seed(derive(seed, "regularizers", number, *own))
+        watch = _Watch(names, number, data, batches, workers)
         steps = 0
-        with seeded(derive(seed, "epoch", number)):
+        with seeded(derive(seed, "epoch", number, *own)):
             classifier.train()
             optimizer.zero_grad(set_to_none=True)
-            for index, batch in enumerate(data.batches(batches, device=device)):
+            for index, batch in enumerate(data.batches([rows for rows, _ in shares], device=device)):
+                share = shares[index][1]
                 terms = _terms(classifier, batch, losses, regularizers, generator, autocast(device, precision))
-                watch.waiting.append(torch.stack([term.detach().float() for term in terms]))
+                watch.waiting.append(torch.stack([term.detach().float() for term in terms]) * share)
                 if len(watch.waiting) == look_every or index + 1 == len(batches):
                     watch.look()
                 in_step = min(accumulate, len(batches) - index // accumulate * accumulate)
                 weighted = [weight * term for (_, weight, _), term in zip(losses, terms, strict=True)]
-                loss = torch.stack(weighted).sum() / in_step
+                loss = torch.stack(weighted).sum() * share / in_step
                 (scaler.scale(loss) if scaler else loss).backward()  # type: ignore[no-untyped-call]
                 if (index + 1) % accumulate == 0 or index + 1 == len(batches):
+                    workers.average(classifier)
                     _step(classifier, optimizer, scaler, clip_norm)
                     steps += 1
         utterances = sum(len(rows) for rows in batches)
@@ -106,13 +114,14 @@ class _Watch:
     epoch: int
     data: FeatureSet
     batches: Sequence[Sequence[int]]
+    workers: Workers
     waiting: list[Tensor] = field(default_factory=list)
     looked_at: int = 0
     sums: list[float] = field(default_factory=list)
 
     def look(self) -> None:
         """Read what waits on the device. Raises TrainingError, naming the utterances, for what is not finite."""
-        for values in torch.stack(self.waiting).tolist():
+        for values in self.workers.mean(torch.stack(self.waiting)).tolist():
             rows = self.batches[self.looked_at]
             if not all(math.isfinite(value) for value in values):
                 terms = dict(zip(self.names, values, strict=True))

@@ -207,3 +207,17 @@ def test_the_command_prints_the_plan_and_fails_where_it_does_not_fit(
     assert "does not fit: train 01" in shown.err
     assert json.loads(shown.out)["faults"]
     assert main(["plan", str(CONF)]) == 2
+
+
+@pytest.mark.slow
+def test_a_recipe_may_be_named_by_its_folder_and_its_training_timed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "manifest.jsonl.gz"
+    manifest(seconds=2.0).write(path)
+    words = ["plan", str(CONF.parent), "--preset", "toy", "--manifest", str(path), "--exp", str(tmp_path)]
+    assert main([*words, "--calibrate", "--device", "cpu", "--rate", "extract=100", "--json"]) == 0
+    stages = json.loads(capsys.readouterr().out)["stages"]
+    assert all(one["seconds"] > 0 for one in stages if one["stage"] == "train")
+    assert main(["plan", str(tmp_path), "--manifest", str(path), "--calibrate"]) == 1
+    assert "is no folder of configuration files" in capsys.readouterr().err

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    recipe: Path = typer.Argument(..., help="A recipe's run.sh, or a folder with encoders/ and members/."),
+    recipe: Path = typer.Argument(..., help="A recipe's folder or run.sh, or a folder with encoders/ and members/."),
     corpus: Path | None = typer.Option(None, help="The folder of the corpus, as `sertk run` takes it."),
     manifest: Path | None = typer.Option(None, help="A manifest of the corpus instead."),
     reader: str = typer.Option("msp_podcast", help="Which corpus --corpus is: msp_podcast, crema_d, emodb."),
@@ -28,7 +28,7 @@ def command(
     rate: list[str] = typer.Option(
         [], metavar="STAGE[.NAME]=NUMBER", help="A measured rate: extract.wavlm=180 (times real time), train=3.2."
     ),
-    calibrate: bool = typer.Option(False, "--calibrate", help="Time the largest member for 10 s on this device."),
+    calibrate: bool = typer.Option(False, "--calibrate", help="Time the first member for 10 s on this device."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto, to calibrate on."),
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
 ) -> None:
@@ -37,9 +37,11 @@ def command(
 
     if (corpus is None) == (manifest is None):
         raise typer.BadParameter("give --corpus FOLDER or --manifest FILE")
-    here = recipe if recipe.is_dir() else recipe.parent / "conf"
+    folder = recipe.parent if recipe.is_file() else recipe
+    is_recipe = (folder / "run.sh").is_file()
+    here = folder / "conf" if is_recipe else folder
     conf = here if preset == "paper" else here / preset
-    where = exp or (Path() if recipe.is_dir() else recipe.parent / "exp" / preset)
+    where = exp or (folder / "exp" / preset if is_recipe else Path())
     read = _manifest(corpus, manifest, reader)
     rates = dict(_rate(text) for text in rate)
     limit = parse_size(gpu_memory) if gpu_memory else _gpu_here()

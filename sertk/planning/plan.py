@@ -78,10 +78,7 @@ def plan_recipe(
     rates: units a second, by `STAGE.NAME` or `STAGE`: times real time for `transcribe` and `extract`, steps for
     `train`. gpu_memory: bytes; None where there is no limit to hold against. Raises SertkError for faulty files.
     """
-    encoders = sorted((conf / "encoders").glob("*.toml"))
-    members = sorted((conf / "members").glob("*.toml"))
-    if not encoders or not members:
-        raise RecipeError(f"{conf} is no folder of configuration files: it needs encoders/*.toml and members/*.toml")
+    encoders, members = _files(conf)
     utterances = manifest.located()
     seconds = sum(spoken_seconds(Recording(utterance)) for utterance in utterances)
     stages = [_transcription(conf, utterances, seconds, rates)]
@@ -200,6 +197,13 @@ def _steps(experiment: Experiment, manifest: Manifest) -> tuple[int, int]:
     return steps, largest
 
 
+def _files(conf: Path) -> tuple[list[Path], list[Path]]:
+    encoders, members = (sorted((conf / name).glob("*.toml")) for name in ("encoders", "members"))
+    if not encoders or not members:
+        raise RecipeError(f"{conf} is no folder of configuration files: it needs encoders/*.toml and members/*.toml")
+    return encoders, members
+
+
 def _timed(stage: str, name: str, work: float, rates: Mapping[str, float]) -> tuple[str, float | None]:
     key = next((key for key in (f"{stage}.{name}", stage) if key in rates), stage)
     return key, work / rates[key] if key in rates else None
@@ -207,8 +211,7 @@ def _timed(stage: str, name: str, work: float, rates: Mapping[str, float]) -> tu
 
 def calibrated_rate(conf: Path, manifest: Manifest, exp: Path, device: torch.device) -> float:
     """Steps a second of the first member of a folder, on utterances of mean duration."""
-    path = sorted((conf / "members").glob("*.toml"))[0]
-    experiment = load_experiment(path)
+    experiment = load_experiment(_files(conf)[1][0])
     utterances = manifest.located()
     read = {feature: Path(store).name for feature, store in experiment.features.items()}
     plans = {

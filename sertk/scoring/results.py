@@ -60,7 +60,9 @@ def results_markdown(
         ]
         lines += [*_table(["system", "metric", "difference", "p"], rows), ""]
     left = {name: sum(map(len, one.missing.values())) for name, one in scores.items()}
-    lines += [f"{name}: {count} ids not in both files, left out." for name, count in left.items() if count]
+    for count in sorted(set(left.values()) - {0}):
+        names = ", ".join(name for name, other in left.items() if other == count)
+        lines += [f"{names}: {count} ids of the manifest or the file are not in both, left out.", ""]
     lines += ["## How it was made", "", "```", command, "```", ""]
     lines += [f"sertk {__version__}{_commit()}; inputs and options {fingerprint[:16]}.", f"<!-- {fingerprint} -->"]
     return "\n".join(lines) + "\n"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import load_file
 
 from sertk import registry
 from sertk.cards import Card, plugin_versions, spec_of, versions
@@ -20,38 +17,16 @@ from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
 from sertk.config.schema import Experiment, Stage
 from sertk.devices import choose_device
-from sertk.errors import TrainingError
-from sertk.files import atomic_path, sha256_file
 from sertk.inputs import Inputs, read_inputs
 from sertk.locks import sole_writer
 from sertk.models.classifier import Classifier, build_classifier
-from sertk.tensors import save_tensors
 from sertk.training.evaluate import infer, score
 from sertk.training.fit import Epoch, fit
 from sertk.training.optimizer import build_optimizer
+from sertk.training.progress import Progress, restore_best, resumed, save_best
 from sertk.training.seeds import derive
-from sertk.training.state import load_state, read_progress, save_state
+from sertk.training.state import load_state, save_state
 from sertk.training.workers import Workers, find_workers
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training has come. epoch: finished ones of `stage`. stale: epochs since the best score.
-
-    best_weights, best_sha256: the file beside the state that has the weights of the best score, and its checksum.
-    """
-
-    inputs: str
-    stage: int = 0
-    epoch: int = 0
-    best: float = float("-inf")
-    stale: int = 0
-    history: tuple[dict[str, Any], ...] = ()
-    best_weights: str = ""
-    best_sha256: str = ""
-
-
-_PROGRESS = TypeAdapter(Progress)
 
 
 def run(
@@ -98,14 +73,14 @@ def _train(
     classifier = classifier.to(device)
     if experiment.compute.compile:
         classifier.fusion.compile(dynamic=True)
-    progress = workers.of_first(_resumed(state, inputs.fingerprint) if workers.first else Progress(""))
+    progress = workers.of_first(resumed(state, inputs.fingerprint) if workers.first else Progress(""))
     for number, stage in enumerate(experiment.stage):
         if progress.stage > number:
             continue
         progress = _run_stage(experiment, stage, classifier, inputs, progress, state, report, workers)
-        _restore_best(classifier, state, progress)
+        restore_best(classifier, state, progress)
         progress = replace(progress, stage=number + 1, epoch=0, stale=0)
-    _restore_best(classifier, state, progress)
+    restore_best(classifier, state, progress)
     return inputs, classifier, progress
 
 
@@ -187,7 +162,7 @@ def _run_stage(
         value = workers.of_first(_dev_score(experiment, classifier, inputs, device) if workers.first else 0.0)
         better = value > progress.best
         if better and workers.first:
-            progress = _save_best(classifier, state, progress)
+            progress = save_best(classifier, state, progress)
         row = _history_row(stage, epoch, value)
         progress = replace(
             progress,
@@ -216,41 +191,3 @@ def _dev_score(experiment: Experiment, classifier: Classifier, inputs: Inputs, d
 
 def _history_row(stage: Stage, epoch: Epoch, value: float) -> dict[str, Any]:
     return {"stage": stage.name, **asdict(epoch), "epoch": epoch.number + 1, "epochs": stage.epochs, "score": value}
-
-
-def _resumed(state: Path, fingerprint: str) -> Progress:
-    """Where an earlier run of the same inputs stopped; the beginning for any other."""
-    found = read_progress(state)
-    if found is None or found.get("inputs") != fingerprint:
-        shutil.rmtree(state, ignore_errors=True)
-        return Progress(fingerprint)
-    try:
-        progress = _PROGRESS.validate_python(found)
-        _best_path(state, progress)
-        return progress
-    except ValidationError as error:
-        raise TrainingError(f"the training state in {state} is damaged: {error}\nDelete it to start anew.") from None
-
-
-def _save_best(classifier: Classifier, state: Path, progress: Progress) -> Progress:
-    """Write the weights beside those of the best epoch before, which the last state still names."""
-    path = state / f"best-{len(progress.history):06d}.safetensors"
-    with atomic_path(path) as temporary:
-        save_tensors(temporary, classifier.state_dict())
-    return replace(progress, best_weights=path.name, best_sha256=sha256_file(path))
-
-
-def _restore_best(classifier: Classifier, state: Path, progress: Progress) -> None:
-    path = _best_path(state, progress)
-    if path:
-        classifier.load_state_dict(load_file(path))
-
-
-def _best_path(state: Path, progress: Progress) -> Path | None:
-    """The weights of the best epoch, None before the first. Raises TrainingError for damaged ones."""
-    if not progress.best_weights:
-        return None
-    path = state / Path(progress.best_weights).name
-    if not path.is_file() or sha256_file(path) != progress.best_sha256:
-        raise TrainingError(f"the weights of the best epoch, {path}, are damaged: delete {state} to start anew")
-    return path

@@ -24,13 +24,13 @@ from sertk.data.labels import MSP_PODCAST, label_table
 from sertk.data.manifest import Manifest
 from sertk.data.validation import fix, validate
 from sertk.ensemble.predictions import Predictions
-from sertk.experiment import _resumed
 from sertk.features.index import read_failures
 from sertk.features.store import FeatureStore
 from sertk.files import damaged, made_from
 from sertk.hub import check_folder
 from sertk.recipes.stages import read_stages
 from sertk.scoring.submission import check_submission
+from sertk.training.progress import resumed
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def read_state(folder: Path) -> None:
     from sertk.training.state import load_state, read_progress
 
     found = read_progress(folder)
-    progress = _resumed(folder, str((found or {}).get("inputs")))
+    progress = resumed(folder, str((found or {}).get("inputs")))
     model = nn.Linear(1, 1)
     load_state(folder, model, torch.optim.AdamW(model.parameters()), None)
     assert progress.epoch >= 0

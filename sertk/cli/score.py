@@ -125,10 +125,17 @@ def _command(
     seed: int,
     results: Path,
 ) -> str:
-    words: list[object] = ["sertk", "score", *predictions, "--manifest", manifest]
+    """The call that made the results, with paths as seen from their folder."""
+    folder = results.absolute().parent
+
+    def here(path: Path) -> Path:
+        return path.absolute().relative_to(folder) if path.absolute().is_relative_to(folder) else path
+
+    words: list[object] = ["sertk", "score", *map(here, predictions), "--manifest", here(manifest)]
     words += [word for name in split for word in ("--split", name)]
-    words += ["--compare", compare] * (compare is not None) + ["--calibrate", calibrate] * (calibrate is not None)
-    words += ["--draws", draws, "--seed", seed, "--results", results]
+    for name, path in (("--compare", compare), ("--calibrate", calibrate)):
+        words += [name, here(path)] if path else []
+    words += ["--draws", draws, "--seed", seed, "--results", here(results)]
     return shlex.join(map(str, words))
 
 

@@ -63,7 +63,7 @@ def results_markdown(
     for count in sorted(set(left.values()) - {0}):
         names = ", ".join(name for name, other in left.items() if other == count)
         lines += [f"{names}: {count} ids of the manifest or the file are not in both, left out.", ""]
-    lines += ["## How it was made", "", "```", command, "```", ""]
+    lines += ["## How it was made", "", "In the folder of this file:", "", "```", command, "```", ""]
     lines += [f"sertk {__version__}{_commit()}; inputs and options {fingerprint[:16]}.", f"<!-- {fingerprint} -->"]
     return "\n".join(lines) + "\n"
 

@@ -64,9 +64,10 @@ def run(recipe: Path) -> Run:
 def started(recipe: Path, *words: str) -> subprocess.Popen[str]:
     """A run in a process of its own that has come to the sleep of stage 2."""
     (recipe / "wait_here").touch()
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # ignored in background jobs
     code = f"import sys; from sertk.cli import main; sys.exit(main(['run', {str(recipe)!r}, *{words!r}]))"
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", f"{heard}; {code}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     wait_until(lambda: (recipe / "sleeper").is_file() and (recipe / "sleeper").read_text().strip() != "")
     return process

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
-from sertk.errors import AudioError, DataError, Fault
+from sertk.errors import AudioError, BusyError, DataError, Fault
 from sertk.files import parse_json, sha256_file, sha256_json, write_json, write_text, writing
 from sertk.locks import sole_writer
 
@@ -97,7 +98,7 @@ def _transcribe(
     force: bool,
     progress: Callable[[int], None] | None,
 ) -> TranscribeReport:
-    words = _Words(out.with_name(f"{out.name}.words.jsonl"), key, anew=force)
+    words = _Words(_side_file(out), key, anew=force)
     kept = len(words.texts)
     with words:
         if progress is not None and kept:
@@ -141,9 +142,17 @@ def finished(manifest: Manifest, out: Path, *, options: str, splits: Sequence[st
         if found["key"] != _key(manifest, options, splits) or found["sha256"] != sha256_file(out):
             return None
         failed = tuple(Fault(fault["id"], fault["message"]) for fault in found["failed"])
-        return TranscribeReport(found["source"], 0, int(found["transcribed"]), failed, up_to_date=True)
+        report = TranscribeReport(found["source"], 0, int(found["transcribed"]), failed, up_to_date=True)
     except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
         return None
+    if _side_file(out).exists():  # of a run that was killed when all was written
+        with suppress(BusyError, OSError), sole_writer(out):
+            _side_file(out).unlink()
+    return report
+
+
+def _side_file(out: Path) -> Path:
+    return out.with_name(f"{out.name}.words.jsonl")
 
 
 def _report(out: Path) -> Path:

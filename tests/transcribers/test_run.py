@@ -72,6 +72,14 @@ def test_an_interrupted_run_goes_on_and_hears_nothing_twice(manifest: Manifest, 
     assert out.read_bytes() == (tmp_path / "whole.jsonl.gz").read_bytes()
 
 
+def test_what_a_run_left_that_was_killed_at_its_very_end_is_cleared_away(manifest: Manifest, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    transcribe(manifest, Listener(), out)
+    (tmp_path / "out.jsonl.words.jsonl").write_text("whole, and not yet removed\n")
+    assert transcribe(manifest, Listener(), out).up_to_date
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl", "out.jsonl.report.json"]
+
+
 def test_work_of_other_options_is_not_gone_on_with(manifest: Manifest, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     with pytest.raises(KeyboardInterrupt):

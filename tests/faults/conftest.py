@@ -53,6 +53,10 @@ FILES = {
 }
 
 
+LOCK = re.compile(r"\.lock.*|\..*\.lock")
+"""A killed process leaves the file of its lock, which nobody holds any more."""
+
+
 @dataclass(frozen=True)
 class Verb:
     """A command line in the experiment's folder, and the patterns of what it writes there."""
@@ -129,10 +133,12 @@ class Server:
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def start(self, words: tuple[str, ...], folder: Path, *, limit: int | None = None) -> int:
+    def start(
+        self, words: tuple[str, ...], folder: Path, *, limit: int | None = None, unlocks: bool = False
+    ) -> int:
         log = self.logs / f"{len(self.begun)}.log"
         log.touch()
-        job: dict[str, object] = {"words": list(words), "folder": str(folder), "log": str(log)}
+        job: dict[str, object] = {"words": list(words), "folder": str(folder), "log": str(log), "unlocks": unlocks}
         number = self._ask(job if limit is None else job | {"limit": limit, "log": os.devnull})
         self.begun[number] = log
         return number
@@ -184,7 +190,7 @@ class Site:
         found = {}
         for path in written(folder, self.verbs[name]):
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                if file.is_file() and not file.name.startswith(".lock"):
+                if file.is_file() and not LOCK.fullmatch(file.name):
                     data = file.read_bytes()
                     if file.name == "history.jsonl":
                         data = re.sub(rb'"seconds": [0-9.e-]+', b"", data)

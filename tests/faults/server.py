@@ -1,7 +1,7 @@
 """Runs verbs in processes that have imported everything already, so that a kill meets work and not imports.
 
-Reads a JSON object a line: {"words": [...], "folder": "...", "log": "...", "limit": bytes} starts one and answers its
-process id; {"wait": id} answers its status, negative for a signal.
+Reads a JSON object a line: {"words": [...], "folder": "...", "log": "...", "limit": bytes, "unlocks": bool} starts one and
+answers its process id; {"wait": id} answers its status, negative for a signal.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 PRELOADED = (
@@ -40,6 +42,8 @@ def start(job: dict[str, Any]) -> int:
     if "limit" in job:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["limit"], job["limit"]))
+    if job.get("unlocks"):
+        Path.unlink = killed_at_its_end(Path.unlink)  # type: ignore[method-assign]
     status = 70
     try:
         status = import_module("sertk.cli").main(job["words"])
@@ -47,6 +51,17 @@ def start(job: dict[str, Any]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def killed_at_its_end(unlink: Callable[..., None]) -> Callable[..., None]:
+    """An `unlink` that kills the process where it lets go of the lock of what it wrote."""
+
+    def instead(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".lock":
+            os.kill(os.getpid(), signal.SIGKILL)
+        unlink(path, missing_ok)
+
+    return instead
 
 
 if __name__ == "__main__":

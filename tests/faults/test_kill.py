@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,3 +42,21 @@ def test_killed_and_run_again_a_verb_writes_the_same_files(
         site.assert_same(folder, name)
     assert killed >= KILLS
     count(f"SIGKILL in `sertk {name.removesuffix(' test3')}`, up to 4 in a row", killed)
+
+
+@pytest.mark.parametrize("name", ["transcribe", "train", "combine"])
+def test_killed_at_its_very_end_a_verb_has_nothing_left_to_do(
+    site: Any, server: Any, tmp_path: Path, name: str, count: Callable[..., None]
+) -> None:
+    words = site.verbs[name].words
+    folder = site.copy(tmp_path / "killed", without=name)
+    for _ in range(len(words)):  # `train` lets go of one lock a member
+        status = server.wait(server.start(words, folder, unlocks=True))
+        if not status:
+            break
+        assert status == -signal.SIGKILL
+    assert list(folder.rglob(".*.lock"))
+    status, said = server.run(words, folder)
+    assert status == 0, said
+    site.assert_same(folder, name)
+    count("SIGKILL right before a verb lets go of its lock")

@@ -94,6 +94,6 @@ for fold in $folds; do
 done
 if want 9; then
   python "$here/local/pool.py" $folds --exp "$exp" --into pooled
-  sertk score "$exp"/pooled/*.csv --manifest "$manifest" --split train --split held_out --split test \
+  sertk score "$exp"/pooled/*.csv --manifest "$exp/pooled/manifest.jsonl.gz" --split test \
     --compare "$exp/pooled/control.csv" --results "$exp/RESULTS.md" "${force[@]}"
 fi

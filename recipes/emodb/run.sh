@@ -55,6 +55,6 @@ for fold in $folds; do
 done
 if want 5; then
   python "$here/../crema_d/local/pool.py" $folds --exp "$exp" --into pooled
-  sertk score "$exp"/pooled/*.csv --manifest "$manifest" --split train --split held_out --split test \
+  sertk score "$exp"/pooled/*.csv --manifest "$exp/pooled/manifest.jsonl.gz" --split test \
     --results "$exp/RESULTS.md" "${force[@]}"
 fi

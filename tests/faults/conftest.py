@@ -133,9 +133,7 @@ class Server:
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def start(
-        self, words: tuple[str, ...], folder: Path, *, limit: int | None = None, unlocks: bool = False
-    ) -> int:
+    def start(self, words: tuple[str, ...], folder: Path, *, limit: int | None = None, unlocks: bool = False) -> int:
         log = self.logs / f"{len(self.begun)}.log"
         log.touch()
         job: dict[str, object] = {"words": list(words), "folder": str(folder), "log": str(log), "unlocks": unlocks}

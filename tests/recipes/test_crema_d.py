@@ -14,7 +14,8 @@ import pytest
 from sertk import registry
 from sertk.ablation.config import load_ablations
 from sertk.config.files import load_combination, load_encoder_file, load_experiment
-from sertk.data.manifest import Manifest
+from sertk.data.labels import LabelSet
+from sertk.data.manifest import Manifest, Utterance
 from sertk.ensemble.predictions import Predictions
 from sertk.features.store import FeatureStore
 from sertk.recipes.stages import read_stages
@@ -87,15 +88,33 @@ def test_the_control_learns_and_writes_predictions_that_can_be_scored(tiny_store
     assert script("control.py", *words).startswith("up to date")
 
 
-def test_pooling_puts_the_systems_that_all_folds_have_one_behind_another(tmp_path: Path) -> None:
-    for fold, names in ((1, ("a", "b")), (2, ("a",))):
-        folder = tmp_path / f"fold{fold}" / "predictions" / "test"
-        folder.mkdir(parents=True)
-        for name in names:
-            (folder / f"{name}.csv").write_text(f"id,emotion,Sad,Glad\nutt-{fold},Sad,0.9,0.1\n")
+def written_fold(folder: Path, test: str, train: str, systems: tuple[str, ...]) -> None:
+    utterances = [Utterance(name, f"{name}.wav", split=split) for name, split in ((test, "test"), (train, "train"))]
+    manifest = Manifest("made_up", LabelSet(("Sad", "Glad"), "SG"), {}, tuple(utterances), f"{folder.name}; made up")
+    (folder / "data").mkdir(parents=True)
+    manifest.write(folder / "data" / "manifest.jsonl.gz")
+    (folder / "predictions" / "test").mkdir(parents=True)
+    for name in systems:
+        (folder / "predictions" / "test" / f"{name}.csv").write_text(f"id,emotion,Sad,Glad\n{test},Sad,0.9,0.1\n")
+
+
+def test_pooling_puts_the_test_parts_and_the_systems_that_all_folds_have_together(tmp_path: Path) -> None:
+    written_fold(tmp_path / "fold1", "one", "two", ("a", "b"))
+    written_fold(tmp_path / "fold2", "two", "one", ("a",))
     script("pool.py", 1, 2, "--exp", tmp_path, "--into", "pooled")
-    assert [path.name for path in (tmp_path / "pooled").iterdir()] == ["a.csv"]
-    assert Predictions.read(tmp_path / "pooled" / "a.csv").ids == ("utt-1", "utt-2")
+    assert {path.name for path in (tmp_path / "pooled").iterdir()} == {"a.csv", "manifest.jsonl.gz"}
+    assert Predictions.read(tmp_path / "pooled" / "a.csv").ids == ("one", "two")
+    manifest = Manifest.read(tmp_path / "pooled" / "manifest.jsonl.gz")
+    assert [(u.id, u.split) for u in manifest] == [("one", "test"), ("two", "test")]
+    assert manifest.note == "test part of fold 1, 2; made up"
+
+
+def test_pooling_refuses_folds_that_test_an_utterance_twice(tmp_path: Path) -> None:
+    for fold in (1, 2):
+        written_fold(tmp_path / f"fold{fold}", "one", "two", ("a",))
+    with pytest.raises(AssertionError, match="1 utterances are in the test parts of two folds"):
+        script("pool.py", 1, 2, "--exp", tmp_path, "--into", "pooled")
+    assert not (tmp_path / "pooled").exists()
 
 
 @needs_plugins

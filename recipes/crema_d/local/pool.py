@@ -1,30 +1,49 @@
-"""Put the test predictions of several folds into one file a system: every utterance once, by a model that never heard
-its speaker."""
+"""Put the test parts of several folds together, manifest and predictions: every utterance once, by a model that never
+heard its speaker."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
+from sertk.errors import DataError
 
 
 def main() -> None:
-    """Read the arguments and write a file a system."""
+    """Read the arguments, write a manifest of the test parts and a file a system."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folds", nargs="+")
     parser.add_argument("--exp", type=Path, required=True, help="the experiment folder, which has fold1, fold2, ...")
     parser.add_argument("--into", required=True, help="the folder in it that gets the files")
     asked = parser.parse_args()
-    parts = [asked.exp / f"fold{fold}" / "predictions" / "test" for fold in asked.folds]
+    into, folders = asked.exp / asked.into, [asked.exp / f"fold{fold}" for fold in asked.folds]
+    manifests = [Manifest.read(folder / "data" / "manifest.jsonl.gz") for folder in folders]
+    manifest = pooled_manifest(manifests, asked.folds)
+    manifest.write(into / "manifest.jsonl.gz")
+    parts = [folder / "predictions" / "test" for folder in folders]
     systems = [
         path.name for path in sorted(parts[0].glob("*.csv")) if all((part / path.name).is_file() for part in parts)
     ]
     for name in systems:
-        pooled([Predictions.read(part / name) for part in parts]).write(asked.exp / asked.into / name)
-    print(f"{asked.exp / asked.into}  {len(systems)} systems, the test parts of folds {', '.join(asked.folds)}")
+        pooled([Predictions.read(part / name) for part in parts]).write(into / name)
+    print(f"{into}  {len(manifest)} utterances, {len(systems)} systems, {manifest.note}")
+
+
+def pooled_manifest(manifests: list[Manifest], folds: list[str]) -> Manifest:
+    """The test parts alone. Raises DataError where an utterance is in two of them."""
+    utterances = tuple(u for one in manifests for u in one.with_utterances(one.split("test")).located())
+    twice = len(utterances) - len({utterance.id for utterance in utterances})
+    if twice:
+        raise DataError(f"{twice} utterances are in the test parts of two folds: the folds are not of one division")
+    first, *others = [manifest.note.split("; ") for manifest in manifests]
+    common = [part for part in first if all(part in other for other in others)]
+    note = "; ".join([f"test part of fold {', '.join(folds)}", *common])
+    return replace(manifests[0], utterances=utterances, note=note)
 
 
 def pooled(parts: list[Predictions]) -> Predictions:

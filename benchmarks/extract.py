@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from common.floor import emptied, matrix_rate, operations
 from common.results import keep, machine, shown, spread
 
 from sertk.compat import import_transformers, without_bars
@@ -134,16 +135,29 @@ def main() -> None:
                 clock = Clock()
                 ours(encoders[way], recordings, root / f"{way}-{number}", device, precision, budget)
                 took[way].append(clock.read())
+        shapes = emptied(model)
+        work = sum(operations(shapes, torch.empty(1, round(r.seconds * 16_000), device="meta")) for r in recordings)
+        rates = {name: matrix_rate(device, getattr(torch, name)) for name in ("float32", "bfloat16")}
         errors = {way: largest_error(FeatureStore.open(root / f"{way}-0"), root / "plain-0") for way in ways}
     print(f"{given.utterances} utterances, {seconds:.0f} s, {device}, {given.threads} threads, {given.rounds} rounds")
-    print(f"{'':<26}{'audio s/s':>10}{'s/CPU s':>10}{'error':>10}  times as fast as the plain script")
-    ratios = {}
+    print(
+        f"{work / seconds / 1e9:.1f} G operations a second of audio; matrix rate "
+        + ", ".join(f"{name} {rate / 1e9:.0f} G/s" for name, rate in rates.items())
+    )
+    print(
+        f"{'':<26}{'audio s/s':>10}{'s/CPU s':>10}{'of the rate':>12}{'error':>10}  times as fast as the plain script"
+    )
+    ratios, shares = {}, {}
     for way, times in took.items():
         wall, cpu = (seconds / min(column) for column in zip(*times, strict=True))
         ratios[way] = [
             plain_wall / mine for (plain_wall, _), (mine, _) in zip(took["plain script"], times, strict=True)
         ]
-        print(f"{way:<26}{wall:>10.2f}{cpu:>10.2f}{errors.get(way, 0.0):>10.1e}  {shown(ratios[way])}")
+        shares[way] = work / seconds * wall / rates["bfloat16" if "bfloat16" in way else "float32"]
+        print(
+            f"{way:<26}{wall:>10.2f}{cpu:>10.2f}{shares[way]:>12.0%}{errors.get(way, 0.0):>10.1e}  "
+            f"{shown(ratios[way])}"
+        )
     result = {
         "claim": "extraction against one file at a time, times as fast by the clock",
         "machine": machine(str(device)),
@@ -151,6 +165,9 @@ def main() -> None:
         "audio_seconds": seconds,
         "wall_and_cpu_seconds": took,
         "error": errors,
+        "operations": work,
+        "matrix_rate_per_second": rates,
+        "share_of_matrix_rate": shares,
         "ratio": {way: spread(values) for way, values in ratios.items()},
     }
     keep(given.out, result)

@@ -23,18 +23,23 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from common.floor import emptied, matrix_rate, operations
 from common.results import keep, machine, shown, spread
 
 from sertk.cards import Card, EncoderSpec
 from sertk.checkpoint import Checkpoint
+from sertk.compat import import_transformers
 from sertk.config.build import build
 from sertk.config.schema import Experiment, Use
 from sertk.data.labels import MSP_PODCAST
 from sertk.models.classifier import build_classifier
 from sertk.predict import find_recordings, load
 from sertk.registry import encoders
+from sertk.tensors import Padded
 from sertk.testing.tiny_models import tiny_roberta, tiny_speech
 
+SECONDS = 5
+"""Of a recording."""
 WORDS = "i am so happy to see you again after all these years"
 RANGES = {"arousal": (1.0, 7.0), "valence": (1.0, 7.0), "dominance": (1.0, 7.0)}
 IMPORTS = (
@@ -90,6 +95,31 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
+def least_operations(folder: Path) -> int:
+    """Of the matrix products and convolutions that the vote on one recording cannot do without."""
+    transformers = import_transformers()
+    samples, frames = SECONDS * 16_000, SECONDS * 50 - 1
+    words = len(transformers.AutoTokenizer.from_pretrained(folder / "roberta")(WORDS).input_ids)
+    total = 0
+    for name, inputs in (
+        ("wavlm", torch.empty(1, samples, device="meta")),
+        ("roberta", torch.empty(1, words, dtype=torch.long, device="meta")),
+    ):
+        model = transformers.AutoModel.from_pretrained(folder / name, attn_implementation="eager")
+        total += operations(emptied(model), inputs)
+    for member in (folder / "members").iterdir():
+        checkpoint = Checkpoint.load(member)
+        features = {
+            name: Padded(
+                torch.empty(1, length, checkpoint.card.encoders[name].dim, device="meta"),
+                torch.empty(1, dtype=torch.long, device="meta"),
+            )
+            for name, length in (("speech", frames), ("text", words))
+        }
+        total += operations(emptied(checkpoint.classifier()), features)
+    return total
+
+
 def command(words: list[str]) -> tuple[float, float]:
     """CPU and wall seconds of a process."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -122,7 +152,7 @@ def main() -> None:
         tiny = ensemble(folder / "tiny", members=2, width=32, encoder_width=32, layers=4)
         random = np.random.default_rng(1)
         for number in range(arguments.recordings):
-            soundfile.write(folder / f"{number}.wav", 0.1 * random.standard_normal(5 * 16_000), 16_000)
+            soundfile.write(folder / f"{number}.wav", 0.1 * random.standard_normal(SECONDS * 16_000), 16_000)
             (folder / f"{number}.txt").write_text(WORDS)
         recordings = find_recordings(sorted(folder.glob("*.wav")))
         alone = [load(member, device=device) for member in sorted((folder / "real" / "members").iterdir())]
@@ -150,13 +180,20 @@ def main() -> None:
                 cpu, wall = command(words)
                 found.setdefault(name, []).append(cpu)
                 found.setdefault(f"{name}, wall", []).append(wall)
+        least = least_operations(folder / "real")
+    machine_rate = matrix_rate(torch.device(device), torch.float32)
+    share = least / machine_rate / min(found["one recording, warm"])
+    print(
+        f"one recording: {least / 1e9:.0f} G operations, {least / machine_rate:.2f} s at the matrix rate of "
+        f"{machine_rate / 1e9:.0f} G/s; warm it is at {share:.0%} of that rate"
+    )
     for name, times in found.items():
         print(f"{name:30} {shown(times)} s")
     ratios = {
         "encoders once": _by_turn(found["each member its own encoders"], found["each distinct encoder once"]),
         "cold start": _by_turn(found["sertk predict"], found["imports alone"]),
     }
-    rate = 5 * arguments.recordings / min(found["each distinct encoder once"])
+    rate = SECONDS * arguments.recordings / min(found["each distinct encoder once"])
     print(f"{rate:.2f} s of audio a second")
     for name, values in ratios.items():
         print(f"{name}: {shown(values)}")
@@ -166,6 +203,9 @@ def main() -> None:
         "arguments": vars(arguments),
         "seconds": found,
         "audio_seconds_per_second": rate,
+        "operations_of_one_recording": least,
+        "matrix_rate_per_second": machine_rate,
+        "share_of_matrix_rate": share,
         "ratio": {name: spread(values) for name, values in ratios.items()},
     }
     keep(arguments.out, result)

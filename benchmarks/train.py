@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from common.corpus import DIM, NAMES, RANGES, Fixed, Lengths, draw_lengths, label_table, padding, write_corpus
+from common.floor import emptied, matrix_rate, operations, timed
 from common.plain import Files, PlainDeepSER, collate, step
 from common.results import keep, machine, shown, spread
 from torch.utils.data import DataLoader
@@ -34,6 +34,7 @@ from sertk.config.schema import Head, Optimizer, Use
 from sertk.contracts import Sampler
 from sertk.data.labels import LabelTable
 from sertk.models.classifier import Classifier, build_classifier
+from sertk.tensors import Padded
 from sertk.training.fit import fit
 from sertk.training.losses import attribute_mse, cross_entropy
 from sertk.training.optimizer import build_optimizer
@@ -41,8 +42,6 @@ from sertk.training.precision import Precision
 
 BATCH = 16
 CORPUS = 20_480
-INNER = 2048
-LAYERS = 2
 
 
 def member(width: int, *, dropout: float = 0.1, seed: int = 1) -> Classifier:
@@ -51,35 +50,16 @@ def member(width: int, *, dropout: float = 0.1, seed: int = 1) -> Classifier:
     return build_classifier(use, head, dims={"speech": DIM, "text": DIM}, classes=8, ranges=RANGES, seed=seed)
 
 
-def operations(lengths: Lengths, width: int) -> float:
+def least_operations(lengths: Lengths, width: int) -> float:
     """Floating-point operations of one pass, forward and backward, over content alone; backward costs twice."""
-    total = 0.0
-    for speech, text in zip(lengths.speech.tolist(), lengths.text.tolist(), strict=True):
-        both = speech + text
-        for frames, inputs in ((speech, DIM), (text, DIM), (both, width), (2 * both, width)):
-            project = 2 * (inputs + width) * width
-            layer = 2 * (4 * width * width + 2 * width * INNER) + 4 * frames * width
-            total += frames * (project + LAYERS * layer)
-    return 3 * total
-
-
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of one large matrix product, the best of some."""
-    size = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    return 2.0 * size**3 / min(timed(lambda: torch.mm(a, b), device) for _ in range(6))
-
-
-def timed(work: Callable[[], Any], device: torch.device) -> float:
-    """Seconds; of the process on one CPU thread, else of the clock."""
-    clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    began = clock()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return clock() - began
+    shapes, total = emptied(member(width)), 0
+    for both in zip(lengths.speech.tolist(), lengths.text.tolist(), strict=True):
+        features = {
+            name: Padded(torch.empty(1, frames, DIM, device="meta"), torch.empty(1, device="meta"))
+            for name, frames in zip(("speech", "text"), both, strict=True)
+        }
+        total += operations(shapes, features)
+    return 3.0 * total
 
 
 def spread_batches(lengths: Lengths, count: int) -> list[list[int]]:
@@ -192,7 +172,7 @@ def main() -> None:
     table = label_table(lengths)
     frames = {"speech": lengths.speech, "text": lengths.text}
     shuffled = [list(rows) for rows in Shuffled(lengths.speech, 1, BATCH, pool=1)]
-    work = operations(lengths, arguments.width)
+    work = least_operations(lengths, arguments.width)
     rates = {name: matrix_rate(device, getattr(torch, name)) for name in ("float32", "bfloat16")}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -61,8 +61,9 @@ def results_markdown(
         lines += [*_table(["system", "metric", "difference", "p"], rows), ""]
     left = {name: sum(map(len, one.missing.values())) for name, one in scores.items()}
     for count in sorted(set(left.values()) - {0}):
-        names = ", ".join(name for name, other in left.items() if other == count)
-        lines += [f"{names}: {count} ids of the manifest or the file are not in both, left out.", ""]
+        names = [name for name, other in left.items() if other == count]
+        who = "Every system" if len(names) == len(left) > 1 else ", ".join(names)
+        lines += [f"{who}: utterances left out because manifest or file has them alone: {count}.", ""]
     lines += ["## How it was made", "", "In the folder of this file:", "", "```", command, "```", ""]
     lines += [f"sertk {__version__}{_commit()}; inputs and options {fingerprint[:16]}.", f"<!-- {fingerprint} -->"]
     return "\n".join(lines) + "\n"

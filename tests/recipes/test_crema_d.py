@@ -106,7 +106,7 @@ def test_pooling_puts_the_test_parts_and_the_systems_that_all_folds_have_togethe
     assert Predictions.read(tmp_path / "pooled" / "a.csv").ids == ("one", "two")
     manifest = Manifest.read(tmp_path / "pooled" / "manifest.jsonl.gz")
     assert [(u.id, u.split) for u in manifest] == [("one", "test"), ("two", "test")]
-    assert manifest.note == "test part of fold 1, 2; made up"
+    assert manifest.note == "test parts of folds 1, 2; made up"
 
 
 def test_pooling_refuses_folds_that_test_an_utterance_twice(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from sklearn import metrics as reference
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
-from sertk.scoring.score import score
+from sertk.scoring.results import results_markdown
+from sertk.scoring.score import Score, score
 from sertk.scoring.tallies import attribute_rows, ccc, terciles
 from sertk.scoring.truth import Case, align, truth_of
 
@@ -188,3 +189,19 @@ def test_truth_without_a_prediction_is_listed(corpus: Manifest, make_system: Cal
     result = score(case, draws=20)
     assert len(result.missing["in the manifest"]) == sum(u.split != "test" for u in corpus.utterances[:200])
     assert len(result.missing["in the predictions"]) == sum(u.split == "test" for u in corpus.utterances[200:])
+
+
+def test_results_say_how_many_utterances_a_system_left_out(
+    corpus: Manifest, make_system: Callable[..., Predictions]
+) -> None:
+    said = make_system(corpus).subset([utterance.id for utterance in corpus.split("test")])
+    truth = truth_of(corpus, corpus.split("test"))
+    whole, part = (score(align(truth, one), draws=20) for one in (said, said.subset(said.ids[3:])))
+
+    def page(**scores: Score) -> str:
+        return results_markdown(scores, corpus="made up", splits=["test"], note="", command="c", fingerprint="0" * 64)
+
+    line = "{}: utterances left out because manifest or file has them alone: 3.\n"
+    assert line.format("part") in page(whole=whole, part=part)
+    assert line.format("Every system") in page(one=part, other=part)
+    assert "left out" not in page(whole=whole)

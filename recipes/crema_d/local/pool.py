@@ -42,7 +42,7 @@ def pooled_manifest(manifests: list[Manifest], folds: list[str]) -> Manifest:
         raise DataError(f"{twice} utterances are in the test parts of two folds: the folds are not of one division")
     first, *others = [manifest.note.split("; ") for manifest in manifests]
     common = [part for part in first if all(part in other for other in others)]
-    note = "; ".join([f"test part of fold {', '.join(folds)}", *common])
+    note = "; ".join([f"test parts of folds {', '.join(folds)}", *common])
     return replace(manifests[0], utterances=utterances, note=note)
 
 

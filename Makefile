@@ -11,7 +11,7 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo recipe-tiny test test-slow test-faults fuzz test-plugins lint format docs bench clean
+.PHONY: help env demo recipe-tiny test test-slow test-faults fuzz fuzz-guided test-plugins lint format docs bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -39,6 +39,10 @@ test-faults: $(READY) ## Kill, fill disks, damage files; write the fault table t
 
 fuzz: $(READY) ## Feed changed files to every reader for FUZZ_SECONDS (half an hour)
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),1800) $(BIN)/pytest tests/fuzz/test_readers.py
+
+fuzz-guided: $(READY) ## The same guided by coverage, with atheris, which is installed for it
+	$(BIN)/python -m pip install -qq atheris
+	$(BIN)/python tests/fuzz/guided.py $(or $(FUZZ_SECONDS),1800)
 
 test-slow: $(READY) ## Run the tests that take more than some seconds
 	$(BIN)/pytest -n 2 -m slow

@@ -9,10 +9,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import resource
-import shutil
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,10 +18,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from sertk.config.files import load_experiment
-from sertk.errors import SertkError
-from sertk.experiment import run
 
 NAMES = (
     *("manifest", "label files", "configuration", "predictions", "feature store", "checkpoint"),
@@ -59,22 +53,14 @@ mutate, reading = beside("mutate"), beside("readers")
 
 @pytest.fixture(scope="module")
 def known(toy_corpus: Path, tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    root = tmp_path_factory.mktemp("fuzz")
-    experiment = load_experiment(tiny_store / "experiment.toml", ["stage.full.epochs=1", "stage.second.epochs=1"])
-
-    def keep(row: dict[str, Any]) -> None:
-        shutil.copytree(root / "model" / "state", root / "state", dirs_exist_ok=True)
-
-    run(experiment, root / "model", report=keep)
-    found: dict[str, Any] = reading.readers(toy_corpus, tiny_store, root / "model", root / "state")
+    model, state = reading.trained(tiny_store, tmp_path_factory.mktemp("fuzz"))
+    found: dict[str, Any] = reading.readers(toy_corpus, tiny_store, model, state)
     return found
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_changed_file_is_refused_or_read_but_nothing_else(known: dict[str, Any], tmp_path: Path, name: str) -> None:
     reader = known[name]
-    for file in reader.files:
-        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     looked = 0
 
     def look(data: st.DataObject) -> None:
@@ -82,11 +68,7 @@ def test_a_changed_file_is_refused_or_read_but_nothing_else(known: dict[str, Any
         looked += 1
         file = data.draw(st.sampled_from(reader.changeable), label="file")
         content = data.draw(mutate.changed(file, reader.files[file]), label="content")
-        for other, right in reader.files.items():
-            (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / other).write_bytes(content if other == file else right)
-        with suppress(SertkError):
-            reader.read(tmp_path, tmp_path / file)
+        reader.meet(tmp_path, file, content)
 
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
     short = settings(deadline=None, database=None, suppress_health_check=checks, derandomize=True, max_examples=40)

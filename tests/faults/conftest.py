@@ -82,7 +82,7 @@ def verbs(corpus: Path) -> dict[str, Verb]:
             "extract", "conf/logmel.toml", "conf/words.toml", *ON, "--into", "features", *CPU, writes="features"
         ),
         "train": verb("train", "conf/one.toml", "conf/two.toml", "--into", "members", *CPU, writes="members"),
-        "posteriors": verb(
+        "extract posteriors": verb(
             *("extract", "members/one", "members/two", *ON, "--into", "posteriors", *CPU),
             *("--splits", "held_out,development,test3"),
             writes="posteriors",

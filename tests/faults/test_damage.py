@@ -64,9 +64,9 @@ def test_the_verb_that_wrote_a_file_finds_it_damaged_and_writes_it_again(
 def test_a_damaged_model_is_refused_by_whoever_reads_it(
     site: Any, server: Any, tmp_path: Path, file: str, count: Callable[..., None]
 ) -> None:
-    folder = site.copy(tmp_path / "site", without="posteriors")
+    folder = site.copy(tmp_path / "site", without="extract posteriors")
     damage(folder / "members" / "two" / file)
-    status, said = server.run(site.verbs["posteriors"].words, folder)
+    status, said = server.run(site.verbs["extract posteriors"].words, folder)
     assert status == 1
     assert "members/two" in said
     assert "unexpected" not in said

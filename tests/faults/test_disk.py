@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.faults
 
 NAMES = (
-    *("data prepare", "data split", "transcribe", "extract", "train", "posteriors", "combine"),
+    *("data prepare", "data split", "transcribe", "extract", "train", "extract posteriors", "combine"),
     *("predict", "submit", "score"),
 )
 ROOMS = (0, 4_096, 3 * 4_096, 8 * 4_096)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("FAULT_KILLS", "12"))
 NAMES = (
-    *("data prepare", "data split", "transcribe", "extract", "train", "posteriors", "combine"),
+    *("data prepare", "data split", "transcribe", "extract", "train", "extract posteriors", "combine"),
     *("predict", "predict test3", "submit", "score"),
 )
 

@@ -17,7 +17,7 @@ LOCKS = {
     "transcribe": "data/.manifest.jsonl.gz.lock",
     "extract": "features/logmel/.lock",
     "train": "members/.one.lock",
-    "posteriors": "posteriors/one/.lock",
+    "extract posteriors": "posteriors/one/.lock",
     "combine": "ensembles/.vote.lock",
 }
 SCRIPT = "# stage 1: wait\necho begun; sleep 60\n"

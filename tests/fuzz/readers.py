@@ -28,7 +28,8 @@ from sertk.data.validation import fix, validate
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import AudioError, SertkError
 from sertk.experiment import run
-from sertk.features.index import read_failures
+from sertk.features.index import read_failures, read_index
+from sertk.features.repair import remove_damaged
 from sertk.features.store import FeatureStore
 from sertk.files import damaged, made_from
 from sertk.hub import check_folder
@@ -88,6 +89,7 @@ def readers(corpus: Path, tiny: Path, model: Path, state: Path) -> dict[str, Rea
         ),
         "predictions": Reader(prediction_files(), lambda _, path: read_predictions(path)),
         "feature store": Reader(store, lambda folder, _: read_store(folder)),
+        "store repair": Reader(store, lambda folder, _: repair_store(folder)),
         "checkpoint": Reader(checkpoint, lambda folder, _: read_checkpoint(folder)),
         "checkpoint with sums": Reader(folder_bytes(model), lambda folder, _: read_checkpoint(folder)),
         "training state": Reader(
@@ -187,6 +189,18 @@ def read_store(folder: Path) -> None:
     for id in list(store)[:5]:
         assert store[id].shape[1] == store.dim
     store.verify()
+
+
+def repair_store(folder: Path) -> None:
+    """What is left is whole: the second time there is nothing to remove."""
+    remove_damaged(folder, "")
+    assert remove_damaged(folder, "") == []
+    if not read_index(folder / "index.json"):
+        return
+    try:
+        FeatureStore.open(folder).verify()
+    except SertkError as error:
+        raise AssertionError("a store that was mended is damaged") from error
 
 
 def read_checkpoint(folder: Path) -> None:

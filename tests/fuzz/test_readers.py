@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 NAMES = (
-    *("manifest", "label files", "configuration", "predictions", "feature store", "checkpoint"),
+    *("manifest", "label files", "configuration", "predictions", "feature store", "store repair", "checkpoint"),
     *(
         "checkpoint with sums",
         "training state",

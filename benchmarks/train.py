@@ -204,6 +204,8 @@ def main() -> None:
             for name, run in runs.items():
                 seconds[name].append(timed(run, device))
             print(f"  {repeat + 1}  " + "  ".join(f"{n} {s[-1]:.2f} s" for n, s in seconds.items()), flush=True)
+        # Again, for a machine is not as fast at one moment as at another.
+        rates = {name: max(rate, matrix_rate(device, getattr(torch, name))) for name, rate in rates.items()}
         ratios = {n: ratio_of(seconds["plain"], seconds[n]) for n in ("float32", "bfloat16")}
         share = {n: work / min(seconds[n]) / rates[n] for n in ratios}
         share["plain"] = work / min(seconds["plain"]) / rates["float32"]

@@ -22,10 +22,11 @@ def with_recordings(
 ) -> list[Utterance]:
     """Give the utterances that have a usable recording, with duration and rate from its header.
 
-    Raises DataError where more than some are missing, unless a part of the corpus is allowed.
+    Raises DataError where more than some are missing, unless a part of the corpus is allowed, and where all are.
     """
     missing = [utterance.id for utterance in utterances if utterance.id not in recordings]
-    if len(missing) > max(FEW, FEW_SHARE * len(utterances)) and not allow_partial:
+    allowed = len(utterances) - 1 if allow_partial else max(FEW, FEW_SHARE * len(utterances))
+    if missing and len(missing) > allowed:
         raise DataError(
             f"{len(missing):,} of {len(utterances):,} utterances have no recording ({', '.join(missing[:3])}, ...): "
             f"unpack them all, read what is there with --allow-partial, or read the labels alone with --no-audio"

@@ -158,8 +158,9 @@ def test_a_missing_recording_leaves_its_row_out(copy: Path, read: tuple[Manifest
 def test_many_missing_recordings_are_no_accident(copy: Path) -> None:
     shutil.rmtree(copy / "Audios")
     (copy / "Audios").mkdir()
-    with pytest.raises(DataError, match="--no-audio"):
-        read_msp_podcast(copy)
+    for allow_partial in (False, True):  # none at all is no part of the corpus
+        with pytest.raises(DataError, match="--no-audio"):
+            read_msp_podcast(copy, allow_partial=allow_partial)
     manifest, _ = read_msp_podcast(copy, audio=False)
     assert len(manifest) == 128
     assert manifest.utterances[0].audio == str(copy / "Audios" / f"{manifest.utterances[0].id}.wav")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -129,7 +130,8 @@ def _command(
     folder = results.absolute().parent
 
     def here(path: Path) -> Path:
-        return path.absolute().relative_to(folder) if path.absolute().is_relative_to(folder) else path
+        elsewhere = path.is_absolute() and not path.is_relative_to(folder)
+        return path if elsewhere else Path(os.path.relpath(path, folder))
 
     words: list[object] = ["sertk", "score", *map(here, predictions), "--manifest", here(manifest)]
     words += [word for name in split for word in ("--split", name)]

@@ -127,6 +127,18 @@ def test_results_say_what_was_measured_and_how(folder: Path, capsys: pytest.Capt
     assert capsys.readouterr().out.startswith("up to date")
 
 
+def test_the_call_that_results_name_works_in_their_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "out").mkdir()
+    words = ["score", "good.csv", "--manifest", "manifest.jsonl", "--split", "test", "--compare", "poor.csv"]
+    assert main([*words, "--results", "out/RESULTS.md", "--draws", "20"]) == 0
+    page = (folder / "out" / "RESULTS.md").read_text(encoding="utf-8")
+    call = next(line for line in page.splitlines() if line.startswith("sertk score"))
+    assert "score ../good.csv --manifest ../manifest.jsonl" in call
+    monkeypatch.chdir(folder / "out")
+    assert main([*call.split()[1:], "--force"]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -101,6 +101,8 @@ def written_fold(folder: Path, test: str, train: str, systems: tuple[str, ...]) 
 def test_pooling_puts_the_test_parts_and_the_systems_that_all_folds_have_together(tmp_path: Path) -> None:
     written_fold(tmp_path / "fold1", "one", "two", ("a", "b"))
     written_fold(tmp_path / "fold2", "two", "one", ("a",))
+    (tmp_path / "pooled").mkdir()
+    (tmp_path / "pooled" / "b.csv").write_text("of an earlier call\n")
     script("pool.py", 1, 2, "--exp", tmp_path, "--into", "pooled")
     assert {path.name for path in (tmp_path / "pooled").iterdir()} == {"a.csv", "manifest.jsonl.gz"}
     assert Predictions.read(tmp_path / "pooled" / "a.csv").ids == ("one", "two")

@@ -12,6 +12,7 @@ import numpy as np
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
+from sertk.files import atomic_folder
 
 
 def main() -> None:
@@ -24,13 +25,14 @@ def main() -> None:
     into, folders = asked.exp / asked.into, [asked.exp / f"fold{fold}" for fold in asked.folds]
     manifests = [Manifest.read(folder / "data" / "manifest.jsonl.gz") for folder in folders]
     manifest = pooled_manifest(manifests, asked.folds)
-    manifest.write(into / "manifest.jsonl.gz")
     parts = [folder / "predictions" / "test" for folder in folders]
     systems = [
         path.name for path in sorted(parts[0].glob("*.csv")) if all((part / path.name).is_file() for part in parts)
     ]
-    for name in systems:
-        pooled([Predictions.read(part / name) for part in parts]).write(into / name)
+    with atomic_folder(into) as temporary:  # whole, so that no system of an earlier call stays in it
+        manifest.write(temporary / "manifest.jsonl.gz")
+        for name in systems:
+            pooled([Predictions.read(part / name) for part in parts]).write(temporary / name)
     print(f"{into}  {len(manifest)} utterances, {len(systems)} systems, {manifest.note}")
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from common.floor import emptied, matrix_rate, operations
+from common.floor import emptied, matrix_rates, operations
 from common.results import keep, machine, shown, spread
 
 from sertk.compat import import_transformers, without_bars
@@ -126,6 +126,7 @@ def main() -> None:
         plain(model, extractor, utterances[:2], root / "warm-up", device)
         for way, (_, precision) in ways.items():  # the first call arranges the weights, once a run
             ours(encoders[way], recordings[:2], root / f"warm-up {way}", device, precision, budget)
+        rates = matrix_rates(device)
         took: dict[str, list[tuple[float, float]]] = {way: [] for way in ("plain script", *ways)}
         for number in range(given.rounds):
             clock = Clock()
@@ -137,7 +138,7 @@ def main() -> None:
                 took[way].append(clock.read())
         shapes = emptied(model)
         work = sum(operations(shapes, torch.empty(1, round(r.seconds * 16_000), device="meta")) for r in recordings)
-        rates = {name: matrix_rate(device, getattr(torch, name)) for name in ("float32", "bfloat16")}
+        rates = matrix_rates(device, rates)
         errors = {way: largest_error(FeatureStore.open(root / f"{way}-0"), root / "plain-0") for way in ways}
     print(f"{given.utterances} utterances, {seconds:.0f} s, {device}, {given.threads} threads, {given.rounds} rounds")
     print(

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from common.floor import emptied, matrix_rate, operations
+from common.floor import emptied, matrix_rates, operations
 from common.results import keep, machine, shown, spread
 
 from sertk.cards import Card, EncoderSpec
@@ -164,6 +164,7 @@ def main() -> None:
             "one recording, with loading": lambda: load(vote, device=device).predict_recordings(recordings[:1]),
         }
         together.predict_recordings(recordings[:1])
+        rates = matrix_rates(torch.device(device))
         for _ in range(arguments.repeats):
             for name, side in sides.items():
                 found.setdefault(name, []).append(seconds(side))
@@ -181,7 +182,7 @@ def main() -> None:
                 found.setdefault(name, []).append(cpu)
                 found.setdefault(f"{name}, wall", []).append(wall)
         least = least_operations(folder / "real")
-    machine_rate = matrix_rate(torch.device(device), torch.float32)
+    machine_rate = matrix_rates(torch.device(device), rates)["float32"]
     share = least / machine_rate / min(found["one recording, warm"])
     print(
         f"one recording: {least / 1e9:.0f} G operations, {least / machine_rate:.2f} s at the matrix rate of "

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from common.corpus import DIM, NAMES, RANGES, Fixed, Lengths, draw_lengths, label_table, padding, write_corpus
-from common.floor import emptied, matrix_rate, operations, timed
+from common.floor import emptied, matrix_rates, operations, timed
 from common.plain import Files, PlainDeepSER, collate, step
 from common.results import keep, machine, shown, spread
 from torch.utils.data import DataLoader
@@ -173,7 +173,7 @@ def main() -> None:
     frames = {"speech": lengths.speech, "text": lengths.text}
     shuffled = [list(rows) for rows in Shuffled(lengths.speech, 1, BATCH, pool=1)]
     work = least_operations(lengths, arguments.width)
-    rates = {name: matrix_rate(device, getattr(torch, name)) for name in ("float32", "bfloat16")}
+    rates = matrix_rates(device)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         data = write_corpus(folder, lengths, table)
@@ -204,8 +204,7 @@ def main() -> None:
             for name, run in runs.items():
                 seconds[name].append(timed(run, device))
             print(f"  {repeat + 1}  " + "  ".join(f"{n} {s[-1]:.2f} s" for n, s in seconds.items()), flush=True)
-        # Again, for a machine is not as fast at one moment as at another.
-        rates = {name: max(rate, matrix_rate(device, getattr(torch, name))) for name, rate in rates.items()}
+        rates = matrix_rates(device, rates)
         ratios = {n: ratio_of(seconds["plain"], seconds[n]) for n in ("float32", "bfloat16")}
         share = {n: work / min(seconds[n]) / rates[n] for n in ratios}
         share["plain"] = work / min(seconds["plain"]) / rates["float32"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -24,11 +24,18 @@ def timed(work: Callable[[], Any], device: torch.device) -> float:
     return clock() - began
 
 
-def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second of one large matrix product, the best of some."""
+def matrix_rates(device: torch.device, before: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Operations a second of one large matrix product by type, the best of some.
+
+    before: what an earlier call found; the better counts, for a machine is not as fast at one moment as at another.
+    """
     size = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    return 2.0 * size**3 / min(timed(lambda: torch.mm(a, b), device) for _ in range(6))
+    rates = dict(before or {})
+    for name in ("float32", "bfloat16"):
+        a, b = (torch.randn(size, size, device=device, dtype=getattr(torch, name)) for _ in range(2))
+        rate = 2.0 * size**3 / min(timed(lambda a=a, b=b: torch.mm(a, b), device) for _ in range(6))  # type: ignore[misc]
+        rates[name] = max(rate, rates.get(name, 0.0))
+    return rates
 
 
 def emptied(model: nn.Module) -> nn.Module:

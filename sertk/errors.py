@@ -63,6 +63,10 @@ class BusyError(SertkError):
     """Another process is at work on the same file or folder; the message names both."""
 
 
+class OutputError(SertkError):
+    """An output would replace what is not its verb's own earlier result, or fall on another; nothing was written."""
+
+
 class RecipeError(SertkError):
     """A recipe or one of its stages failed; the message says how to go on."""
 

@@ -1,9 +1,9 @@
 """What an artifact was made from: one key decides everywhere whether it is up to date and whose it is.
 
 The parts of a key are the content of the inputs, the resolved options, and the versions of the components
-(`sertk.revisions`). Paths, times, devices and numbers of jobs are not parts. Every output carries its record: that of
-a folder is `provenance.json` inside it, that of a file `NAME.provenance.json` beside it. `sertk why` compares a record
-with what is there now.
+(`sertk.revisions`). Paths, times, devices and numbers of jobs are not parts. Every output carries its record: that
+of a folder is `provenance.json` inside it, that of a file `NAME.provenance.json` beside it. `sertk why` compares a
+record with what is there now.
 """
 
 from __future__ import annotations
@@ -188,4 +188,3 @@ def refuse_collisions(outs: Iterable[Path], inputs: Iterable[Path] = ()) -> None
         for here, out in placed.items():
             if place == here or place.is_relative_to(here):
                 raise OutputError(f"the output {out} would replace the input {path}: choose another output")
-

@@ -1,4 +1,4 @@
-"""One registry a kind of component, filled by the entry points of installed distributions.
+"""One registry for each kind of component, filled by the entry points of installed distributions.
 
 `catalogue` alone overwrites silently, lets one broken plugin turn every typo into its ImportError, and imports
 a plugin to answer `in`. This strict subclass reads names and owners from metadata without importing anything.
@@ -41,7 +41,7 @@ class Component:
         return f"{self.distribution} {self.version}".strip()
 
     def summary(self) -> str:
-        """The first line of the factory's docstring, read from its source without importing it."""
+        """The first line of its docstring, read from the source without importing it."""
         docstring = _source_docstring(self.value)
         return docstring.strip().splitlines()[0] if docstring else ""
 
@@ -52,21 +52,14 @@ class Registry(catalogue.Registry):
     def __init__(self, kind: str) -> None:
         super().__init__(("sertk", f"{kind}s" if not kind.endswith("s") else f"{kind}es"), entry_points=True)
         self.kind = kind
+        self._installed: dict[str | None, dict[str, Component]] = {}
 
     def components(self) -> dict[str, Component]:
         """Every visible name with its owner, sorted, without importing. Raises NameConflictError."""
-        found: dict[str, Component] = {}
-        for entry_point in self._get_entry_points():
-            component = _component(self.kind, entry_point)
-            if not _is_visible(component.distribution):
-                continue
-            other = found.setdefault(component.name, component)
-            if other.distribution != component.distribution:
-                raise NameConflictError(
-                    f"two distributions register the {self.kind} {component.name!r}: {other.owner} ({other.value}) "
-                    f"and {component.owner} ({component.value}). Uninstall one, or name those to be seen in "
-                    f"SERTK_PLUGINS."
-                )
+        allowed = os.environ.get("SERTK_PLUGINS")
+        if allowed not in self._installed:
+            self._installed[allowed] = self._read_metadata()
+        found = dict(self._installed[allowed])
         for name, function in self._registered().items():
             found[name] = Component(self.kind, name, NOTEBOOK, "", f"{function.__module__}:{function.__qualname__}")
         return dict(sorted(found.items()))
@@ -119,6 +112,22 @@ class Registry(catalogue.Registry):
 
         return add(func) if func is not None else add
 
+    def _read_metadata(self) -> dict[str, Component]:
+        """The visible components of installed distributions. Raises NameConflictError."""
+        found: dict[str, Component] = {}
+        for entry_point in self._get_entry_points():
+            component = _component(self.kind, entry_point)
+            if not _is_visible(component.distribution):
+                continue
+            other = found.setdefault(component.name, component)
+            if other.distribution != component.distribution:
+                raise NameConflictError(
+                    f"two distributions register the {self.kind} {component.name!r}: {other.owner} ({other.value}) "
+                    f"and {component.owner} ({component.value}). Uninstall one, or name those to be seen in "
+                    f"SERTK_PLUGINS."
+                )
+        return found
+
     def _registered(self) -> dict[str, Any]:
         prefix = tuple(self.namespace)
         return {key[-1]: value for key, value in catalogue.REGISTRY.items() if key[:-1] == prefix}
@@ -159,7 +168,7 @@ def _hidden_owner(registry: Registry, name: str) -> str | None:
 
 
 def _source_docstring(value: str) -> str | None:
-    """Docstring of `module:function` by parsing the file; only the top package is looked up, nothing is run."""
+    """Docstring of `module:function`, or else of its module, by parsing the file; nothing is run."""
     module, _, function = value.partition(":")
     top, *rest = module.split(".")
     try:
@@ -178,7 +187,7 @@ def _source_docstring(value: str) -> str | None:
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == function.strip():
             return ast.get_docstring(node)
-    return None
+    return ast.get_docstring(tree)
 
 
 encoders = Registry("encoder")
@@ -194,3 +203,6 @@ REGISTRIES: dict[str, Registry] = {
     for registry in (encoders, transcribers, fusions, samplers, regularizers, losses, aggregators)
 }
 """All registries by kind."""
+
+verbs = Registry("verb")
+"""Verbs of the command line that plugins add: `name = "module:command"`, or `module:app` for a `typer.Typer`."""

@@ -144,3 +144,56 @@ def test_an_unknown_name_is_not_in_the_registry_and_cannot_be_had() -> None:
     assert "no_such_sampler" not in samplers
     with pytest.raises(UnknownNameError):
         samplers.get("no_such_sampler")
+
+
+VERB = '''"""A verb of a plugin."""
+
+import sys
+
+import typer
+
+
+def greet(name: str = typer.Argument(..., help="Whom.")) -> None:
+    """Greet somebody."""
+    print("hello", name)
+'''
+
+
+def sertk(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a new process that sees the distributions of `folder`."""
+    code = f"import sys; from sertk.cli import main; sys.exit(main({[*words]!r}))"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_plugin_adds_a_verb(tmp_path: Path) -> None:
+    distribution(tmp_path, "acme-verbs", "[sertk_verbs]\ngreet = acme_verbs:greet\n", VERB)
+    assert "Greet somebody." in sertk(tmp_path, "--help").stdout
+    assert sertk(tmp_path, "greet", "you").stdout == "hello you\n"
+
+
+def test_a_verb_of_ours_cannot_be_taken(tmp_path: Path) -> None:
+    distribution(tmp_path, "acme-verbs", "[sertk_verbs]\ntrain = acme_verbs:greet\n", VERB)
+    failed = sertk(tmp_path, "--help")
+    assert failed.returncode == 1
+    assert "acme-verbs 1.2 (acme_verbs:greet) adds the verb 'train'" in failed.stderr
+
+
+def test_a_broken_verb_fails_when_it_is_typed_alone(tmp_path: Path) -> None:
+    distribution(tmp_path, "acme-verbs", "[sertk_verbs]\ngreet = acme_verbs:missing\n", VERB)
+    assert sertk(tmp_path, "--help").returncode == 0
+    assert "acme-verbs" in sertk(tmp_path, "greet", "you").stderr
+
+
+def test_an_answered_lookup_takes_no_scan_of_entry_points(mean_plugin: Path) -> None:
+    code = """
+    first = fusions.components()['acme_mean']
+    fusions._get_entry_points = None
+    print(fusions.components()['acme_mean'] is first)
+    """
+    assert python(mean_plugin, code) == "True"

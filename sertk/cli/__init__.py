@@ -1,7 +1,8 @@
 """The command line: one file a verb; nothing heavy is imported before a verb needs it.
 
 A verb is one line of VERBS and a module that has either `command`, a function that Typer reads, or `app`, a
-`typer.Typer` of several commands. Only the module of the verb that was typed is imported.
+`typer.Typer` of several commands. Plugins add verbs by the entry point group `sertk_verbs`. Only the module of the
+verb that was typed is imported.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import typer
 
 from sertk import __version__
-from sertk.errors import SertkError
+from sertk.errors import NameConflictError, SertkError
+from sertk.registry import verbs
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("sertk.cli.run", "Run a recipe, stage by stage."),
@@ -78,16 +82,33 @@ def build_app(words: Sequence[str]) -> typer.Typer:
     )
     app.callback()(_global_options)
     typed = next((word for word in words if not word.startswith("-")), None)
-    for verb, (module_name, line) in VERBS.items():
+    added = _added_verbs()
+    for verb, line in {**{verb: line for verb, (_, line) in VERBS.items()}, **added}.items():
         if verb != typed:
             app.command(verb, help=line)(_not_loaded)
             continue
-        module = import_module(module_name)
-        if hasattr(module, "app"):
-            app.add_typer(module.app, name=verb, help=line)
+        command = verbs.get(verb) if verb in added else _command_of(import_module(VERBS[verb][0]))
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=verb, help=line)
         else:
-            app.command(verb)(module.command)
+            app.command(verb)(command)
     return app
+
+
+def _command_of(module: ModuleType) -> Any:
+    return module.app if hasattr(module, "app") else module.command
+
+
+def _added_verbs() -> dict[str, str]:
+    """The verbs of plugins with their lines in the help. Raises NameConflictError for the name of one of ours."""
+    found = verbs.components()
+    for name, component in found.items():
+        if name in VERBS:
+            raise NameConflictError(
+                f"{component.owner} ({component.value}) adds the verb {name!r}, which sertk has itself: uninstall "
+                f"it, or hide it by SERTK_PLUGINS"
+            )
+    return {name: component.summary() for name, component in found.items()}
 
 
 def _say_version(asked: bool) -> None:

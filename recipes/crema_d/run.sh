@@ -19,7 +19,7 @@
 # stage 8: predict - Predict the test part with every system
 # stage 9: score - Score every system with intervals and write RESULTS.md and report.html
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 . "$here/path.sh"
 . "$here/db.sh"
 . "$here/cmd.sh"
@@ -28,9 +28,9 @@ stage=1 stop_stage=9 corpus=${CREMA_D} exp='' device=auto engine=local folds=${F
 while [ $# -gt 0 ]; do
   case $1 in
     --stage | --stop-stage | --corpus | --exp | --device | --engine | --folds)
-      name=${1#--} && declare "${name//-/_}=$2" && shift 2 ;;
-    --force) force=(--force) && shift ;;
-    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine --folds --force" >&2 && exit 2 ;;
+      name=${1#--}; declare "${name//-/_}=$2"; shift 2 ;;
+    --force) force=(--force); shift ;;
+    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine --folds --force" >&2; exit 2 ;;
   esac
 done
 if [ -z "$corpus" ]; then
@@ -39,13 +39,15 @@ if [ -z "$corpus" ]; then
 fi
 corpus=$(realpath "$corpus") conf=$here/conf members=("$here/conf/members"/*.toml)
 [ "${CONF:-}" != gpu ] || members=("$here/conf/gpu"/*.toml)
-exp=${exp:-$here/exp/paper} && mkdir -p "$exp" && exp=$(realpath "$exp")
+want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+enter() { mkdir -p "$1" && cd "$(realpath "$1")" || { echo "run.sh: the folder $1 cannot be made or entered" >&2; exit 1; }; }
+enter "${exp:-$here/exp/paper}"
+exp=$PWD
 manifest=data/manifest.jsonl.gz
 on=(--device "$device" "${force[@]}")
-want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 for fold in $folds; do
-  mkdir -p "$exp/fold$fold" && cd "$exp/fold$fold"
+  enter "$exp/fold$fold"
   if want 1; then
     sertk data prepare crema_d "$corpus" --fold "$fold" --out "$manifest" "${force[@]}"
   fi
@@ -62,7 +64,7 @@ if want 2; then
   for part in "${parts[@]}"; do wait "$part"; done
 fi
 for fold in $folds; do
-  cd "$exp/fold$fold"
+  enter "$exp/fold$fold"
   if want 3; then
     sertk train "${members[@]}" --into members "${on[@]}" --jobs "$train_jobs"
   fi

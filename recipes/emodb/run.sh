@@ -9,7 +9,7 @@
 # stage 4: predict - Run the members over the speaker that was left out, and average them
 # stage 5: score - Score all speakers together and write RESULTS.md
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 . "$here/path.sh"
 . "$here/db.sh"
 . "$here/cmd.sh"
@@ -18,9 +18,9 @@ stage=1 stop_stage=5 corpus=${EMODB} exp='' device=auto engine=local folds=${FOL
 while [ $# -gt 0 ]; do
   case $1 in
     --stage | --stop-stage | --corpus | --exp | --device | --engine | --folds)
-      name=${1#--} && declare "${name//-/_}=$2" && shift 2 ;;
-    --force) force=(--force) && shift ;;
-    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine --folds --force" >&2 && exit 2 ;;
+      name=${1#--}; declare "${name//-/_}=$2"; shift 2 ;;
+    --force) force=(--force); shift ;;
+    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine --folds --force" >&2; exit 2 ;;
   esac
 done
 if [ -z "$corpus" ]; then
@@ -28,13 +28,15 @@ if [ -z "$corpus" ]; then
   exit 2
 fi
 corpus=$(realpath "$corpus") conf=$here/conf
-exp=${exp:-$here/exp/paper} && mkdir -p "$exp" && exp=$(realpath "$exp")
+want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+enter() { mkdir -p "$1" && cd "$(realpath "$1")" || { echo "run.sh: the folder $1 cannot be made or entered" >&2; exit 1; }; }
+enter "${exp:-$here/exp/paper}"
+exp=$PWD
 manifest=data/manifest.jsonl.gz
 on=(--device "$device" "${force[@]}")
-want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 for fold in $folds; do
-  mkdir -p "$exp/fold$fold" && cd "$exp/fold$fold"
+  enter "$exp/fold$fold"
   if want 1; then
     sertk data prepare emodb "$corpus" --fold "$fold" --out "$manifest" "${force[@]}"
   fi
@@ -43,7 +45,7 @@ if want 2; then
   sertk extract "$conf"/encoders/*.toml --manifest "$manifest" --into ../features "${on[@]}"
 fi
 for fold in $folds; do
-  cd "$exp/fold$fold"
+  enter "$exp/fold$fold"
   if want 3; then
     sertk train "$conf"/members/*.toml --into members "${on[@]}" --jobs "$train_jobs"
   fi

@@ -18,7 +18,7 @@
 # stage 8: predict - Predict Test3 and write the submission
 # stage 9: score - Score every system with intervals and write RESULTS.md
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 . "$here/path.sh"
 . "$here/db.sh"
 . "$here/cmd.sh"
@@ -27,9 +27,9 @@ stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' preset='' device=auto engine=l
 while [ $# -gt 0 ]; do
   case $1 in
     --stage | --stop-stage | --corpus | --exp | --preset | --device | --engine)
-      name=${1#--} && declare "${name//-/_}=$2" && shift 2 ;;
-    --force) force=(--force) && shift ;;
-    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --preset --device --engine --force" >&2 && exit 2 ;;
+      name=${1#--}; declare "${name//-/_}=$2"; shift 2 ;;
+    --force) force=(--force); shift ;;
+    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --preset --device --engine --force" >&2; exit 2 ;;
   esac
 done
 if [ -z "$corpus" ]; then
@@ -38,14 +38,15 @@ if [ -z "$corpus" ]; then
 fi
 if [ "$corpus" = toy ]; then preset=${preset:-toy}; else preset=${preset:-paper} corpus=$(realpath "$corpus"); fi
 if [ "$preset" = paper ]; then conf=$here/conf; else conf=$here/conf/$preset; fi
-[ -f "$conf/settings.sh" ] || { echo "run.sh: no preset $preset: paper, authors_code, plus, toy or tiny" >&2 && exit 2; }
-exp=${exp:-$here/exp/$preset} && mkdir -p "$exp" && cd "$exp"
+[ -f "$conf/settings.sh" ] || { echo "run.sh: no preset $preset: paper, authors_code, plus, toy or tiny" >&2; exit 2; }
+want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+enter() { mkdir -p "$1" && cd "$(realpath "$1")" || { echo "run.sh: the folder $1 cannot be made or entered" >&2; exit 1; }; }
+enter "${exp:-$here/exp/$preset}"
 members=$conf/members ensembles=$conf training=() further=() submitted=soup
 . "$conf/settings.sh"
 manifest=data/manifest.jsonl.gz
 on=(--device "$device" "${force[@]}")
 via=(--engine "$engine") && [ "$engine" != ray ] || via+=("${ray_options[@]}")
-want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
 
 if want 1; then
   [ "$corpus" != toy ] || sertk data toy corpus --utterances "$toy_utterances"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, pick, states
+from sertk.encoders.whisper_context import Context, context_samples, positions
 from sertk.encoders.windows import check_windows, join, window_samples, windows
 from sertk.errors import AudioError, EncoderError
 from sertk.hub import Attention, Dtype, Pretrained, find_checkpoint, load_model, load_part
@@ -46,6 +47,8 @@ def hf_speech(
     window_seconds: float | None = None,
     overlap_seconds: float = 1.0,
     keep_padding: bool = False,
+    context: Context = "window",
+    margin_seconds: float = 0.5,
     dtype: Dtype = "float32",
     attention: Attention = "auto",
     challenge_legal: bool | None = None,
@@ -62,9 +65,11 @@ def hf_speech(
     0 is what enters the first layer, -1 the output. window_seconds: encode longer recordings in windows of this
     length, `overlap_seconds` shared; without it recordings up to five minutes are encoded whole (Whisper always
     has windows of 30 s). keep_padding: keep the frames of the silence that fills Whisper's window, 1,500 frames
-    whatever the utterance, as MEDUSA's released code does. attention: `sdpa` where the architecture has it (WavLM
-    has not). challenge_legal: None decides by name and labels. token_variable: the environment variable that holds
-    the hub token.
+    whatever the utterance, as MEDUSA's released code does. context: what Whisper's encoder is given: `window`, 30 s
+    as it was trained with, or `utterance`, the utterance and `margin_seconds` of silence behind it, which takes a
+    tenth of the time for clips of 2 to 3 s and gives much the same states (whisper-base on CREMA-D: mean cosine .99
+    at layer 3, .92 at the last). attention: `sdpa` where the architecture has it (WavLM has not). challenge_legal:
+    None decides by name and labels. token_variable: the environment variable that holds the hub token.
 
     Raises EncoderError for a checkpoint that cannot be had or is none of these, and options that do not fit it.
     """
@@ -83,8 +88,17 @@ def hf_speech(
                 f"{model}: keep_padding is for Whisper: a {checkpoint.architecture!r} has no fixed window"
             )
         options["keep_padding"] = True
+    if context == "utterance":
+        if checkpoint.architecture != "whisper" or keep_padding:
+            what = "keep_padding keeps it" if keep_padding else f"a {checkpoint.architecture!r} has none"
+            raise EncoderError(f"{model}: context = 'utterance' shortens Whisper's window of 30 s, but {what}")
+        if margin_seconds < 0:
+            raise EncoderError(f"{model}: margin_seconds = {margin_seconds:g} must be 0 or more")
+        options |= {"context": context, "margin": margin_seconds}
     loaded: Any = load_model(checkpoint, MODEL_CLASSES[checkpoint.architecture], dtype=dtype, attention=attention)
     front = replace(_front(checkpoint, loaded.config), keep_padding=keep_padding)
+    if context == "utterance":
+        front = replace(front, margin=round(margin_seconds * front.sample_rate))
     check_windows(window_seconds, overlap_seconds, front.stride / front.sample_rate)
     if front.window is not None and window_seconds is not None:
         longest = front.window / front.sample_rate
@@ -107,6 +121,7 @@ class Front:
 
     kernels: kernel and stride of each convolution, empty for Whisper. window: the samples that Whisper takes.
     pads: whether outputs are the same with padding behind an utterance as without. keep_padding: of Whisper's window.
+    margin: samples of silence behind an utterance that Whisper is given in place of its whole window; None for that.
     """
 
     extractor: Any
@@ -117,6 +132,16 @@ class Front:
     window: int | None
     pads: bool
     keep_padding: bool = False
+    margin: int | None = None
+
+    def context(self, samples: int) -> int:
+        """The samples that Whisper's encoder is given for an utterance of so many."""
+        assert self.window is not None
+        if self.margin is None:
+            return self.window
+        return context_samples(
+            samples, margin=self.margin, window=self.window, sample_rate=self.sample_rate, stride=self.stride
+        )
 
     def frames(self, samples: int) -> int:
         """The number of frames of an utterance."""
@@ -221,10 +246,16 @@ class SpeechEncoder(nn.Module):
         whole = self.front.kernels and len({row for row, _, _ in pieces}) == len(pieces)
         by_length: dict[int, list[tuple[int, int, int]]] = {}
         for piece in pieces:
-            by_length.setdefault(0 if self.front.pads else piece[2] - piece[1], []).append(piece)
+            by_length.setdefault(self._length(piece[2] - piece[1]), []).append(piece)
         for group in by_length.values():
             size = len(group) if whole else WINDOWS_AT_ONCE
             yield from (group[first : first + size] for first in range(0, len(group), size))
+
+    def _length(self, samples: int) -> int:
+        """What pieces that are encoded together must have in common; 0 for any."""
+        if not self.front.pads:
+            return samples
+        return 0 if self.front.margin is None else self.front.context(samples)
 
     def _encode(self, waveforms: Padded) -> Tensor:
         """(B, samples) to (B, T, dim) float32, padding included."""
@@ -238,10 +269,16 @@ class SpeechEncoder(nn.Module):
                 warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
                 return pick(self.model(waveforms.data.to(dtype), **given), self.layers, self.count)
         arrays = [np.asarray(waveforms.sequence(row).cpu()) for row in range(len(waveforms))]
+        context = self.front.context(waveforms.data.shape[1])  # of one context all, see `_groups`
         mel = self.front.extractor(
-            arrays, sampling_rate=self.front.sample_rate, return_tensors="pt", device=str(self.device)
-        )["input_features"]  # (B, mels, 3000)
-        return pick(self.model(mel.to(self.device, dtype), **given), self.layers, self.count)
+            arrays,
+            sampling_rate=self.front.sample_rate,
+            max_length=context,
+            return_tensors="pt",
+            device=str(self.device),
+        )["input_features"]  # (B, mels, context / hop)
+        with positions(self.model, context // self.front.stride):
+            return pick(self.model(mel.to(self.device, dtype), **given), self.layers, self.count)
 
 
 def _front(checkpoint: Pretrained, config: Any) -> Front:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -74,11 +73,12 @@ class Pretrained:
         return sha256_json({"files": files, "hub": hub, "options": dict(options)})
 
 
-def find_checkpoint(model: str, *, revision: str | None = None, token_variable: str = "HF_TOKEN") -> Pretrained:
+def find_checkpoint(model: str, *, revision: str | None = None) -> Pretrained:
     """Find a checkpoint: a folder as it is, a hub id in the hub's cache, downloaded where it is not there yet.
 
-    token_variable: the environment variable with the hub token; the token itself is never an option, so that it
-    cannot come into a card. Raises EncoderError, with the remedy, for a checkpoint that is not there, has no
+    The token is the one that the hub's own library finds (HF_TOKEN, HUGGING_FACE_HUB_TOKEN, `hf auth login`). No
+    option names it or its variable: options come from cards and recipes of strangers, who could send any secret of
+    the environment to the hub. Raises EncoderError, with the remedy, for a checkpoint that is not there, has no
     safetensors weights or no config.
     """
     folder = Path(model).expanduser()
@@ -86,11 +86,7 @@ def find_checkpoint(model: str, *, revision: str | None = None, token_variable: 
         return check_folder(folder, folder.resolve().name, None)
     if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
         raise EncoderError(f"{model}: there is no such folder. Give one with a checkpoint, or a hub id (owner/name)")
-    if not re.fullmatch(r"\w+", token_variable) or token_variable.startswith("hf_"):
-        raise EncoderError("token_variable: the name of an environment variable is wanted, not the token itself")
-    if "TOKEN" not in token_variable:  # a card from anywhere must not send other secrets to the hub
-        raise EncoderError(f"token_variable: {token_variable!r} is not named as a token is; rename it to have TOKEN")
-    snapshot = _download(model, revision, os.environ.get(token_variable))
+    snapshot = _download(model, revision)
     return check_folder(snapshot, model, snapshot.name)
 
 
@@ -189,17 +185,17 @@ def _weights(folder: Path, name: str, revision: str | None) -> tuple[Path, ...]:
     raise EncoderError(f"{folder}: has a config but no weights (model.safetensors): copy or save them there")
 
 
-def _download(model: str, revision: str | None, token: str | None) -> Path:
+def _download(model: str, revision: str | None) -> Path:
     hub = _import_hub()
     try:
-        return Path(hub.snapshot_download(model, revision=revision, token=token, allow_patterns=list(WANTED)))
+        return Path(hub.snapshot_download(model, revision=revision, allow_patterns=list(WANTED)))
     except Exception as error:  # its own errors, of requests or httpx by version, OSError, ValueError for a bad id
         at = f" at revision {revision!r}" if revision else ""
         raise EncoderError(
             f"{model}{at}: not in this machine's hub cache, and the hub did not give it ({type(error).__name__}). "
             f"Either, with a connection and access rights: hf download {model}"
             f"{' --revision ' + revision if revision else ''}; or copy the checkpoint to a folder and give the "
-            f"folder as `model`. Check the spelling; gated and private ones need a token in the environment."
+            f"folder as `model`. Check the spelling; gated and private ones need a token in HF_TOKEN."
         ) from None
 
 

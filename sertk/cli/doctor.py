@@ -94,7 +94,8 @@ def _disk() -> Iterator[Finding]:
 
 
 def _hub(offline: bool) -> Iterator[Finding]:
-    token = "a token is set" if os.environ.get("HF_TOKEN") else "no HF_TOKEN is set (gated checkpoints need one)"
+    set_here = any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))
+    token = "a token is set" if set_here else "no HF_TOKEN is set (gated checkpoints need one)"
     if offline or os.environ.get("HF_HUB_OFFLINE") == "1":
         yield Finding("hub", "missing", f"not asked (offline): only what is in the cache or in folders; {token}")
         return

@@ -52,7 +52,6 @@ def hf_speech(
     dtype: Dtype = "float32",
     attention: Attention = "auto",
     challenge_legal: bool | None = None,
-    token_variable: str = "HF_TOKEN",
 ) -> SpeechEncoder:
     """WavLM, HuBERT, wav2vec 2.0, data2vec-audio or Whisper's encoder, by hub id or folder.
 
@@ -69,11 +68,11 @@ def hf_speech(
     as it was trained with, or `utterance`, the utterance and `margin_seconds` of silence behind it, which takes a
     tenth of the time for clips of 2 to 3 s and gives much the same states (whisper-base on CREMA-D: mean cosine .99
     at layer 3, .92 at the last). attention: `sdpa` where the architecture has it (WavLM has not). challenge_legal:
-    None decides by name and labels. token_variable: the environment variable that holds the hub token.
+    None decides by name and labels.
 
     Raises EncoderError for a checkpoint that cannot be had or is none of these, and options that do not fit it.
     """
-    checkpoint = find_checkpoint(model, revision=revision, token_variable=token_variable)
+    checkpoint = find_checkpoint(model, revision=revision)
     if checkpoint.architecture not in MODEL_CLASSES:
         raise EncoderError(
             f"{model}: a {checkpoint.architecture!r} is none of {', '.join(MODEL_CLASSES)}. For a text encoder use "

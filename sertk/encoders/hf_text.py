@@ -42,7 +42,6 @@ def hf_text(
     dtype: Dtype = "float32",
     attention: Attention = "auto",
     challenge_legal: bool | None = None,
-    token_variable: str = "HF_TOKEN",
 ) -> TextEncoder:
     """RoBERTa, ModernBERT, BERT or another text encoder, by hub id or folder.
 
@@ -54,12 +53,11 @@ def hf_text(
     attention: `sdpa` where the architecture has it. max_tokens: longer transcripts are cut there, special tokens
     counted; None takes the model's limit. What was cut or empty is in `remarks`, by utterance id. drop_ends: this
     many real tokens are dropped at each end too, and a text with none left is one frame of zeros (1 in MEDUSA's
-    released code). challenge_legal: None decides by name and labels. token_variable: the environment variable that
-    holds the hub token.
+    released code). challenge_legal: None decides by name and labels.
 
     Raises EncoderError for a checkpoint that cannot be had or does not read text, and options that do not fit it.
     """
-    checkpoint = find_checkpoint(model, revision=revision, token_variable=token_variable)
+    checkpoint = find_checkpoint(model, revision=revision)
     loaded: Any = load_model(checkpoint, _text_class(checkpoint), dtype=dtype, attention=attention)
     if loaded.config.is_encoder_decoder:
         loaded = loaded.get_encoder()

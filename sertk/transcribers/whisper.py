@@ -29,19 +29,18 @@ def whisper(
     beams: int = 1,
     batch_size: int = 8,
     dtype: Dtype = "float32",
-    token_variable: str = "HF_TOKEN",
 ) -> Whisper:
     """Recognises speech with Whisper, by hub id or folder.
 
     model: hub id (owner/name) or folder. revision: branch, tag or commit of the hub's checkpoint. dtype: of
     computing. language: a code (`en`) or name (`english`); None detects it of each window, as multilingual
     checkpoints can. beams: 1 is greedy. batch_size: windows decoded together; a recording of more than 30 s is cut at
-    pauses. token_variable: the environment variable that holds the hub token. Raises EncoderError for a checkpoint
-    that cannot be had or is no Whisper, and a language that it does not know.
+    pauses. Raises EncoderError for a checkpoint that cannot be had or is no Whisper, and a language that it does not
+    know.
 
     Radford et al. 2023, "Robust speech recognition via large-scale weak supervision".
     """
-    checkpoint = find_checkpoint(model, revision=revision, token_variable=token_variable)
+    checkpoint = find_checkpoint(model, revision=revision)
     if checkpoint.architecture != "whisper":
         raise EncoderError(f"{model}: a {checkpoint.architecture!r} does not transcribe: give a Whisper checkpoint")
     if beams < 1 or batch_size < 1:

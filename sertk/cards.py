@@ -36,7 +36,8 @@ class Card:
     """What stands beside the weights: how to read them, and where they come from.
 
     ranges: of the attributes of the head, in its order. prior: (C,) class prior of the training part.
-    metrics: scores with intervals by split. inputs: fingerprint of all that training read.
+    metrics: the value of the metric that chose the epoch. scores: by split, what `sertk score --card` adds.
+    inputs: fingerprint of all that training read.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -54,6 +55,7 @@ class Card:
     text_source: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def challenge_legal(self) -> bool:

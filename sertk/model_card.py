@@ -39,7 +39,7 @@ Transcripts: {card["text_source"] or "not used"}. Challenge-legal (no encoder tr
 {"yes" if challenge_legal else "no"}.
 
 ## Scores
-{_metrics(card["metrics"])}
+{_scores(card["metrics"], card["scores"])}
 
 ## Data
 Manifest fingerprint `{card["data_fingerprint"][:16]}`. Targets: {experiment.data.targets}.
@@ -53,13 +53,26 @@ Manifest fingerprint `{card["data_fingerprint"][:16]}`. Targets: {experiment.dat
 """
 
 
-def _metrics(metrics: Mapping[str, Any]) -> str:
-    if not metrics:
-        return "Not measured yet."
-    return "\n".join(f"* {name}: {_value(value)}" for name, value in metrics.items())
+def _scores(metrics: Mapping[str, Any], scores: Mapping[str, Mapping[str, Any]]) -> str:
+    chosen = [f"* {name}, which chose the epoch: {value:.4f}" for name, value in metrics.items()]
+    if not scores:
+        how = "`sertk score PREDICTIONS.csv --manifest MANIFEST --split SPLIT --card FOLDER` puts scores here."
+        chosen.append(how if chosen else f"Not measured yet. {how}")
+    parts = ["\n".join(chosen)] if chosen else []
+    return "\n\n".join(parts + [_split(name, score) for name, score in scores.items()])
 
 
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping) and {"value", "low", "high"} <= value.keys():
-        return f"{value['value']:.3f} (95 % interval {value['low']:.3f} to {value['high']:.3f})"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+def _split(name: str, score: Mapping[str, Any]) -> str:
+    """The scores of one split as a table."""
+    rows = "\n".join(f"| {metric} | {_value(value)} |" for metric, value in score["metrics"].items())
+    return (
+        f"### {name}\n{score['utterances']} utterances, {score['speakers']} speakers. "
+        f"In brackets: {score['intervals']}.\n\n| metric | value |\n|---|---|\n{rows}"
+    )
+
+
+def _value(value: Mapping[str, float | None]) -> str:
+    if value["value"] is None:
+        return "–"
+    bounds = f" [{value['low']:.3f}, {value['high']:.3f}]" if value["low"] is not None else ""
+    return f"{value['value']:.3f}{bounds}"

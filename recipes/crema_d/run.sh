@@ -91,6 +91,7 @@ for fold in $folds; do
   if want 9; then
     sertk score predictions/test/*.csv --manifest "$manifest" --split test --compare predictions/test/control.csv \
       --results RESULTS.md "${force[@]}"
+    sertk score predictions/test/ensembles-soup.csv --manifest "$manifest" --split test --card ensembles/soup "${force[@]}"
     sertk report . "${force[@]}"
   fi
 done

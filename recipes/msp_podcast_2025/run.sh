@@ -91,4 +91,6 @@ fi
 if want 9; then
   sertk score predictions/development/*.csv --manifest "$manifest" --split development --results RESULTS.md \
     "${force[@]}"
+  sertk score "predictions/development/ensembles-$submitted.csv" --manifest "$manifest" --split development \
+    --card "ensembles/$submitted" "${force[@]}"
 fi

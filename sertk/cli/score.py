@@ -36,11 +36,16 @@ def command(
     results: Path | None = typer.Option(
         None, help="Write a page of Markdown with the scores and how they were made."
     ),
+    card: Path | None = typer.Option(
+        None, help="The model that predicted; its card and README.md take the scores up."
+    ),
     force: bool = typer.Option(False, "--force", help="Score again although the output is up to date."),
 ) -> None:
     """Score predictions against labels and votes, with 95 % intervals over speakers."""
     if calibrate is not None and len(predictions) > 1:
         raise typer.BadParameter("--calibrate takes one system: its predictions and its held-out predictions")
+    if card is not None and len(predictions) > 1:
+        raise typer.BadParameter("--card takes one model and the predictions of that model")
     files = [*predictions, manifest, *(path for path in (compare, calibrate) if path is not None)]
     for path in files:
         if not path.is_file():
@@ -49,7 +54,13 @@ def command(
     options = [split, compare is not None, calibrate is not None, groups, draws, seed]
     fingerprint = sha256_json([1, inputs, options])
     written = [path for path in (output, results) if path is not None]
-    if written and not force and all(made_from(path, fingerprint) for path in written):
+    current = [made_from(path, fingerprint) for path in written]
+    if card is not None:
+        from sertk.scoring.on_card import on_card, put_on_card
+
+        current.append(on_card(card, ", ".join(split)) == fingerprint)
+        written.append(card)
+    if written and not force and all(current):
         for path in written:
             up_to_date(path)
         return
@@ -104,6 +115,8 @@ def command(
         )
         write_text(results, page)
         note_inputs(results, fingerprint)
+    if card is not None:
+        put_on_card(card, ", ".join(split), scores[names[0]], cases[names[0]], made_from=fingerprint)
     if as_json:
         say(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
         return

@@ -1,0 +1,73 @@
+"""Put scores on a trained model's card: card.json and README.md carry them, and the checksums cover both."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from sertk.cards import read_card
+from sertk.checkpoint import Checkpoint
+from sertk.ensemble.predictions import some
+from sertk.errors import DataError
+from sertk.files import SUMS, atomic_folder, write_json, write_sums, write_text
+from sertk.locks import sole_writer
+from sertk.model_card import model_card
+from sertk.scoring.score import METHOD, Score
+from sertk.scoring.truth import Case
+
+SHOWN = (
+    "macro_f1",
+    "balanced_macro_f1",
+    "uar",
+    "accuracy",
+    "soft_f1",
+    "js_divergence",
+    "ece",
+    "brier",
+    "mean_ccc",
+)
+"""The metrics that a card carries, where the labels allow them."""
+
+
+def on_card(folder: Path, name: str) -> str | None:
+    """The fingerprint of what the scores under a name on a checkpoint's card were made from; None without such."""
+    scores = read_card(folder).scores.get(name)
+    return None if scores is None else str(scores.get("made_from"))
+
+
+def card_scores(score: Score, made_from: str) -> dict[str, Any]:
+    """What a card says of one score, as JSON values. made_from: the fingerprint of what was scored and how."""
+    return {
+        "made_from": made_from,
+        "utterances": score.utterances,
+        "speakers": score.speakers,
+        "intervals": f"95 %, {METHOD}, {score.draws} draws, seed {score.seed}",
+        "metrics": {name: score.metrics[name].as_dict() for name in SHOWN if name in score.metrics},
+    }
+
+
+def put_on_card(folder: Path, name: str, score: Score, case: Case, *, made_from: str) -> None:
+    """Put a score under a name, such as its split, on the card of the checkpoint in `folder`.
+
+    made_from: the fingerprint of what was scored and how. The folder is replaced whole or not at all, its weights
+    untouched. Raises DataError where scored utterances are among those that the model was trained on, CheckpointError
+    for a folder that is no checkpoint or is damaged.
+    """
+    with sole_writer(folder):
+        checkpoint = Checkpoint.load(folder)
+        seen = [id for id in case.truth.ids if id in checkpoint.train_ids]
+        if seen:
+            raise DataError(
+                f"{folder} was trained on {len(seen)} of the {len(case)} scored utterances ({some(seen)}): its card "
+                f"carries scores of other utterances only"
+            )
+        card = replace(checkpoint.card, scores={**checkpoint.card.scores, name: card_scores(score, made_from)})
+        values: Mapping[str, Any] = asdict(card)
+        with atomic_folder(folder) as temporary:
+            shutil.copytree(folder, temporary, ignore=shutil.ignore_patterns(".*", SUMS), dirs_exist_ok=True)
+            write_json(temporary / "card.json", values)
+            write_text(temporary / "README.md", model_card(values, card.challenge_legal, checkpoint.experiment))
+            write_sums(temporary)

@@ -75,6 +75,17 @@ class Checkpoint:
             raise CheckpointError(f"the checkpoint {self.card.name!r} is not saved, so its members have no folder")
         return self.folder / "members" / name
 
+    def member(self, name: str) -> Checkpoint:
+        """The checkpoint of a modality, from inside. Raises CheckpointError unless it is the one on the card."""
+        member, spec = Checkpoint.load(self.member_folder(name)), self.card.encoders[name]
+        if member.fingerprint != spec.fingerprint:
+            raise CheckpointError(
+                f"{member.folder} is not the member that {self.folder} was made with: its fingerprint is "
+                f"{member.fingerprint[:12]}, on the ensemble's card it is {spec.fingerprint[:12]}. Copy the ensemble "
+                f"again, or combine its members again."
+            )
+        return member
+
     def classifier(self) -> Classifier:
         """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
         classifier = build_classifier(

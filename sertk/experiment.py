@@ -182,10 +182,7 @@ def _run_stage(
 
 
 def _dev_score(experiment: Experiment, classifier: Classifier, inputs: Inputs, device: torch.device) -> float:
-    compute = experiment.compute
-    posteriors = infer(
-        classifier, inputs.dev, batch_size=compute.eval_batch_size, device=device, precision=compute.precision
-    )
+    posteriors = infer(classifier, inputs.dev, batch_size=experiment.compute.eval_batch_size, device=device)
     return score(posteriors, inputs.dev.table, experiment.selection, experiment.seed)
 
 

@@ -10,20 +10,18 @@ import numpy as np
 import torch
 
 from sertk.batching.collate import pad
-from sertk.batching.dataset import FeatureSet
 from sertk.checkpoint import Checkpoint
 from sertk.contracts import Encoder
-from sertk.data.labels import unlabelled_table
 from sertk.data.manifest import Utterance
 from sertk.data.recording import Recording
 from sertk.devices import choose_device
-from sertk.encoders.checkpoint import ModelTree, build_encoder, load_tree, open_stores
+from sertk.encoders.checkpoint import ModelTree, build_encoder, load_tree
+from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import AudioError, DataError, EncoderError, Fault
 from sertk.features.card import StoreCard
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.plan import batches, spoken_seconds
-from sertk.training.evaluate import infer
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 
@@ -113,9 +111,8 @@ class Model:
                 failed |= prepared.failed | broken
             good = [id for id in ids if id not in failed]
             if good:
-                with torch.inference_mode():
-                    leaves = {key: pad([of[id] for id in good]).to(self.device) for key, of in frames.items()}
-                    posteriors = self.tree.posteriors(leaves).cpu()  # (B, C + A)
+                leaves = {key: pad([of[id] for id in good]).to(self.device) for key, of in frames.items()}
+                posteriors = self.tree.posteriors(leaves).cpu()  # (B, C + A)
                 found |= dict(zip(good, posteriors, strict=True))
             progress(len(ids))
         order = [recording.id for recording in recordings if recording.id in found]
@@ -136,7 +133,7 @@ def load(folder: str | Path, *, device: str = "auto") -> Model:
         key: StoreCard(s.use, s.options, s.fingerprint, s.modality, s.dim, s.frames_per_second, s.dtype)
         for key, s in specs.items()
     }
-    return Model(_on(tree, place), encoders, cards, place)
+    return Model(tree.to(place), encoders, cards, place)
 
 
 def predict_stores(
@@ -144,22 +141,13 @@ def predict_stores(
 ) -> tuple[Predictions, list[Fault]]:
     """Predict utterances from the feature stores that the checkpoint's experiment names, in the order given.
 
-    An utterance that a store lacks is left out and listed. Raises CheckpointError for features of another encoder.
+    An utterance that a store lacks is left out and listed. Raises CheckpointError for features of another encoder,
+    EnsembleError where no utterance has features.
     """
-    stores = open_stores(checkpoint)
-    lacking = {u.id: [n for n, store in stores.items() if u.id not in store] for u in utterances}
-    ids = [id for id, names in lacking.items() if not names]
-    if not ids:
-        raise DataError(f"none of {len(utterances)} utterances has features in {', '.join(stores)}: extract them")
-    frames = [max(store.lengths[id] for store in stores.values()) for id in ids]
-    data = FeatureSet(unlabelled_table(ids, checkpoint.label_set, frames), stores)
-    compute = checkpoint.experiment.compute
-    classifier = checkpoint.classifier().to(device)
-    posteriors = infer(
-        classifier, data, batch_size=compute.eval_batch_size, device=device, precision=compute.precision
-    )
-    faults = [Fault(id, f"has no features of {', '.join(names)}") for id, names in lacking.items() if names]
-    return _predictions(checkpoint, ids, posteriors), faults
+    found = infer_rows(checkpoint, [utterance.id for utterance in utterances], device)
+    posteriors = torch.cat([*found.frames.values()])  # (N, C + A)
+    faults = [Fault(id, f"has no features in {', '.join(names)}") for id, names in found.lacking.items()]
+    return _predictions(checkpoint, list(found.frames), posteriors), faults
 
 
 def find_recordings(paths: Iterable[Path], *, text: str | None = None) -> list[Recording]:
@@ -220,12 +208,3 @@ def _predictions(checkpoint: Checkpoint, ids: Sequence[str], posteriors: torch.T
     classes = len(checkpoint.card.labels)
     emotion = values[:, :classes] / np.maximum(values[:, :classes].sum(axis=1, keepdims=True), 1e-12)
     return Predictions(tuple(ids), checkpoint.label_set, emotion, values[:, classes:], checkpoint.attribute_names)
-
-
-def _on(tree: ModelTree, device: torch.device) -> ModelTree:
-    """Move the networks of a tree to a device."""
-    tree.classifier.to(device)
-    for child in tree.inputs.values():
-        if isinstance(child, ModelTree):
-            _on(child, device)
-    return tree

@@ -12,16 +12,18 @@ from sertk import registry
 from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
 from sertk.config.files import load_experiment
-from sertk.config.schema import Use
+from sertk.config.schema import Combination, Data, Use
 from sertk.data.corpora.msp_podcast.read import read_msp_podcast
 from sertk.data.manifest import Manifest
 from sertk.data.recording import Recording
 from sertk.data.splits import hold_out
 from sertk.encoders.checkpoint import CheckpointEncoder, checkpoint
 from sertk.ensemble.predictions import Predictions
+from sertk.ensemble.stack import build_stack
 from sertk.errors import AudioError, CheckpointError, DataError
 from sertk.experiment import run
 from sertk.features.extract import Target, extract, store_card
+from sertk.features.store import FeatureStore
 from sertk.predict import find_recordings, load, predict_stores, recording_of
 
 CPU = torch.device("cpu")
@@ -75,6 +77,32 @@ def test_raw_audio_and_feature_stores_give_the_same_predictions(corpus: Path) ->
     assert raw.ids == stored.ids == tuple(u.id for u in utterances)
     np.testing.assert_allclose(raw.emotion, stored.emotion, atol=1e-5)
     np.testing.assert_allclose(raw.attributes, stored.attributes, atol=1e-5)
+
+
+def test_all_ways_from_a_model_to_posteriors_agree_whatever_it_was_trained_in(corpus: Path, tmp_path: Path) -> None:
+    """Extraction (asked for bfloat16), the features' prediction, that of audio, and what an ensemble is fitted on."""
+    member = tmp_path / "half"
+    run(load_experiment(corpus / "experiment.toml", ["compute.precision=bfloat16"]), member, device=CPU)
+    options = {"folder": str(member), "from_stores": True}
+    encoder = build(registry.encoders, Use.model_validate({"use": "checkpoint", **options}))
+    card = store_card("checkpoint", options, encoder, dtype="float32")
+    recordings = _recordings(corpus, "development")
+    extract([Target(tmp_path / "posteriors", card, encoder)], recordings, device=CPU, precision="bfloat16")
+    store = FeatureStore.open(tmp_path / "posteriors")
+    manifest = Manifest.read(corpus / "manifest.jsonl.gz")
+    predictions, _ = predict_stores(Checkpoint.load(member), manifest.split("development"), device=CPU)
+    from_audio, _ = load(member).predict_recordings(recordings)
+    asked = Combination(
+        aggregator=Use(use="soft_vote"), data=Data(manifest=str(corpus / "manifest.jsonl.gz")), fit="development"
+    )
+    stack = build_stack(asked, manifest, {"half": member}, {}, CPU).stack.posteriors
+    for id in stack.table.ids:
+        right = store[id][0]  # (C + A,)
+        torch.testing.assert_close(stack.sources["half"][id][0], right, atol=2e-6, rtol=1e-6)
+        for one in (predictions, from_audio):
+            row = one.subset([id])
+            values = torch.from_numpy(np.concatenate([row.emotion[0], row.attributes[0]])).float()
+            torch.testing.assert_close(values, right, atol=2e-6, rtol=1e-6)
 
 
 def test_a_prediction_does_not_depend_on_what_stands_beside_it(corpus: Path) -> None:
@@ -181,7 +209,7 @@ def test_features_of_another_encoder_are_refused(corpus: Path, tmp_path: Path) -
     )
     (tmp_path / "model" / "SHA256SUMS").unlink()
     utterances = Manifest.read(corpus / "manifest.jsonl.gz").split("development")
-    with pytest.raises(CheckpointError, match="extract them again"):
+    with pytest.raises(CheckpointError, match=r"is not what .* was trained on: .*Extract it again"):
         predict_stores(Checkpoint.load(tmp_path / "model"), utterances, device=CPU)
 
 

@@ -124,7 +124,7 @@ class Compute(Section):
     device: str = "auto"
     """cpu, cuda, cuda:1, mps, or auto: the first GPU, else the CPU."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    """Of training and inference; weights stay float32."""
+    """Of training: inference is always in float32, and weights stay so."""
     threads: Count = 0
     compile: bool = False
     eval_batch_size: Positive = 64

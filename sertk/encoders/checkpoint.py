@@ -1,21 +1,24 @@
 """A trained model as an encoder: its posteriors are one-frame features, like any other's.
 
-A model is a tree: a checkpoint whose modalities come from encoders or from other checkpoints, its members.
-Encoders stand at the leaves; one that several members share is built and run once.
+A model is a tree: a checkpoint whose modalities come from encoders or from other checkpoints, its members. At the
+leaves are encoders, or the feature stores that their frames were kept in; one that several members share is built,
+run or read once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from sertk import registry
+from sertk.batching.dataset import FeatureSource
 from sertk.cards import EncoderSpec
-from sertk.checkpoint import Checkpoint
+from sertk.checkpoint import Checkpoint, is_checkpoint
 from sertk.config.build import build
 from sertk.config.schema import Use
 from sertk.contracts import Encoder
@@ -24,18 +27,18 @@ from sertk.errors import AudioError, CheckpointError
 from sertk.features.store import FeatureStore
 from sertk.features.writer import DTYPES
 from sertk.models.classifier import Classifier
-from sertk.tensors import Features, Outputs, Padded
+from sertk.tensors import Features, Padded
 
 
 @dataclass(frozen=True)
 class ModelTree:
-    """A checkpoint with its network, and for each modality the leaf key of an encoder or a member's tree."""
+    """A checkpoint with its network, and for each modality the key of a leaf or a member's tree."""
 
     checkpoint: Checkpoint
     classifier: Classifier
     inputs: Mapping[str, str | ModelTree]
 
-    def posteriors(self, leaves: Mapping[str, Padded]) -> Tensor:
+    def posteriors(self, leaves: Mapping[str, Padded], /) -> Tensor:
         """Frames by leaf key to (B, C + A): probabilities, then attributes."""
         features: Features = {}
         for name, source in self.inputs.items():
@@ -45,26 +48,71 @@ class ModelTree:
                 rows = source.posteriors(leaves)  # (B, C + A)
                 lengths = torch.ones(len(rows), dtype=torch.int64, device=rows.device)
                 features[name] = Padded(rows[:, None, :], lengths)  # (B, 1, C + A)
-        outputs: Outputs = self.classifier(features)
-        return outputs.posteriors
+        return self.classifier.posteriors(features)
+
+    def to(self, device: torch.device) -> ModelTree:
+        """Move the networks of the whole tree."""
+        self.classifier.to(device)
+        for source in self.inputs.values():
+            if isinstance(source, ModelTree):
+                source.to(device)
+        return self
 
 
 def load_tree(folder: Path) -> tuple[ModelTree, dict[str, EncoderSpec]]:
     """Load a checkpoint and its members; give the tree and the distinct encoders at its leaves by key."""
     specs: dict[str, EncoderSpec] = {}
 
-    def load(folder: Path) -> ModelTree:
-        checkpoint = Checkpoint.load(folder)
+    def load(checkpoint: Checkpoint) -> ModelTree:
         inputs: dict[str, str | ModelTree] = {}
         for name, spec in checkpoint.card.encoders.items():
             if spec.use == "checkpoint":
-                inputs[name] = load(checkpoint.member_folder(name))
+                inputs[name] = load(checkpoint.member(name))
             else:
                 inputs[name] = spec.fingerprint
                 specs[spec.fingerprint] = spec
         return ModelTree(checkpoint, checkpoint.classifier(), inputs)
 
-    return load(folder), specs
+    return load(Checkpoint.load(folder)), specs
+
+
+def _no_files(path: Path, checkpoint: Checkpoint) -> tuple[str, FeatureSource]:
+    raise CheckpointError(f"{checkpoint.folder} reads {path}, which is no feature store: `sertk predict` can read it")
+
+
+def stored_tree(
+    checkpoint: Checkpoint, *, read_file: Callable[[Path, Checkpoint], tuple[str, FeatureSource]] = _no_files
+) -> tuple[ModelTree, dict[str, FeatureSource]]:
+    """The tree of a checkpoint with what its experiment names at the leaves: feature stores, by folder.
+
+    A member that is named by its own folder is read from the checkpoint's inside, and its stores are the leaves.
+    read_file: gives the fingerprint and the content of a file, such as predictions. Raises CheckpointError for
+    features of another encoder than the one that the checkpoint was trained on.
+    """
+    sources: dict[str, FeatureSource] = {}
+
+    def load(checkpoint: Checkpoint) -> ModelTree:
+        inputs: dict[str, str | ModelTree] = {}
+        for name, spec in checkpoint.card.encoders.items():
+            path = Path(checkpoint.experiment.features[name])
+            if spec.use == "checkpoint" and (is_checkpoint(path) or not path.exists()):
+                inputs[name] = load(checkpoint.member(name))
+                continue
+            if path.is_file():
+                fingerprint, source = read_file(path, checkpoint)
+            else:
+                store = FeatureStore.open(path)
+                fingerprint, source = store.card.fingerprint, cast(FeatureSource, store)
+            if fingerprint != spec.fingerprint:
+                raise CheckpointError(
+                    f"{path} is not what {checkpoint.folder} was trained on: {spec.use!r} {spec.fingerprint[:12]}, "
+                    f"there is {fingerprint[:12]}. Extract it again."
+                )
+            inputs[name] = str(path)
+            sources[str(path)] = source
+        return ModelTree(checkpoint, checkpoint.classifier(), inputs)
+
+    return load(checkpoint), sources
 
 
 def build_encoder(spec: EncoderSpec) -> Encoder:
@@ -85,7 +133,9 @@ class CheckpointEncoder(nn.Module):
     frames_per_second = 0.0
     batching = "padded"
 
-    def __init__(self, tree: ModelTree, specs: Mapping[str, EncoderSpec], stores: Mapping[str, FeatureStore]) -> None:
+    def __init__(
+        self, tree: ModelTree, specs: Mapping[str, EncoderSpec], stores: Mapping[str, FeatureSource]
+    ) -> None:
         super().__init__()
         self.tree = tree
         self.specs = dict(specs)
@@ -102,17 +152,15 @@ class CheckpointEncoder(nn.Module):
         """The features of an utterance from the stores, else the prepared input of each leaf encoder."""
         if not self.stores:
             return {key: _tensor(encoder.prepare(recording), key) for key, encoder in self.encoders.items()}
-        for store in self.stores.values():
+        for folder, store in self.stores.items():
             if recording.id not in store:
-                raise AudioError(f"{recording.id}: no features in {store.folder}; its report.jsonl may say why")
-        return {name: store[recording.id].float() for name, store in self.stores.items()}
+                raise AudioError(f"{recording.id}: no features in {folder}; its report.jsonl may say why")
+        return {folder: store[recording.id].float() for folder, store in self.stores.items()}
 
     def forward(self, inputs: Mapping[str, Padded]) -> Padded:
         """What `prepare` gave, padded, to (B, 1, C + A)."""
-        if self.stores:
-            rows = self.tree.classifier(dict(inputs)).posteriors  # (B, C + A)
-        else:
-            rows = self.tree.posteriors({key: self._frames(key, value) for key, value in inputs.items()})
+        leaves = inputs if self.stores else {key: self._frames(key, value) for key, value in inputs.items()}
+        rows = self.tree.posteriors(leaves)  # (B, C + A)
         return Padded(rows[:, None, :], torch.ones(len(rows), dtype=torch.int64, device=rows.device))
 
     def _frames(self, key: str, inputs: Padded) -> Padded:
@@ -134,25 +182,11 @@ def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
     folder: a checkpoint. from_stores: read the feature stores that its experiment names instead of recordings.
     Raises CheckpointError for a folder that is none, or whose stores were made by other encoders.
     """
-    tree, specs = load_tree(Path(folder))
     if from_stores:
-        return CheckpointEncoder(tree, {}, open_stores(tree.checkpoint)).eval()
+        tree, stores = stored_tree(Checkpoint.load(Path(folder)))
+        return CheckpointEncoder(tree, {}, stores).eval()
+    tree, specs = load_tree(Path(folder))
     return CheckpointEncoder(tree, specs, {}).eval()
-
-
-def open_stores(checkpoint: Checkpoint) -> dict[str, FeatureStore]:
-    """The stores that a checkpoint's experiment names. Raises CheckpointError for features of others."""
-    stores: dict[str, FeatureStore] = {}
-    for name, folder in checkpoint.experiment.features.items():
-        store = FeatureStore.open(Path(folder))
-        spec = checkpoint.card.encoders[name]
-        if store.card.fingerprint != spec.fingerprint:
-            raise CheckpointError(
-                f"{folder} holds features of {store.card.encoder!r} {store.card.fingerprint[:12]}, but "
-                f"{checkpoint.folder} was trained on {spec.use!r} {spec.fingerprint[:12]}: extract them again"
-            )
-        stores[name] = store
-    return stores
 
 
 def _tensor(prepared: Tensor | Mapping[str, Tensor], key: str) -> Tensor:

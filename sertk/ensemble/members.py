@@ -7,7 +7,7 @@ that its own experiment names), or a predictions file of any system.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from sertk.batching.dataset import FeatureSet, FeatureSource
 from sertk.cards import EncoderSpec, read_card, spec_of
 from sertk.checkpoint import Checkpoint, is_checkpoint
 from sertk.data.labels import LabelSet, unlabelled_table
+from sertk.encoders.checkpoint import ModelTree, stored_tree
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import EnsembleError, LabelError
 from sertk.features.store import FeatureStore
@@ -26,10 +27,14 @@ from sertk.training.evaluate import infer
 
 @dataclass(frozen=True)
 class Rows:
-    """One frame an utterance, held in memory: id to (1, dim)."""
+    """One frame an utterance, held in memory: id to (1, dim).
+
+    lacking: for utterances without one, where they have no features.
+    """
 
     frames: Mapping[str, Tensor]
     dim: int
+    lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def lengths(self) -> Mapping[str, int]:
@@ -134,47 +139,49 @@ def open_member(
 def inputs_of(checkpoint: Checkpoint, ids: Sequence[str], device: torch.device) -> dict[str, FeatureSource]:
     """What a checkpoint reads: the stores that its experiment names, or what the checkpoints named there say.
 
-    Raises EnsembleError for a store that another encoder filled.
+    Raises CheckpointError for a store that another encoder filled.
     """
-    found: dict[str, FeatureSource] = {}
-    for name, folder in checkpoint.experiment.features.items():
-        path, spec = Path(folder), checkpoint.card.encoders[name]
-        if is_file_of_predictions(path):
-            shape = Shape(checkpoint.label_set, checkpoint.card.ranges)
-            fingerprint, found[name] = sha256_file(path), read_rows(path, shape)
-        elif is_checkpoint(path):
-            inner = Checkpoint.load(path)
-            fingerprint, found[name] = inner.fingerprint, infer_rows(inner, ids, device)
-        else:
-            store = FeatureStore.open(path)
-            fingerprint, found[name] = store.card.fingerprint, store
-        if fingerprint != spec.fingerprint:
-            raise EnsembleError(
-                f"{path} is not what {checkpoint.folder} was trained on ({spec.use!r} {spec.fingerprint[:12]}, there "
-                f"{fingerprint[:12]}): extract it again"
-            )
-    return found
+    tree, sources = stored_tree(checkpoint, read_file=_read_file)
+    return {
+        name: sources[source] if isinstance(source, str) else _infer(source, sources, ids, device)
+        for name, source in tree.inputs.items()
+    }
 
 
 def infer_rows(checkpoint: Checkpoint, ids: Sequence[str], device: torch.device) -> Rows:
-    """What a checkpoint says of those of the utterances that all it reads has. Raises EnsembleError where none is."""
-    sources = inputs_of(checkpoint, ids, device)
-    known = [id for id in ids if all(id in source for source in sources.values())]
+    """What a checkpoint says of those of the utterances that all it reads has, in the order given.
+
+    Raises EnsembleError where no utterance has features.
+    """
+    tree, sources = stored_tree(checkpoint, read_file=_read_file)
+    return _infer(tree, sources, ids, device)
+
+
+def _infer(tree: ModelTree, sources: Mapping[str, FeatureSource], ids: Sequence[str], device: torch.device) -> Rows:
+    checkpoint, leaves = tree.checkpoint, {key: sources[key] for key in _leaves(tree)}
+    lacking = {id: [key for key, source in leaves.items() if id not in source] for id in ids}
+    known = [id for id in ids if not lacking[id]]
     if not known:
         raise EnsembleError(
-            f"{checkpoint.folder}: none of {len(ids)} utterances has features in {', '.join(sources)}: extract them"
+            f"{checkpoint.folder}: none of {len(ids)} utterances has features in {', '.join(leaves)}: extract them"
         )
-    frames = [max(source.lengths[id] for source in sources.values()) for id in known]
-    data = FeatureSet(unlabelled_table(known, checkpoint.label_set, frames), sources)
-    compute = checkpoint.experiment.compute
-    said = infer(
-        checkpoint.classifier().to(device),
-        data,
-        batch_size=compute.eval_batch_size,
-        device=device,
-        precision=compute.precision,
-    )
-    return Rows(dict(zip(known, said[:, None], strict=True)), said.shape[1])
+    frames = [max(source.lengths[id] for source in leaves.values()) for id in known]
+    data = FeatureSet(unlabelled_table(known, checkpoint.label_set, frames), leaves)
+    batch_size = checkpoint.experiment.compute.eval_batch_size
+    said = infer(tree.to(device), data, batch_size=batch_size, device=device)  # (N, C + A)
+    frames_of = dict(zip(known, said[:, None], strict=True))
+    return Rows(frames_of, said.shape[1], {id: names for id, names in lacking.items() if names})
+
+
+def _leaves(tree: ModelTree) -> list[str]:
+    """The keys of a tree's leaves, each once."""
+    found = [[source] if isinstance(source, str) else _leaves(source) for source in tree.inputs.values()]
+    return list(dict.fromkeys(key for keys in found for key in keys))
+
+
+def _read_file(path: Path, checkpoint: Checkpoint) -> tuple[str, FeatureSource]:
+    """A predictions file that a checkpoint reads, by its digest."""
+    return sha256_file(path), read_rows(path, Shape(checkpoint.label_set, checkpoint.card.ranges))
 
 
 def read_rows(path: Path, shape: Shape) -> Rows:

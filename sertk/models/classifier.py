@@ -14,7 +14,10 @@ from sertk.config.schema import Head, Use
 from sertk.errors import ConfigError, Fault
 from sertk.models.head import build_head
 from sertk.models.standardise import Standardise, standardiser
-from sertk.tensors import Features, Outputs
+from sertk.tensors import Features, Outputs, Padded
+
+INFERENCE = "float32"
+"""The number type of inference, whatever a model was trained in."""
 
 
 class Classifier(nn.Module):
@@ -40,6 +43,21 @@ class Classifier(nn.Module):
     def forward(self, features: Features) -> Outputs:
         """{name: (B, T, D)} to logits (B, C) and attributes (B, A)."""
         return cast(Outputs, self.head(self.fuse(features)))
+
+    def posteriors(self, features: Features) -> Tensor:
+        """{name: (B, T, D)} to (B, C + A), probabilities, then attributes: the one way from a model to them.
+
+        In evaluation mode and in float32, whatever autocast is on around it. The model's mode is given back.
+        """
+        exact = {name: Padded(padded.data.float(), padded.lengths) for name, padded in features.items()}
+        device = next(iter(exact.values())).data.device
+        was_training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+                return cast(Outputs, self(exact)).posteriors
+        finally:
+            self.train(was_training)
 
 
 def build_classifier(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,34 +12,28 @@ from sertk.batching.dataset import FeatureSet
 from sertk.config.schema import Selection
 from sertk.data.labels import NO_AGREEMENT, LabelTable
 from sertk.errors import DataError, TrainingError
-from sertk.models.classifier import Classifier
+from sertk.tensors import Features
 from sertk.training.metrics import balanced_macro_f1, ccc, macro_f1, uar
-from sertk.training.precision import Precision, autocast
 
 
-def infer(
-    classifier: Classifier,
-    data: FeatureSet,
-    *,
-    batch_size: int = 64,
-    device: torch.device,
-    precision: Precision = "float32",
-) -> Tensor:
+class Predictor(Protocol):
+    """What gives posteriors of features: a classifier, or a tree of them."""
+
+    def posteriors(self, features: Features, /) -> Tensor:
+        """{name: (B, T, D)} to (B, C + A)."""
+        ...
+
+
+def infer(model: Predictor, data: FeatureSet, *, batch_size: int = 64, device: torch.device) -> Tensor:
     """(N, C + A) float32 on the CPU in row order: class probabilities, then attributes on their own scale.
 
-    Batches go from long to short to pad little. The model is in evaluation mode meanwhile and afterwards in the
-    mode it was. Raises TrainingError naming the utterances whose posteriors are not finite.
+    Batches go from long to short to pad little. model: on `device`. Raises TrainingError naming the utterances whose
+    posteriors are not finite.
     """
     order = np.argsort(-data.table.frames, kind="stable").tolist()
     rows = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    was_training = classifier.training
-    classifier.eval()
-    found: list[Tensor] = []
-    try:
-        with torch.inference_mode(), autocast(device, precision):
-            found += [classifier(batch.features).posteriors for batch in data.batches(rows, device=device)]
-    finally:
-        classifier.train(was_training)
+    with torch.inference_mode():
+        found = [model.posteriors(batch.features) for batch in data.batches(rows, device=device)]
     sorted_rows = torch.cat(found).cpu()  # (N, C + A), long to short
     posteriors = torch.empty_like(sorted_rows)
     posteriors[torch.tensor(order)] = sorted_rows

@@ -1,8 +1,9 @@
-"""What holds for all tests, of core and of the plugins: no network, and one thread on a busy machine."""
+"""What holds for all tests, of core and of the plugins: no network, one thread, and a cache of their own."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 
 import pytest
 
@@ -10,6 +11,14 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PLUGINS = {"fusion": "deepser", "sampler": "balanced", "regularizer": "manifold_mixup", "aggregator": "soup"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep digests of test files out of the user's cache."""
+    if "SERTK_CACHE" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="sertk-cache-")
+        os.environ["SERTK_CACHE"] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ from sertk.registry import REGISTRIES
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """What made a modality's features, so that they can be made again from a recording."""
+    """What made a modality's features, so that they can be made again from a recording.
+
+    owner: distribution and version that the encoder is from, where it was installed in training.
+    """
 
     use: str
     options: dict[str, Any]
@@ -29,6 +32,7 @@ class EncoderSpec:
     frames_per_second: float
     dtype: Dtype = "float32"
     challenge_legal: bool = True
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:
     if card.encoder == "checkpoint":
         folder = Path(options["folder"])
         options = {"folder": f"members/{name}"}
+    component = REGISTRIES["encoder"].components().get(card.encoder)
     spec = EncoderSpec(
         use=card.encoder,
         options=options,
@@ -103,6 +108,7 @@ def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:
         frames_per_second=card.frames_per_second,
         dtype=card.dtype,
         challenge_legal=card.challenge_legal,
+        owner=component.owner if component else "",
     )
     return spec, folder
 
@@ -113,6 +119,13 @@ def versions(distributions: Mapping[str, str]) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}, **distributions}
 
 
+def not_installed(owners: Iterable[str]) -> str:
+    """What to install of the distributions (`NAME VERSION`) that something was made with; empty where all are."""
+    lacking = [owner for owner in owners if owner and not _is_installed(owner.split()[0])]
+    names = [owner.split()[0] for owner in lacking]
+    return f"It was made with {', '.join(lacking)}: pip install {' '.join(names)}" if lacking else ""
+
+
 def plugin_versions(experiment: Experiment) -> dict[str, str]:
     """Name and version of each distribution that an experiment's components come from."""
     uses = [("fusion", experiment.fusion)]
@@ -121,3 +134,11 @@ def plugin_versions(experiment: Experiment) -> dict[str, str]:
         uses += [("loss", term) for term in stage.loss]
     found = [REGISTRIES[kind].components().get(use.use) for kind, use in uses]
     return {component.distribution: component.version for component in found if component}
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True

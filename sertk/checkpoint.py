@@ -18,11 +18,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sertk.cards import Card, read_card
+from sertk.cards import Card, not_installed, read_card
 from sertk.config.files import resolved_toml
 from sertk.config.schema import Experiment
 from sertk.data.labels import LabelSet
-from sertk.errors import CheckpointError
+from sertk.errors import CheckpointError, UnknownNameError
 from sertk.files import (
     atomic_folder,
     damaged,
@@ -88,17 +88,20 @@ class Checkpoint:
 
     def classifier(self) -> Classifier:
         """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
-        classifier = build_classifier(
-            self.experiment.fusion,
-            self.experiment.head,
-            dims={name: spec.dim for name, spec in self.card.encoders.items()},
-            classes=len(self.card.labels),
-            ranges=list(self.card.ranges.values()),
-            seed=self.experiment.init_seed,
-            standardise=self.experiment.standardise,
-        )
         try:
+            classifier = build_classifier(
+                self.experiment.fusion,
+                self.experiment.head,
+                dims={name: spec.dim for name, spec in self.card.encoders.items()},
+                classes=len(self.card.labels),
+                ranges=list(self.card.ranges.values()),
+                seed=self.experiment.init_seed,
+                standardise=self.experiment.standardise,
+            )
             classifier.load_state_dict(dict(self.weights))
+        except UnknownNameError as error:
+            owners = [f"{name} {number}" for name, number in self.card.versions.items() if name != "python"]
+            raise CheckpointError(f"{self.folder}: {error} {not_installed(owners)}".strip()) from None
         except RuntimeError as error:
             raise CheckpointError(f"{self.folder}: the weights do not fit config.toml: {error}") from None
         return classifier.eval()

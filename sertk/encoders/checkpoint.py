@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from sertk import registry
 from sertk.batching.dataset import FeatureSource
-from sertk.cards import EncoderSpec
+from sertk.cards import EncoderSpec, not_installed
 from sertk.checkpoint import Checkpoint, is_checkpoint
 from sertk.config.build import build
 from sertk.config.schema import Use
 from sertk.contracts import Encoder
 from sertk.data.recording import Recording
-from sertk.errors import AudioError, CheckpointError
+from sertk.errors import AudioError, CheckpointError, UnknownNameError
 from sertk.features.store import FeatureStore
 from sertk.features.writer import DTYPES
 from sertk.models.classifier import Classifier
@@ -117,7 +117,10 @@ def stored_tree(
 
 def build_encoder(spec: EncoderSpec) -> Encoder:
     """Build the encoder of a specification. Raises CheckpointError where it is no longer the same."""
-    encoder: Encoder = build(registry.encoders, Use(use=spec.use, **spec.options))
+    try:
+        encoder: Encoder = build(registry.encoders, Use(use=spec.use, **spec.options))
+    except UnknownNameError as error:
+        raise CheckpointError(f"{error} {not_installed([spec.owner])}".strip()) from None
     if encoder.fingerprint != spec.fingerprint:
         raise CheckpointError(
             f"the encoder {spec.use!r} {spec.options} is not the one the model was trained with: its fingerprint is "

@@ -36,7 +36,7 @@ class Encoder(Protocol):
     whenever the output for the same input would (weights, revision, options). batching: `padded` when outputs
     are the same whatever stands beside an utterance in a batch; otherwise how it must be fed to be so.
     challenge_legal: false for encoders trained on emotion labels. An encoder may also have `licence`, a text that
-    goes into the cards of its features, and `remarks`, a dictionary of what it did to which utterance.
+    goes into the cards of its features.
     """
 
     modality: Modality
@@ -47,7 +47,11 @@ class Encoder(Protocol):
     challenge_legal: bool
 
     def prepare(self, recording: Recording) -> Tensor | Mapping[str, Tensor]:
-        """One utterance as (T', ...) input on the CPU, or several by name. Raises AudioError for a bad recording."""
+        """One utterance as (T', ...) input on the CPU, or several by name. Raises AudioError for a bad recording.
+
+        Called from another thread than `__call__`. What it does to an utterance that it takes all the same, such as
+        cutting a long transcript, it notes with `recording.remark`.
+        """
         ...
 
     def __call__(self, inputs: Any) -> Padded:

@@ -18,7 +18,7 @@ from sertk.devices import choose_device
 from sertk.encoders.checkpoint import ModelTree, build_encoder, load_tree
 from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
-from sertk.errors import AudioError, DataError, EncoderError, Fault
+from sertk.errors import AudioError, DataError, Fault
 from sertk.features.card import StoreCard
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.plan import batches, spoken_seconds
@@ -194,12 +194,9 @@ def rows(predictions: Predictions) -> list[Prediction]:
 
 
 def _prepare(encoder: Encoder, recordings: Iterable[Recording]) -> Prepared:
-    prepared = Prepared({}, {})
+    prepared = Prepared()
     for recording in recordings:
-        try:
-            prepared.inputs[recording.id] = encoder.prepare(recording)
-        except (AudioError, EncoderError) as error:
-            prepared.failed[recording.id] = str(error)
+        prepared.add(encoder, recording)
     return prepared
 
 

@@ -14,10 +14,14 @@ from sertk.data.manifest import Utterance
 
 @dataclass(frozen=True)
 class Recording:
-    """An utterance whose `audio` is an absolute path, or one with its samples given by rate."""
+    """An utterance whose `audio` is an absolute path, or one with its samples given by rate.
+
+    remarks: what was done to it since `copy`, such as cutting its transcript; one thread at a time works on a copy.
+    """
 
     utterance: Utterance
     _samples: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    remarks: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -33,8 +37,13 @@ class Recording:
         return u.duration if u.duration is not None else audio_info(Path(u.audio)).seconds - u.start
 
     def copy(self) -> Recording:
-        """The same recording, whose samples are forgotten with it when they are read from the file."""
+        """The same recording without remarks, whose samples are forgotten with it when they are read from the file."""
         return Recording(self.utterance, dict(self._samples))
+
+    def remark(self, message: str) -> None:
+        """Note what is done to a recording that is used all the same; stores list it in `remarks.jsonl`."""
+        if message not in self.remarks:
+            self.remarks.append(message)
 
     def waveform(self, sample_rate: int = 16_000) -> NDArray[np.float32]:
         """(samples,) in -1..1 at the rate asked for. Raises AudioError for a recording that cannot be used."""

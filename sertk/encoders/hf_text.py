@@ -51,7 +51,7 @@ def hf_text(
     model: hub id (owner/name) or folder with config.json, tokenizer and safetensors weights. layers: as in
     `hf_speech`. revision: branch, tag or commit of the hub's checkpoint. dtype: of the weights and of computing.
     attention: `sdpa` where the architecture has it. max_tokens: longer transcripts are cut there, special tokens
-    counted; None takes the model's limit. What was cut or empty is in `remarks`, by utterance id. drop_ends: this
+    counted; None takes the model's limit. What was cut or empty is remarked on the recording. drop_ends: this
     many real tokens are dropped at each end too, and a text with none left is one frame of zeros (1 in MEDUSA's
     released code). challenge_legal: None decides by name and labels.
 
@@ -94,7 +94,7 @@ class Words:
 
 
 class TextEncoder(nn.Module):
-    """A frozen text model as an `Encoder`. remarks: by utterance id, what was done to its transcript."""
+    """A frozen text model as an `Encoder`."""
 
     def __init__(self, model: Any, words: Words, *, layers: Layers, fingerprint: str, challenge_legal: bool) -> None:
         super().__init__()
@@ -109,7 +109,6 @@ class TextEncoder(nn.Module):
         self.fingerprint = fingerprint
         self.batching: Batching = "padded"
         self.challenge_legal = challenge_legal
-        self.remarks: dict[str, str] = {}
 
     def prepare(self, recording: Recording) -> Tensor:
         """(tokens,) int64 ids. Raises AudioError for an utterance that has not been transcribed."""
@@ -119,10 +118,10 @@ class TextEncoder(nn.Module):
         ids, cut = self.words.ids(text)
         if len(ids) <= self.words.before + self.words.behind:
             left = "no token left of the transcript" if text.strip() else "empty transcript"
-            self.remarks[recording.id] = f"{left}: one frame of zeros"
+            recording.remark(f"{left}: one frame of zeros")
             return torch.tensor([EMPTY])
         if cut:
-            self.remarks[recording.id] = f"transcript of {len(ids) + cut} tokens cut to {len(ids)}"
+            recording.remark(f"transcript of {len(ids) + cut} tokens cut to {len(ids)}")
         return torch.tensor(ids)
 
     @torch.no_grad()

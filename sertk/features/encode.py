@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from sertk.errors import EncoderError, StoreError
+from sertk.data.recording import Recording
+from sertk.errors import AudioError, EncoderError, StoreError
 from sertk.features.card import StoreCard
 from sertk.features.writer import DTYPES
 from sertk.tensors import Padded
@@ -26,10 +27,22 @@ Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` gave, by id, and why it gave nothing."""
+    """What `prepare` gave, by id, or why it gave nothing; remarks: what it did to whom it gave something for."""
 
-    inputs: dict[str, Input]
-    failed: dict[str, str]
+    inputs: dict[str, Input] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
+
+    def add(self, encoder: Encoder, recording: Recording) -> None:
+        """Let an encoder prepare a recording of its own; a bad one is kept as a failure."""
+        recording.remarks.clear()  # of the encoder before
+        try:
+            self.inputs[recording.id] = encoder.prepare(recording)
+        except (AudioError, EncoderError) as error:
+            self.failed[recording.id] = str(error)
+        else:
+            if recording.remarks:
+                self.remarks[recording.id] = "; ".join(recording.remarks)
 
 
 class BatchEncoder:

@@ -38,7 +38,7 @@ def error_to_float32(
     errors: list[float] = []
     for recording in recordings:
         try:
-            inputs = Prepared({recording.id: encoder.prepare(recording.copy())}, {})
+            inputs = Prepared({recording.id: encoder.prepare(recording.copy())})
         except (AudioError, EncoderError):
             continue
         mine, wanted = (run(inputs)[0].get(recording.id) for run in (used, plain))

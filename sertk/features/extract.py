@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from sertk.data.recording import Recording
-from sertk.errors import AudioError, DataError, EncoderError, StoreError
+from sertk.errors import DataError, StoreError
 from sertk.features.card import StoreCard, store_card
 from sertk.features.encode import BatchEncoder, Precision, Prepared
 from sertk.features.index import Failure
@@ -104,7 +104,7 @@ def extract(
     batch, and may raise to stop: what is encoded is kept.
 
     A recording that cannot be used, or whose frames are not finite, is listed in `report.jsonl` of the store and
-    left out; what an encoder has in `remarks` by id, such as a transcript that it cut, is listed in `remarks.jsonl`.
+    left out; what an encoder remarks on one, such as a transcript that it cut, is listed in `remarks.jsonl`.
     Where memory runs out the batch is halved. Batches depend on the recordings alone, not on what is
     done, so going on gives what an undisturbed run gives. Raises StoreError (another encoder's store, another
     process, damage, no space, which is computed beforehand), DataError for an id twice or where nothing could be
@@ -142,13 +142,10 @@ def extract(
             done = 0
             with closing(prefetch(jobs, lambda job: _prepare(targets, job))) as prefetched:
                 for prepared in prefetched:
-                    for target, writer, encoder, inputs in zip(
-                        targets, writers, encoders, prepared.inputs, strict=True
-                    ):
+                    for writer, encoder, inputs in zip(writers, encoders, prepared.inputs, strict=True):
                         frames, failed = encoder(inputs)
-                        for key, remark in getattr(target.encoder, "remarks", {}).items():
-                            if key in frames:
-                                writer.remark(key, remark)
+                        for key in inputs.remarks.keys() & frames.keys():
+                            writer.remark(key, inputs.remarks[key])
                         for key, message in {**inputs.failed, **failed}.items():
                             writer.fail(key, prepared.audio[key], message)
                         writer.add_batch(frames)
@@ -199,14 +196,11 @@ def _jobs(mine: Sequence[Recording], wanted: Sequence[set[str]], plan: Sequence[
 def _prepare(targets: Sequence[Target], job: _Job) -> _Batch:
     """Read, resample and prepare a batch for every target; the samples are let go with the copies."""
     recordings = [recording.copy() for recording in job.recordings]
-    batch = _Batch({r.id: r.utterance.audio for r in recordings}, [Prepared({}, {}) for _ in targets])
+    batch = _Batch({r.id: r.utterance.audio for r in recordings}, [Prepared() for _ in targets])
     for recording in recordings:
         for target, ids, prepared in zip(targets, job.wanted, batch.inputs, strict=True):
             if recording.id in ids:
-                try:
-                    prepared.inputs[recording.id] = target.encoder.prepare(recording)
-                except (AudioError, EncoderError) as error:
-                    prepared.failed[recording.id] = str(error)
+                prepared.add(target.encoder, recording)
     return batch
 
 

@@ -59,10 +59,8 @@ def test_what_was_done_to_a_transcript_is_listed_beside_the_features(texts: Path
     from sertk.features.extract import Target, extract, store_card
 
     class Remarking(type(hashed_text())):  # type: ignore[misc]
-        remarks: dict[str, str] = {}
-
         def prepare(self, recording: Recording) -> torch.Tensor:
-            self.remarks[recording.id] = "cut"
+            recording.remark("cut")
             return super().prepare(recording)  # type: ignore[no-any-return]
 
     encoder = hashed_text(dim=8)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ pytest.importorskip("transformers", reason="needs the extra hf")
 
 from sertk.compat import import_transformers
 from sertk.contracts import Encoder
+from sertk.data.manifest import Utterance
 from sertk.data.recording import Recording
 from sertk.encoders.hf_text import hf_text
 from sertk.errors import AudioError, EncoderError
+from sertk.features.extract import Target, extract, store_card
 from sertk.tensors import Padded
 from sertk.testing import checks
 
@@ -104,8 +107,9 @@ def test_a_long_transcript_is_cut_and_the_cut_is_told(tiny: Tiny, said: Any) -> 
     alone(encoder, short)
     assert len(frames) == 126  # 128 positions, two of them for the special tokens
     torch.testing.assert_close(frames, plain_loop(tiny("roberta"), "why " * 300), atol=1e-4, rtol=0)
-    assert list(encoder.remarks) == [long.id]
-    assert "cut to 128" in encoder.remarks[long.id]
+    assert len(long.remarks) == 1
+    assert "cut to 128" in long.remarks[0]
+    assert not short.remarks
 
 
 def test_max_tokens_cuts_earlier_and_changes_the_fingerprint(tiny: Tiny, said: Any) -> None:
@@ -121,8 +125,30 @@ def test_an_empty_transcript_is_one_zero_frame_and_told(text: str, tiny: Tiny, s
     frames = alone(encoder, recording)
     if text == "":
         assert torch.equal(frames, torch.zeros(1, 32))
-        assert "empty" in encoder.remarks[recording.id]
+        assert "empty" in recording.remarks[0]
     assert len(frames) >= 1
+
+
+@pytest.fixture
+def impatient_threads() -> Iterator[None]:
+    """Threads take turns all the time, so that a race shows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("impatient_threads")
+def test_many_empty_transcripts_are_remarked_on_while_the_next_batch_is_prepared(tiny: Tiny, tmp_path: Path) -> None:
+    encoder = hf_text(model=str(tiny("roberta")))
+    recordings = [Recording(Utterance(f"u{number:05d}", "none.wav", text="")) for number in range(4000)]
+    target = Target(tmp_path / "store", store_card("hf_text", {}, encoder), encoder)
+    report = extract([target], recordings, device=torch.device("cpu"), max_batch=100)
+    assert report.targets[0].written == len(recordings)
+    lines = [json.loads(line) for line in (tmp_path / "store" / "remarks.jsonl").read_text().splitlines()]
+    assert [line["id"] for line in lines] == [recording.id for recording in recordings]
+    assert {line["message"] for line in lines} == {"empty transcript: one frame of zeros"}
+    assert not any(recording.remarks for recording in recordings)
 
 
 def test_an_utterance_without_a_transcript_is_refused(tiny: Tiny, said: Any) -> None:

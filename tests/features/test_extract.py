@@ -200,6 +200,20 @@ def test_a_bad_recording_still_has_its_words(
     assert set(bad_recordings) <= set(FeatureStore.open(tmp_path / "text"))
 
 
+def test_remarks_of_one_encoder_are_not_listed_with_another(tmp_path: Path, voices: list[Recording]) -> None:
+    class Remarking(Means):
+        def prepare(self, recording: Recording) -> torch.Tensor | dict[str, torch.Tensor]:
+            if recording.id in ("u03", "u11"):
+                recording.remark("cut")
+            return super().prepare(recording)
+
+    plain, remarking = (target(tmp_path / str(n), e) for n, e in enumerate((Means(), Remarking(nan="u11"))))
+    run([remarking, plain], voices)
+    assert not (plain.folder / "remarks.jsonl").exists()
+    lines = (remarking.folder / "remarks.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"id": "u03", "message": "cut"}]  # u11 is in the report
+
+
 def test_what_is_listed_is_tried_again_only_by_force(
     tmp_path: Path, voices: list[Recording], bad_recordings: dict[str, Recording]
 ) -> None:

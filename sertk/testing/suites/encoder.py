@@ -167,7 +167,7 @@ def _encoded(encoder: Encoder, recordings: list[Recording]) -> list[Tensor]:
         except SertkError as error:
             raise BrokenError(f"{recording.id} ({recording.seconds} s) was refused: {error}") from error
     run = BatchEncoder(encoder, store_card("made_up", {}, encoder, dtype="float32"), CPU, "float32")
-    frames, failed = run(Prepared(inputs, {}))
+    frames, failed = run(Prepared(inputs))
     require(not failed, f"it failed: {failed}")
     return [frames[recording.id] for recording in recordings]
 

@@ -11,7 +11,6 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; on success it is flushed to disk and renamed, on failure removed.
 
     Raises OSError, which names `path`, where the disk refuses. A killed process leaves its temporary file, which the
-    next writer of `path` on the same machine removes.
+    next writer of `path` on the same machine removes. A link is written through.
     """
+    path = path.resolve() if path.is_symlink() else path
     temporary = _temporary(path, "part")
     with _naming(temporary, path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in _left_by_the_dead(path):
-            remove(left)
+        tidy(path)
         try:
             yield temporary
             with open(temporary, "rb") as file:
@@ -44,12 +43,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside `folder`; on success it takes its place, on failure it is removed.
 
-    Raises OSError, which names `folder`, where the disk refuses. What a kill between the two renames leaves is put
-    right by the next `sole_writer` of the folder.
+    Raises OSError, which names `folder`, where the disk refuses. What a killed process left is put right by the next
+    writer of `folder` on the same machine. A link is written through.
     """
+    folder = folder.resolve() if folder.is_symlink() else folder
     temporary, old = _temporary(folder, "part"), _temporary(folder, "old")
     with _naming(temporary, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        tidy(folder)
         remove(temporary)
         temporary.mkdir()
         try:
@@ -166,20 +167,40 @@ def _temporary(path: Path, ending: str) -> Path:
 
 
 def _machine() -> str:
-    return re.sub(r"\W", "_", platform.node())
+    return re.sub(r"\W", "_", platform.node()) or "unnamed"
 
 
-def _left_by_the_dead(path: Path) -> Iterator[Path]:
-    """Temporary names of `path` whose process, of this machine, is no more."""
-    for left in path.parent.glob(f".{escape(path.name)}.{_machine()}-*.part"):
-        number = left.name.removesuffix(".part").rpartition("-")[2]
-        if number.isdecimal() and int(number) != os.getpid():
-            try:
-                os.kill(int(number), 0)
-            except ProcessLookupError:
-                yield left
-            except OSError:
-                continue
+def tidy(path: Path, *, alone: bool = False) -> None:
+    """Put right what killed writers of a file or folder left beside it: temporary names of `path`, and no other's.
+
+    alone: whether nobody else writes `path` now, so that what processes of other machines left is theirs no more.
+    """
+    left = [name for name in _temporaries(path) if alone or _is_dead(name)]
+    for old in left:
+        if old.suffix == ".old" and not os.path.lexists(path):
+            old.rename(path)  # killed between the two renames of `atomic_folder`
+        else:
+            remove(old)
+
+
+def _temporaries(path: Path) -> list[Path]:
+    """The temporary names of `path` that are there. Exact: those of `path` plus `.something` are another's."""
+    wanted = re.compile(rf"\.{re.escape(path.name)}\.\w+-\d+\.(part|old)")
+    return sorted(other for other in path.parent.iterdir() if wanted.fullmatch(other.name))
+
+
+def _is_dead(temporary: Path) -> bool:
+    """Whether the process that had a temporary name was one of this machine and is no more."""
+    machine, _, number = temporary.stem.rpartition(".")[2].rpartition("-")
+    if machine != _machine() or int(number) == os.getpid():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def remove(path: Path) -> None:

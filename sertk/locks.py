@@ -8,12 +8,11 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from glob import escape
 from pathlib import Path
 from typing import IO
 
 from sertk.errors import BusyError
-from sertk.files import remove
+from sertk.files import tidy
 
 
 @contextmanager
@@ -24,7 +23,7 @@ def locked(lock: Path, what: Path, *, shared: bool = False) -> Iterator[int]:
     the process that has it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with open(lock, "a+", encoding="utf-8") as file:
+    with open(lock, "a+", encoding="utf-8", errors="replace") as file:
         _lock(file, what, shared=shared)
         yield file.fileno()
 
@@ -43,13 +42,7 @@ def sole_writer(path: Path) -> Iterator[None]:
                 if lock.stat().st_ino == os.fstat(number).st_ino:
                     break
             held.close()  # it was removed by its holder in between, and may be another's by now
-        beside = f".{escape(path.absolute().name)}.*"
-        for left in sorted(lock.parent.glob(f"{beside}.old")):
-            if not path.exists():
-                left.rename(path)  # killed between the two renames of `atomic_folder`
-        for left in lock.parent.glob(beside):
-            if left.suffix in (".old", ".part"):
-                remove(left)
+        tidy(path.absolute(), alone=True)
         try:
             yield
         finally:

@@ -1,0 +1,134 @@
+"""Whose an output is: a verb replaces its own earlier result and nothing else, and says so before any work.
+
+`sertk.provenance` has the records by which a result is known.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from sertk.errors import OutputError
+from sertk.files import remove, sha256_file
+from sertk.locks import sole_writer
+from sertk.provenance import RECORD, Provenance, beside, edited, read_record, write_record
+
+_LOCK = re.compile(r"\.(.*\.)?lock(-\d+of\d+)?")
+"""Names of `sertk.locks`, of which a killed process leaves the file."""
+
+
+@contextmanager
+def making(out: Path, made: Provenance, *, sides: Sequence[str] = ()) -> Iterator[list[Path]]:
+    """Write a file and its side files with their record: first whose they will be, then their digests.
+
+    sides: endings of the side files that the block may write; of an earlier run none is left. Gives the paths that
+    files were moved to which somebody edited since they were made, `NAME.edited`. Raises OutputError for what
+    something else made, BusyError where another process makes it.
+    """
+    refuse_foreign_files(made.verb, [out], sides=sides)
+    with sole_writer(out):
+        record = read_record(out)
+        moved = [path.replace(_free(path)) for path in edited(out, record)] if record and record.finished else []
+        write_record(out, made, files=dict.fromkeys(sides, ""), finished=False)
+        for path in _written(out, sides)[1:]:
+            remove(path)
+        yield moved
+        pairs = zip(("", *sides), _written(out, sides), strict=True)
+        write_record(out, made, files={ending: sha256_file(path) for ending, path in pairs if path.is_file()})
+
+
+def refuse_foreign(out: Path, verb: str, *, ours: Iterable[str] = ()) -> None:
+    """Raise OutputError, naming what is there, for an output that exists and is not this verb's own earlier one.
+
+    What is new, or an empty folder, may be written. ours: names of files and folders that an unfinished output of
+    this verb consists of, before it has a record.
+    """
+    _refuse_no_place(out)
+    if not os.path.lexists(out):
+        return
+    if out.is_symlink() and not out.exists():
+        raise OutputError(f"{out} is a link to nothing: remove it, or choose another output")
+    record = read_record(out)
+    if record is not None and record.made.verb == verb:
+        return
+    if out.is_dir():
+        others = sorted({path.name for path in out.iterdir() if not _LOCK.fullmatch(path.name)} - {*ours})
+        if not others:
+            return
+        shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        what = f"a folder with {shown}"
+    else:
+        what = "a file"
+    made_by = f" made by `sertk {record.made.verb}`" if record is not None else ""
+    raise OutputError(
+        f"{out} is {what}{made_by}, not an earlier result of `sertk {verb}`, and would be replaced: nothing was "
+        f"done. Choose another output, or move it away."
+    )
+
+
+def refuse_foreign_files(
+    verb: str, outs: Iterable[Path], *, sides: Sequence[str] = (), inputs: Iterable[Path] = ()
+) -> None:
+    """Raise OutputError for files that cannot be written: foreign ones, folders, on each other, or over an input.
+
+    sides: endings of the side files that each may get.
+    """
+    outs = list(outs)
+    refuse_collisions([path for out in outs for path in (*_written(out, sides), beside(out, f".{RECORD}"))], inputs)
+    for out in outs:
+        if out.is_dir():
+            raise OutputError(f"{out} is a folder, where a file is to be written: give the name of a file")
+        record = read_record(out)
+        if record is None and os.path.lexists(beside(out, f".{RECORD}")):
+            raise OutputError(
+                f"{beside(out, f'.{RECORD}')}, the record of {out}, cannot be read: if both may be written anew, "
+                f"delete them; else choose another output"
+            )
+        refuse_foreign(out, verb)
+        known = record.files if record is not None and record.made.verb == verb else {}
+        for ending, path in zip(sides, _written(out, sides)[1:], strict=True):
+            if os.path.lexists(path) and (ending not in known or path.is_dir()):
+                raise OutputError(
+                    f"{path} is not of an earlier result of `sertk {verb}`, and would be replaced beside {out}: "
+                    f"nothing was done. Choose another output, or move it away."
+                )
+
+
+def refuse_collisions(outs: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+    """Raise OutputError where two outputs are one path, one is inside another, or an output is an input."""
+    placed: dict[Path, Path] = {}
+    for out in outs:
+        here = out.resolve()
+        for other, name in placed.items():
+            if here == other:
+                raise OutputError(f"{out} and {name} are the same place: one result would replace the other")
+            if here.is_relative_to(other) or other.is_relative_to(here):
+                raise OutputError(f"of the outputs {out} and {name} one is inside the other: choose folders apart")
+        placed[here] = out
+    for path in inputs:
+        place = path.resolve()
+        for here, out in placed.items():
+            if place == here or place.is_relative_to(here):
+                raise OutputError(f"the output {out} would replace the input {path}: choose another output")
+
+
+def _written(out: Path, sides: Iterable[str]) -> list[Path]:
+    """A file and its side files."""
+    return [out, *(beside(out, ending) for ending in sides)]
+
+
+def _free(path: Path) -> Path:
+    """A name for an edited file that no file has."""
+    names = (beside(path, f".edited{number}") for number in ("", *(f"-{n}" for n in count(2))))
+    return next(name for name in names if not os.path.lexists(name))
+
+
+def _refuse_no_place(out: Path) -> None:
+    """Refuse an output below what is no folder."""
+    above = next((folder for folder in out.absolute().parents if os.path.lexists(folder)), None)
+    if above is not None and not above.is_dir():
+        raise OutputError(f"{out} cannot be written: {above} is not a folder")

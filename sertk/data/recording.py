@@ -37,7 +37,7 @@ class Recording:
         return u.duration if u.duration is not None else audio_info(Path(u.audio)).seconds - u.start
 
     def copy(self) -> Recording:
-        """The same recording without remarks, whose samples are forgotten with it when they are read from the file."""
+        """The same recording without remarks; samples that are read from its file are forgotten with it."""
         return Recording(self.utterance, dict(self._samples))
 
     def remark(self, message: str) -> None:

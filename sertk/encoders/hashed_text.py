@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -21,10 +22,15 @@ from sertk.tensors import Padded
 if TYPE_CHECKING:
     from sertk.contracts import Batching, Modality
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the frames for the same transcript change."""
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_MARK = "\u0300"
+_WORD = re.compile(rf"\w[\w{_MARK}]*(?:'\w[\w{_MARK}]*)*")
+_JOINERS = "\u200c\u200d"
+"""Characters without a shape that may stand within a word of Persian, Hindi and others, as marks do."""
+_SPELLING = str.maketrans({"’": "'", "\u00ad": None})
+"""One apostrophe, no soft hyphens: how a text was typed is not what was spoken."""
 _BITS = 512
 
 
@@ -32,9 +38,11 @@ def hashed_text(*, dim: int = 64, shortest: int = 3, longest: int = 5) -> Hashed
     """One frame a word: the sum of vectors hashed from the word and its character n-grams.
 
     dim: D, the width of a frame. shortest, longest: characters of an n-gram, the word's bounds `<` and `>` counted.
-    Words are lower-cased; each frame has length 1, so words that share n-grams lie near each other (Bojanowski et al.
-    2017, subword vectors, here random signs by hash instead of learnt). A transcript without words, or none, is one
-    zero frame. Raises EncoderError for options that make no vectors.
+    Words are lower-cased; each frame has length 1, so words that share n-grams are near each other (Bojanowski et al.
+    2017, subword vectors, here random signs by hash instead of learnt). Composed and decomposed spellings of a letter
+    are one (NFC); accents and vowel signs belong to their word. Where a script has no blanks between words, as Thai,
+    what is between two blanks or signs counts as one word. A transcript without words, or none, is one zero frame.
+    Raises EncoderError for options that make no vectors.
     """
     if dim < 1 or not 1 <= shortest <= longest:
         raise EncoderError(
@@ -73,8 +81,16 @@ class HashedText(nn.Module):
 
 
 def words(text: str) -> list[str]:
-    """The lower-cased words of a transcript, without punctuation."""
-    return _WORD.findall(text.lower())
+    """The lower-cased words of a transcript, composed (NFC), without punctuation."""
+    text = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower().translate(_SPELLING))
+    outline = text if text.isascii() else "".join(_MARK if _is_mark(sign) else sign for sign in text)  # as long
+    return [text[found.start() : found.end()] for found in _WORD.finditer(outline)]
+
+
+@lru_cache(maxsize=4096)
+def _is_mark(sign: str) -> bool:
+    """Whether a character belongs to the letter before it: accents, vowel signs, joiners."""
+    return sign in _JOINERS or unicodedata.category(sign).startswith("M")
 
 
 @lru_cache(maxsize=65_536)

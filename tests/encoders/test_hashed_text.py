@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import unicodedata
 
 import pytest
 import torch
@@ -33,6 +34,33 @@ def test_one_frame_a_word_of_length_one() -> None:
     assert frames.shape == (4, 64)
     assert torch.allclose(frames.norm(dim=1), torch.ones(4))
     assert words("Well, I'm   NOT sure! Größe") == ["well", "i'm", "not", "sure", "größe"]
+
+
+SENTENCES = {
+    "German": ("Größe läßt Öfen kalt", ["größe", "läßt", "öfen", "kalt"]),
+    "French": ("Où est l’élève ?", ["où", "est", "l'élève"]),
+    "Vietnamese": ("Tôi rất vui được gặp bạn", ["tôi", "rất", "vui", "được", "gặp", "bạn"]),
+    "Hindi": ("मैं बहुत खुश हूँ।", ["मैं", "बहुत", "खुश", "हूँ"]),
+    "Tamil": ("நான் மகிழ்ச்சியாக இருக்கிறேன்", ["நான்", "மகிழ்ச்சியாக", "இருக்கிறேன்"]),
+    "Thai": ("วันนี้ฉันมีความสุข มาก", ["วันนี้ฉันมีความสุข", "มาก"]),
+    "Arabic": ("أَنَا سَعِيدٌ جِدًّا", ["أَنَا", "سَعِيدٌ", "جِدًّا"]),
+    "Persian": ("من خوشحالم که می\u200cروم", ["من", "خوشحالم", "که", "می\u200cروم"]),
+    "Turkish": ("İyi günler", ["i\u0307yi", "günler"]),
+    "Korean": ("나는 행복해요", ["나는", "행복해요"]),
+}
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_marks_belong_to_words_and_composed_or_decomposed_spelling_makes_no_difference(language: str) -> None:
+    text, expected = SENTENCES[language]
+    forms = {form: unicodedata.normalize(form, text) for form in ("NFC", "NFD")}
+    assert [words(form) for form in forms.values()] == [[unicodedata.normalize("NFC", w) for w in expected]] * 2
+    assert torch.equal(encoded(forms["NFC"]), encoded(forms["NFD"]))
+
+
+def test_how_a_text_was_typed_makes_no_difference() -> None:
+    assert words("I don’t co\u00adoperate") == words("I don't cooperate") == ["i", "don't", "cooperate"]
+    assert words("\u0301 ☀\ufe0f 'tis") == ["tis"]  # a mark without a letter is no word
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n", "... ?!"])

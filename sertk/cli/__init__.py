@@ -52,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in ours
     words = [word for word in ours if word != "--debug"] + words[len(ours) :]
     try:
-        build_app(words)(words, prog_name="sertk")
+        command = typer.main.get_command(build_app(words))
+        _take_literally(command)
+        command(words, prog_name="sertk")
     except SystemExit as leaving:  # how Typer ends, with or without an error
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except KeyboardInterrupt:
@@ -93,6 +95,18 @@ def build_app(words: Sequence[str]) -> typer.Typer:
         else:
             app.command(verb)(command)
     return app
+
+
+def _take_literally(command: Any) -> None:
+    """Let brackets in texts of the help be brackets, such as those of `sertk[ray]`: Typer takes them for markup."""
+    from rich.markup import escape
+
+    for part in (command, *command.params):
+        for name in ("help", "short_help"):
+            if getattr(part, name, None):
+                setattr(part, name, escape(getattr(part, name)))
+    for inner in getattr(command, "commands", {}).values():
+        _take_literally(inner)
 
 
 def _command_of(module: ModuleType) -> Any:

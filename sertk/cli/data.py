@@ -3,7 +3,6 @@
 # Longer than others: seven commands of one verb.
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from importlib import import_module
 from inspect import signature
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sertk.cli import data_tables as tables
-from sertk.cli.output import say, track, up_to_date, warn
+from sertk.cli.output import say, say_json, track, up_to_date, warn
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Manifest
@@ -180,7 +179,7 @@ def audit(
         write_text(html, audit_page(report))
         note_inputs(html, inputs)
     if as_json:
-        return say(json.dumps(report, indent=2, ensure_ascii=False))
+        return say_json(report)
     tables.say_audit(report)
     if html:
         say(f"wrote  {html}")
@@ -194,7 +193,7 @@ def stats(manifest: Path = typer.Argument(..., help="A manifest."), as_json: boo
 
     splits = look(Manifest.read(manifest))["splits"]
     if as_json:
-        return say(json.dumps(splits, indent=2, ensure_ascii=False))
+        return say_json(splits)
     tables.say_splits(splits)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -17,7 +16,7 @@ from urllib.request import Request, urlopen
 import typer
 
 from sertk import __version__
-from sertk.cli.output import say, table
+from sertk.cli.output import say_json, table
 
 SHOWN = ("torch", "torchaudio", "transformers", "huggingface-hub", "safetensors", "numpy", "soundfile", "soxr")
 HUB = "https://huggingface.co"
@@ -39,7 +38,7 @@ def command(
     """Say what is installed, what is ready and what to do about the rest; status 1 where something needs a hand."""
     found = [*_versions(), *_device(), *_disk(), *_hub(offline), *_extras(), *_components(), *_checkpoints()]
     if as_json:
-        say(json.dumps([asdict(finding) for finding in found], indent=2))
+        say_json([asdict(finding) for finding in found])
     else:
         table(("part", "state", ""), [(f.part, f.state, f.text) for f in found])
     if any(finding.state == "trouble" for finding in found):

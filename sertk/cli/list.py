@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import typer
 
-from sertk.cli.output import say, table
+from sertk.cli.output import say_json, table
 from sertk.errors import UnknownNameError, did_you_mean
 from sertk.registry import REGISTRIES
 
@@ -20,7 +19,7 @@ def command(
     kinds = list(REGISTRIES) if kind is None else [_kind(kind)]
     components = [component for kind in kinds for component in REGISTRIES[kind].components().values()]
     if as_json:
-        say(json.dumps([{**asdict(component), "summary": component.summary()} for component in components], indent=2))
+        say_json([{**asdict(component), "summary": component.summary()} for component in components])
         return
     table(("kind", "name", "owner", "what it does"), [(c.kind, c.name, c.owner, c.summary()) for c in components])
 

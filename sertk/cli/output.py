@@ -1,17 +1,24 @@
-"""What verbs write: lines, tables, a progress bar, and errors. Plain text when the output is no terminal."""
+"""What verbs write: lines, tables, a progress bar, and errors. Plain text when the output is no terminal.
+
+Names of files, labels and whatever else is from elsewhere never reach the terminal raw: control characters are shown
+escaped, in tables line ends too.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from sertk.escapes import escaped
 
 Item = TypeVar("Item")
 PLAIN_WIDTH = 240
@@ -34,19 +41,26 @@ def console() -> Console:
 
 def say(text: str = "", *, style: str | None = None) -> None:
     """Write one line, as it is: no markup, no wrapping."""
-    console().print(Text(text, style=style or ""), soft_wrap=True)
+    console().print(_plain(text, style=style or ""), soft_wrap=True)
+
+
+def say_json(value: Any) -> None:
+    """Write a value as JSON that a person can read."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    unsafe = {sign for sign in text if sign != "\n" and escaped(sign) != sign}
+    say(text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in unsafe}))
 
 
 def fail(message: str) -> None:
     """Write `error MESSAGE` to standard error."""
     err = Console(file=sys.stderr, highlight=False)
-    err.print(Text.assemble(("error", "bold red"), " ", message), soft_wrap=True)
+    err.print(Text.assemble(("error", "bold red"), " ", _plain(message)), soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Write `warning MESSAGE` to standard error."""
     err = Console(file=sys.stderr, highlight=False)
-    err.print(Text.assemble(("warning", "yellow"), " ", message), soft_wrap=True)
+    err.print(Text.assemble(("warning", "yellow"), " ", _plain(message)), soft_wrap=True)
 
 
 def up_to_date(path: Path) -> None:
@@ -58,11 +72,13 @@ def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, right: Sequence[str] = ()
 ) -> None:
     """Write rows under columns. right: the columns that are aligned to the right, as numbers are."""
-    made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    titled = None if title is None else Text(escaped(title))
+    made = Table(title=titled, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", header_style="bold", overflow="fold")
+        side: Literal["left", "right"] = "right" if column in right else "left"
+        made.add_column(Text(escaped(column)), justify=side, header_style="bold", overflow="fold")
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        made.add_row(*(cell if isinstance(cell, Text) else Text(escaped(str(cell))) for cell in row))
     console().print(made)
 
 
@@ -112,13 +128,18 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def _plain(text: str, style: str = "") -> Text:
+    """A message: without markup, and with its own line ends alone."""
+    return Text(escaped(text, keep="\n\t"), style=style)
+
+
 @contextmanager
 def _bar(what: str, total: int | None) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
-    with Progress(*columns, console=console()) as bar:
-        task = bar.add_task(what, total=total, pace="")
+    name, rate = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[pace]}"))
+    with Progress(name, BarColumn(), MofNCompleteColumn(), rate, console=console()) as bar:
+        task = bar.add_task(escaped(what), total=total, pace="")
 
         def advance(count: int = 1, pace: str = "") -> None:
             bar.advance(task, count)

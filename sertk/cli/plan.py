@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sertk.cli.output import duration, fail, say, table
+from sertk.cli.output import duration, fail, say, say_json, table
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Manifest
@@ -49,7 +48,7 @@ def command(
         rates |= _calibrated(conf, read, where, device)
     plan = plan_recipe(conf, read, where, rates=rates, gpu_memory=limit)
     if as_json:
-        say(json.dumps({**asdict(plan), "disk": plan.disk, "seconds": plan.seconds}, indent=2))
+        say_json({**asdict(plan), "disk": plan.disk, "seconds": plan.seconds})
     else:
         _show(plan, limit, calibrate)
     for fault in plan.faults:

@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Predict recordings, from raw audio to the ensemble's answer: emotion, probabilities, attributes."""
     if output and output.suffix not in (".csv", ".jsonl"):
-        raise typer.BadParameter(f"--output ends in .csv or .jsonl, got {output}")
+        raise typer.BadParameter(f"--output ends in .csv or .jsonl, got {str(output)!r}")
     if manifest is None:
         if not audio or split or into:
             raise typer.BadParameter("give recordings, or --manifest and --split for a corpus with feature stores")

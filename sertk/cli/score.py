@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sertk.cli.output import say, up_to_date
+from sertk.cli.output import say_json, up_to_date
 from sertk.errors import DataError
 from sertk.files import made_from, note_inputs, sha256_file, sha256_json, write_json, write_text
 
@@ -118,7 +117,7 @@ def command(
     if card is not None:
         put_on_card(card, ", ".join(split), scores[names[0]], cases[names[0]], made_from=fingerprint)
     if as_json:
-        say(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+        say_json(result)
         return
     show_scores(scores, split)
     if len(predictions) == 1:

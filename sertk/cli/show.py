@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
-from sertk.cli.output import say, table
+from sertk.cli.output import say, say_json, table
 from sertk.errors import UnknownNameError, did_you_mean
 from sertk.registry import REGISTRIES, Component
 
@@ -27,7 +26,7 @@ def command(
     """Show a component: its owner, place, options and what it does."""
     described = [describe(component) for component in _found(name, kind)]
     if as_json:
-        say(json.dumps(described, indent=2))
+        say_json(described)
         return
     for i, component in enumerate(described):
         say() if i else None

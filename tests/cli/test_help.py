@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -44,6 +47,75 @@ def test_every_verb_has_its_module_and_help(verb: str, capsys: pytest.CaptureFix
     assert hasattr(module, "command") or isinstance(module.app, typer.Typer)
     assert main([verb, "--help"]) == 0
     assert f"sertk {verb}" in capsys.readouterr().out
+
+
+def helps(command: Any) -> Iterator[str]:
+    """All texts of a command's help, those of its commands too."""
+    for part in (command, *command.params):
+        yield from inspect.cleandoc(getattr(part, "help", None) or "").split("\n\n")
+    for inner in getattr(command, "commands", {}).values():
+        yield from helps(inner)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_is_shown_as_it_is_written(
+    verb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    command: Any = typer.main.get_command(build_app([verb]))
+    typed = command.commands[verb]
+    for inner in ([], *([name] for name in getattr(typed, "commands", []))):
+        assert main([verb, *inner, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    texts = [" ".join(text.split()) for text in helps(typed)]
+    assert [text for text in texts if text not in shown] == []
+
+
+def test_help_names_the_extra_of_an_engine(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main(["extract", "--help"]) == 0
+    assert "pip install 'sertk[ray]'" in capsys.readouterr().out
+
+
+STEERING = "\x1b[2J\x9bnone"
+NAMED = [
+    ["run", STEERING],
+    ["data", "stats", STEERING],
+    ["data", "audit", STEERING],
+    ["data", "fix", STEERING, "--out", "x.jsonl"],
+    ["data", "split", STEERING, "--out", "x.jsonl"],
+    ["data", "prepare", "emodb", STEERING, "--out", "x.jsonl"],
+    ["transcribe", STEERING, "--out", "x.jsonl"],
+    ["extract", "x", "--manifest", STEERING, "--into", "x"],
+    ["train", STEERING, "--out", "x"],
+    ["plan", "x", "--corpus", STEERING],
+    ["ablate", STEERING, "--into", "x"],
+    ["combine", STEERING, "x", "--out", "x"],
+    ["predict", "x", STEERING],
+    ["submit", "--check", STEERING, "--manifest", STEERING],
+    ["check", STEERING],
+    ["score", STEERING, "--manifest", "x.jsonl", "--split", "test"],
+    ["report", STEERING],
+    ["new", "plugin", STEERING, "--kind", "encoder"],
+    ["show", STEERING],
+]
+
+
+OTHERS = [[verb, STEERING] for verb in VERBS if verb not in {words[0] for words in NAMED}]
+
+
+@pytest.mark.parametrize("words", [*NAMED, *OTHERS], ids=lambda words: " ".join(words[:2]))
+def test_no_verb_lets_a_name_steer_the_terminal(
+    words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) in (1, 2)
+    shown = capfd.readouterr()
+    assert "\x1b" not in shown.out + shown.err
+    assert "\x9b" not in shown.out + shown.err
+    assert words in OTHERS or r"\x1b[2J\x9bnone" in shown.err
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,45 @@ def test_lines_are_written_as_they_are(capsys: pytest.CaptureFixture[str]) -> No
     text = "[bold] " + "x" * 300
     output.say(text)
     assert capsys.readouterr().out == f"{text}\n"
+
+
+WORDS = "\x1b[2J\x07 a\u202eb\x9b1m\x7f \udce9\ud800 x\r"
+SHOWN = r"\x1b[2J\x07 a\u202eb\x9b1m\x7f \xe9\ud800 x\r"
+
+
+def test_what_would_steer_a_terminal_is_shown_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say(f"one\n{WORDS}")
+    output.warn(WORDS)
+    output.fail(f"{WORDS}\n  two")
+    output.table((WORDS, "b"), [(f"{WORDS}\n", "é ☃")], title=WORDS)
+    with output.progress(WORDS, 1) as advance:
+        advance()
+    shown = capsys.readouterr()
+    first, second, title, columns, row, done = shown.out.splitlines()
+    assert (first, second, title.rstrip()) == ("one", SHOWN, SHOWN)
+    assert columns.split("  ")[0] == SHOWN
+    assert row.rstrip() == rf"{SHOWN}\n  é ☃"
+    assert done.startswith(f"{SHOWN}  1 in")
+    assert shown.err == f"warning {SHOWN}\nerror {SHOWN}\n  two\n"
+
+
+def test_a_bar_on_a_terminal_takes_names_literally(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = StringIO()
+    written.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdout", written)
+    with output.progress("\x07[red]{name}", 2) as advance:
+        advance()
+    assert r"\x07[red]{name}" in written.getvalue()
+    assert "\x07" not in written.getvalue()
+
+
+def test_json_stays_json_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {WORDS: ["é ☃ \u2028\n\t", 1.5, None]}
+    output.say_json(value)
+    text = capsys.readouterr().out
+    assert json.loads(text) == value
+    assert "é ☃" in text
+    assert not set(text) & set("\x1b\x07\u202e\x9b\x7f\u2028\udce9")
 
 
 def test_up_to_date_begins_the_line(capsys: pytest.CaptureFixture[str]) -> None:

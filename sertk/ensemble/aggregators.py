@@ -5,17 +5,22 @@ Each gives a model like any other: the fusion `posterior_mean` and an identity h
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
 from sertk.config.schema import Head, Use
 from sertk.contracts import Combined, Stack
 from sertk.errors import EnsembleError
 
 NOTHING = "nothing"
-"""What a closed form notes under `fit_on`: no label was read, so no utterance counts as one it was fitted on."""
+"""What a closed form notes under `fit_on`: it reads no utterance, so none counts as one it was fitted on."""
+
+DivideBy = Literal["mean_posterior", "label_prior"]
 
 Aggregate = Callable[[Stack], dict[str, Combined]]
 
@@ -37,30 +42,77 @@ def soft_vote() -> Aggregate:
     return lambda stack: _closed_form(stack)
 
 
-def prior_corrected(*, power: Annotated[float, Field(gt=0)] = 1.0) -> Aggregate:
+def prior_corrected(
+    *, power: Annotated[float, Field(gt=0)] = 1.0, divide_by: DivideBy = "mean_posterior"
+) -> Aggregate:
     """Soft vote without the class prior: mean probability / prior ** power, renormalised; the mean of attributes.
 
-    The right decision for balanced test sets when members were trained on the natural class distribution (Saerens
-    et al., 2002, eq. 2.4); members trained on balanced draws carry no such prior. power: 1 takes the whole prior
-    away, values towards 0 less. Raises EnsembleError naming classes that the training part has none of.
+    The right decision for test sets in which every class weighs the same. divide_by: what is taken for the prior.
+    `mean_posterior` is the mean of the members' probabilities over the utterances to fit on, which no member was
+    trained on; no label is read. It is the prior that the members have: members that end on balanced draws no longer
+    have that of their training part. `label_prior` is the class distribution of the training part, right for members
+    that were trained on it to the end. power: 1 takes the whole prior away, values towards 0 less.
+    Raises EnsembleError naming classes of which there is no mass to divide by, and where `mean_posterior` would be
+    taken over utterances that a member was trained on.
+    Source: Saerens et al., Adjusting the outputs of a classifier to new a priori probabilities, 2002, eq. 2.4 (the
+    division) and 2.9 (the prior as a mean of posteriors).
     """
 
     def aggregate(stack: Stack) -> dict[str, Combined]:
-        names = stack.posteriors.table.labels.names
-        empty = [name for name, share in zip(names, stack.prior.tolist(), strict=True) if share <= 0]
-        if empty:
-            raise EnsembleError(
-                f"the training part has no mass in {', '.join(empty)}, so no prior can be taken out: use soft_vote"
-            )
-        weights = stack.prior.double() ** power  # (C,)
-        return _closed_form(stack, prior=(weights / weights.sum()).tolist())
+        weights = divisor(stack, divide_by) ** power  # (C,)
+        notes: dict[str, Any] = {"divided_by": divide_by.replace("_", " "), "power": power}
+        if divide_by == "mean_posterior":
+            notes["fit_on"] = "the members' posteriors, no label"
+            notes["divided_by"] += f" of {len(stack.posteriors)} utterances"
+        return _closed_form(stack, prior=(weights / weights.sum()).tolist(), notes=notes)
 
     return aggregate
 
 
-def _closed_form(stack: Stack, *, hard: bool = False, prior: list[float] | None = None) -> dict[str, Combined]:
+def divisor(stack: Stack, divide_by: DivideBy) -> Tensor:
+    """(C,) the class distribution to divide posteriors by, none of it 0.
+
+    Raises EnsembleError naming classes without mass, and for a mean posterior of utterances that members know.
+    """
+    table = stack.posteriors.table
+    if divide_by == "label_prior":
+        prior, of = stack.prior.double(), "the training part has no mass in"
+    elif stack.leaked:
+        raise EnsembleError(
+            f"{len(stack.leaked)} of {len(stack.posteriors)} utterances were in the training of a member, whose mean "
+            f"posterior of them is that of their labels: fit on a held-out split, give posteriors of fold models "
+            f'with --out-of-fold, or ask for the label prior with divide_by = "label_prior"'
+        )
+    else:
+        prior, of = (
+            mean_posterior(stack),
+            f"over {len(stack.posteriors)} utterances no member gives any probability to",
+        )
+    empty = [name for name, share in zip(table.labels.names, prior.tolist(), strict=True) if share <= 0]
+    if empty:
+        raise EnsembleError(f"{of} {', '.join(empty)}, so no prior can be taken out: use soft_vote")
+    return prior
+
+
+def mean_posterior(stack: Stack) -> Tensor:
+    """(C,) the mean of all members' probabilities over all utterances of a stack; no label is read."""
+    table, sources = stack.posteriors.table, stack.posteriors.sources.values()
+    each = [
+        torch.cat([source[id] for id in table.ids]).double().mean(dim=0) for source in sources
+    ]  # M times (C + A,)
+    mean = torch.stack(each).mean(dim=0)[: len(table.labels)]
+    return mean / mean.sum()
+
+
+def _closed_form(
+    stack: Stack,
+    *,
+    hard: bool = False,
+    prior: list[float] | None = None,
+    notes: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Combined]:
     table = stack.posteriors.table
     options = {"hard": hard, "classes": len(table.labels)} | ({"prior": prior} if prior else {})
     fusion = Use.model_validate({"use": "posterior_mean", **options})
     head = Head(kind="identity", attributes=list(table.attribute_names))
-    return {"": Combined(fusion, head, weights={}, notes={"fit_on": NOTHING})}
+    return {"": Combined(fusion, head, weights={}, notes={"fit_on": NOTHING, **notes})}

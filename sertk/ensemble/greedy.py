@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sertk.config.schema import Head, Positive, Selection, Use
 from sertk.contracts import Combined, Stack
-from sertk.ensemble.aggregators import Aggregate
+from sertk.ensemble.aggregators import Aggregate, DivideBy, divisor
 from sertk.errors import EnsembleError
 from sertk.training.evaluate import score
 
@@ -25,14 +25,17 @@ def greedy(
     draws: Positive = 10,
     seed: int = 1,
     powers: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)] = (0.0,),
+    divide_by: DivideBy = "mean_posterior",
 ) -> Aggregate:
     """Soft vote of members chosen greedily: in each round the one whose addition scores best, again and again.
 
     A member's weight is how often it was taken up to the best round. rounds: at most. metric: the score of a choice.
     draws: of balanced subsets, where the metric has them. seed: of these draws. powers: for each, posteriors are
     divided by prior ** power before the choice; the power and the round that score best (metric, draws, seed) on the
-    utterances to fit on are kept; the lower power and the earlier round of equals. Raises EnsembleError where members
-    were trained on these utterances, and for a class without prior when a power is above 0.
+    utterances to fit on are kept; the lower power and the earlier round of equals. divide_by: the prior, as in
+    `prior_corrected`, the mean posterior that of all members.
+    Raises EnsembleError where members were trained on these utterances, and for a class without prior when a power is
+    above 0.
     Source: Caruana et al., Ensemble selection from libraries of models, 2004, sections 2.1 and 2.2; the prior: Menon
     et al., Long-tail learning via logit adjustment, 2021, section 3.
     """
@@ -43,10 +46,7 @@ def greedy(
                 f"{len(stack.leaked)} of {len(stack.posteriors)} utterances were in the training of a member, so "
                 f"they cannot tell which members to keep: choose another split to fit on"
             )
-        if max(powers) > 0 and float(stack.prior.min()) <= 0:
-            raise EnsembleError(
-                "a class has no mass in the training part, so no prior can be taken out: powers = [0]"
-            )
+        divided_by = divisor(stack, divide_by) if max(powers) > 0 else torch.ones(())
         table, names = stack.posteriors.table, list(stack.posteriors.sources)
         said = torch.stack(
             [torch.cat([stack.posteriors.sources[name][id] for id in table.ids]).double() for name in names]
@@ -54,18 +54,18 @@ def greedy(
         selection = Selection(metric=metric, draws=draws)
         best, kept, power = float("-inf"), [0] * len(names), 0.0
         for candidate in sorted(powers):
-            corrected = said[..., : len(table.labels)] / stack.prior.double() ** candidate  # (M, N, C)
+            corrected = said[..., : len(table.labels)] / divided_by**candidate  # (M, N, C)
             value, counts = _select(corrected, lambda p: score(p, table, selection, seed), rounds)
             if value > best:
                 best, kept, power = value, counts, candidate
-        prior = (stack.prior.double() ** power / (stack.prior.double() ** power).sum()).tolist()
+        prior = (divided_by**power / (divided_by**power).sum()).tolist()
         fusion = {"use": "posterior_mean", "classes": len(table.labels), "weights": [float(count) for count in kept]}
         notes = {
             "fit_on": "selection of members",
             "taken": dict(zip(names, kept, strict=True)),
             "power": power,
             "score": best,
-        }
+        } | ({"divided_by": divide_by.replace("_", " ")} if power else {})
         return {
             "": Combined(
                 Use.model_validate(fusion | ({"prior": prior} if power else {})),

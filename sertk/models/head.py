@@ -37,7 +37,7 @@ class LinearHead(nn.Module):
     """Two linear maps: emotion = Wc f(x), attributes = low + (high - low) sigmoid(Wr f(x)), f the activation.
 
     With `attribute_output = "linear"` attributes are Wr f(x) itself. Source: MEDUSA (arXiv 2506.09556), section
-    2.1; the sigmoid is that of its released code, 1 + 6 sigmoid for the range 1 to 7.
+    3.4; the sigmoid is that of its released code, 1 + 6 sigmoid for the range 1 to 7.
     """
 
     low: Tensor

@@ -102,7 +102,7 @@ class TransformerLayer(nn.Module):
 class SequenceEncoder(nn.Module):
     """MEDUSA's ENC: W2(relu(W1 x)), then transformer layers; gives the states of each layer.
 
-    Sources: MEDUSA (arXiv 2506.09556), section 2.1. Positions, when asked for, are added before the first layer.
+    Sources: MEDUSA (arXiv 2506.09556), section 3.4. Positions, when asked for, are added before the first layer.
     """
 
     def __init__(

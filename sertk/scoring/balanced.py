@@ -1,4 +1,4 @@
-"""Macro-F1 on class-balanced draws of the test utterances: MEDUSA's in-house test (section 3.1)."""
+"""Macro-F1 on class-balanced draws of the test utterances: MEDUSA's in-house test (arXiv 2506.09556, section 4)."""
 
 from __future__ import annotations
 

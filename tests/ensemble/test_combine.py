@@ -19,7 +19,6 @@ from sertk.ensemble.stack import build_stack
 from sertk.errors import CheckpointError, ConfigError, EnsembleError
 from sertk.files import sha256_file
 from sertk.predict import predict_stores
-from sertk.testing.tiny import LABELS
 
 from .conftest import CPU, combination, train, write_posteriors
 
@@ -59,21 +58,6 @@ def test_a_vote_counts_members_and_breaks_ties_by_mean_probability(
     assert tied.any()
     best = np.where(shares == shares.max(axis=1, keepdims=True), emotion.mean(axis=0), -1).argmax(axis=1)
     np.testing.assert_array_equal(said.predicted, best)
-
-
-@pytest.mark.parametrize("power", [1.0, 0.5])
-def test_prior_correction_is_its_closed_form(
-    tiny_store: Path, stores: dict[str, Path], models: dict[str, Path], tmp_path: Path, power: float
-) -> None:
-    asked = combination(tiny_store, "prior_corrected", power=power)
-    made = combine(asked, stores, tmp_path / "corrected", device=CPU)[""]
-    prior = np.mean([Checkpoint.load(path).card.prior for path in models.values()], axis=0)
-    np.testing.assert_allclose(made.card.prior, prior)
-    emotion, _ = members_say(models, tiny_store)
-    shares = emotion.mean(axis=0) / prior**power
-    np.testing.assert_allclose(
-        said_by(made, tiny_store).emotion, shares / shares.sum(axis=1, keepdims=True), atol=1e-5
-    )
 
 
 def test_models_and_their_stores_are_the_same_members(
@@ -179,16 +163,6 @@ def test_a_system_without_attributes_has_no_part_in_them(
     batch = said.batch(range(len(said))).features
     expected = (batch["01"].data[..., 3:] + batch["02"].data[..., 3:]) / 2
     torch.testing.assert_close(batch["theirs"].data[..., 3:], expected)
-
-
-def test_files_alone_take_the_prior_of_the_training_split(tiny_store: Path, trained: Path, tmp_path: Path) -> None:
-    write_foreign(tmp_path / "theirs.csv", trained, tiny_store, attributes=True)
-    made = combine(
-        combination(tiny_store, "prior_corrected"), {"theirs": tmp_path / "theirs.csv"}, tmp_path / "out", device=CPU
-    )[""]
-    np.testing.assert_allclose(made.card.prior, Checkpoint.load(trained / "members/01").card.prior, atol=1e-9)
-    assert made.card.labels == list(LABELS.names)
-    assert list(made.card.ranges) == ["arousal", "valence"]
 
 
 def test_utterances_that_a_member_lacks_are_left_out_and_listed(

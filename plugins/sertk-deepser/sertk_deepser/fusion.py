@@ -42,7 +42,7 @@ def deepser(
     utterance's output depends on its batch. input_layers: encoder layers that stand side by side in the features,
     mixed under learnt weights. pooling: `attentive_statistics` in place of the means (Okabe et al., 2018).
     Raises ConfigError when these layers do not divide D, or heads the width.
-    Source: MEDUSA (arXiv 2506.09556), section 2.1, Algorithms 1 and 2.
+    Source: MEDUSA (arXiv 2506.09556), section 3.4, Algorithms 1 and 2.
     """
     return DeepSER(dims, width, layers, heads, inner, dropout, positions, mask_padding, input_layers, pooling)
 

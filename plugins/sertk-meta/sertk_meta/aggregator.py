@@ -59,7 +59,7 @@ def meta_classifier(
     / lr steps to the middle of 1..7. sampler, loss: as in an experiment's stage; the sampler gets the batch_size
     where it names none.
     Raises EnsembleError where members were trained on these utterances and `fit_on` is not `train`.
-    Source: MEDUSA (arXiv 2506.09556), section 2.4.
+    Source: MEDUSA (arXiv 2506.09556), section 3.5.
     """
 
     def aggregate(stack: Stack) -> dict[str, Combined]:

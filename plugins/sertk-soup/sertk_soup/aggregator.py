@@ -39,7 +39,7 @@ def soup(
     rule worse than each, unless `allow_different_starts`. Buffers, such as the statistics of standardised inputs, are
     averaged too; integer ones must agree.
     Raises EnsembleError naming the first difference between members that cannot be averaged.
-    Source: Wortsman et al., Model soups (2022), recipe 1; MEDUSA (arXiv 2506.09556), section 2.5.
+    Source: Wortsman et al., Model soups (2022), recipe 1; MEDUSA (arXiv 2506.09556), section 3.6.
     """
 
     def aggregate(stack: Stack) -> dict[str, Combined]:

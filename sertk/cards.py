@@ -7,14 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sertk.config.schema import Experiment
 from sertk.errors import CheckpointError
 from sertk.features.card import Dtype, StoreCard
+from sertk.files import parse_json, parse_toml, sha256_json
 from sertk.registry import REGISTRIES
+
+LARGEST_TEXT = 64 << 20
+"""Bytes of a text file of a checkpoint, at most: a folder from anywhere must not take the memory."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Card:
 
     ranges: of the attributes of the head, in its order. prior: (C,) class prior of the training part.
     metrics: the value of the metric that chose the epoch. scores: by split, what `sertk score --card` adds.
-    inputs: fingerprint of all that training read.
+    data_fingerprint: of the whole manifest, for people; what decides is in provenance.json. precision: of inference.
+    fusion_version: of the fusion's component, when the model was made.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -60,6 +65,9 @@ class Card:
     notes: dict[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
     scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    precision: Literal["float32"] = "float32"
+    fusion_version: str = ""
+    sertk_checkpoint: Literal[2] = 2
 
     @property
     def challenge_legal(self) -> bool:
@@ -74,7 +82,9 @@ def read_card(folder: Path) -> Card:
     """Read a checkpoint's card. Raises CheckpointError for a folder that is no checkpoint."""
     path = folder / "card.json"
     try:
-        card = _CARD.validate_json(path.read_bytes())
+        content = read_bounded(path)
+        _refuse_earlier(folder, content)
+        card = _CARD.validate_json(content)
     except FileNotFoundError:
         raise CheckpointError(f"{folder} is no checkpoint: it has no card.json") from None
     except (OSError, ValidationError) as error:
@@ -92,13 +102,70 @@ def read_card(folder: Path) -> Card:
     return card
 
 
+def read_experiment(folder: Path) -> Experiment:
+    """The experiment of a checkpoint; components that only training needs are not looked for."""
+    path = folder / "config.toml"
+    try:
+        return Experiment.model_validate(parse_toml(read_bounded(path).decode()))
+    except (OSError, ValueError) as error:  # pydantic's and TOML's errors are ValueErrors
+        raise CheckpointError(f"{path}: not the experiment of a checkpoint: {error}") from None
+
+
+def model_fingerprint(card: Card, experiment: Experiment) -> str:
+    """Changes whenever a model's posteriors would: its weights, what they mean, and what the model reads."""
+    return sha256_json(
+        {
+            "weights": card.weights_sha256,
+            "labels": card.labels,
+            "ranges": list(card.ranges.items()),
+            "fusion": [experiment.fusion.model_dump(mode="json", exclude_none=True), card.fusion_version],
+            "head": experiment.head.model_dump(mode="json", exclude_none=True),
+            "standardise": experiment.standardise,
+            "encoders": [[name, spec.fingerprint, spec.dtype] for name, spec in card.encoders.items()],
+        }
+    )
+
+
+def read_bounded(path: Path) -> bytes:
+    """The bytes of a text file. Raises CheckpointError for what is no regular file or is far too large."""
+    refuse_irregular(path)
+    with open(path, "rb") as file:
+        content = file.read(LARGEST_TEXT + 1)
+    if len(content) > LARGEST_TEXT:
+        raise CheckpointError(f"{path}: larger than {LARGEST_TEXT >> 20} MiB: not a file of a checkpoint")
+    return content
+
+
+def refuse_irregular(path: Path) -> None:
+    """Raise CheckpointError for a pipe or a device, which would keep a reader waiting for ever."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path}: no regular file: not a file of a checkpoint")
+
+
+def _refuse_earlier(folder: Path, content: bytes) -> None:
+    try:
+        row = parse_json(content)
+    except ValueError:
+        return
+    if isinstance(row, dict) and "weights_sha256" in row and "sertk_checkpoint" not in row:
+        raise CheckpointError(
+            f"{folder} is a checkpoint of an earlier format, without a record of what it was made from: make it "
+            f"again with `sertk train` or `sertk combine`"
+        )
+
+
+def owner_of(encoder: str) -> str:
+    """Distribution and version that an encoder is from; empty where it is not installed."""
+    component = REGISTRIES["encoder"].components().get(encoder)
+    return component.owner if component else ""
+
+
 def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:
     """What a modality's store says of its encoder; and where a store holds a checkpoint's posteriors, its folder."""
     options, folder = dict(card.options), None
     if card.encoder == "checkpoint":
         folder = Path(options["folder"])
         options = {"folder": f"members/{name}"}
-    component = REGISTRIES["encoder"].components().get(card.encoder)
     spec = EncoderSpec(
         use=card.encoder,
         options=options,
@@ -108,7 +175,7 @@ def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:
         frames_per_second=card.frames_per_second,
         dtype=card.dtype,
         challenge_legal=card.challenge_legal,
-        owner=component.owner if component else "",
+        owner=owner_of(card.encoder),
     )
     return spec, folder
 

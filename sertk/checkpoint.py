@@ -18,25 +18,29 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sertk.cards import Card, not_installed, read_card
+from sertk.cards import (
+    Card,
+    model_fingerprint,
+    not_installed,
+    read_bounded,
+    read_card,
+    read_experiment,
+    refuse_irregular,
+)
 from sertk.config.files import resolved_toml
 from sertk.config.schema import Experiment
 from sertk.data.labels import LabelSet
 from sertk.errors import CheckpointError, UnknownNameError
-from sertk.files import (
-    atomic_folder,
-    damaged,
-    parse_json,
-    parse_toml,
-    sha256_file,
-    sha256_json,
-    write_json,
-    write_sums,
-    write_text,
-)
+from sertk.files import SUMS, atomic_folder, damaged, parse_json, sha256_file, write_json, write_sums, write_text
 from sertk.model_card import model_card
 from sertk.models.classifier import Classifier, build_classifier
+from sertk.models.fitting import build_to_fit
+from sertk.provenance import Provenance, write_record
+from sertk.revisions import component_version
 from sertk.tensors import save_tensors
+
+LARGEST_IDS = 1 << 30
+"""Bytes of the list of training ids, unpacked, at most."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,8 @@ class Checkpoint:
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever the model's output would: weights, shape, and the encoders that it reads."""
-        encoders = {name: spec.fingerprint for name, spec in self.card.encoders.items()}
-        model = [self.experiment.fusion.model_dump(), self.experiment.head.model_dump()]
-        return sha256_json([self.card.weights_sha256, self.card.labels, encoders, model])
+        """Changes whenever the model's output would; that of a member is on the card of its ensemble."""
+        return model_fingerprint(self.card, self.experiment)
 
     def member_folder(self, name: str) -> Path:
         """The folder of a modality that is itself a checkpoint."""
@@ -88,8 +90,9 @@ class Checkpoint:
 
     def classifier(self) -> Classifier:
         """The network with its weights, in evaluation mode. Raises CheckpointError where they do not fit."""
-        try:
-            classifier = build_classifier(
+
+        def build() -> Classifier:
+            return build_classifier(
                 self.experiment.fusion,
                 self.experiment.head,
                 dims={name: spec.dim for name, spec in self.card.encoders.items()},
@@ -98,20 +101,23 @@ class Checkpoint:
                 seed=self.experiment.init_seed,
                 standardise=self.experiment.standardise,
             )
-            classifier.load_state_dict(dict(self.weights))
+
+        try:
+            return build_to_fit(build, self.weights).eval()
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.folder}: the weights do not fit config.toml: {error}") from None
         except UnknownNameError as error:
             owners = [f"{name} {number}" for name, number in self.card.versions.items() if name != "python"]
             raise CheckpointError(f"{self.folder}: {error} {not_installed(owners)}".strip()) from None
-        except RuntimeError as error:
-            raise CheckpointError(f"{self.folder}: the weights do not fit config.toml: {error}") from None
-        return classifier.eval()
 
     @staticmethod
     def load(folder: Path) -> Checkpoint:
         """Read a checkpoint folder. Raises CheckpointError naming the file that is missing or damaged."""
         card = read_card(folder)
-        weights_path = folder / "model.safetensors"
+        weights_path, ids_path = folder / "model.safetensors", folder / "train_ids.txt.gz"
         try:
+            for path in (folder / SUMS, weights_path, ids_path):
+                refuse_irregular(path)
             broken = damaged(folder, but=weights_path.name)
             if broken:
                 raise CheckpointError(
@@ -122,23 +128,39 @@ class Checkpoint:
                 raise CheckpointError(
                     f"{weights_path}: damaged: its checksum is not the one in card.json; train again"
                 )
-            with gzip.open(folder / "train_ids.txt.gz", "rt", encoding="utf-8") as file:
-                train_ids = frozenset(file.read().splitlines())
+            with gzip.open(ids_path) as file:
+                content = file.read(LARGEST_IDS + 1)
+            if len(content) > LARGEST_IDS:
+                raise CheckpointError(f"{ids_path}: more than {LARGEST_IDS >> 20} MiB: no list of training ids")
+            train_ids = frozenset(content.decode().splitlines())
             weights = load_file(weights_path)
         except (OSError, EOFError, UnicodeDecodeError, zlib.error, SafetensorError) as error:
             raise CheckpointError(f"{folder}: unfinished or damaged: {error}") from None
-        return Checkpoint(_read_experiment(folder / "config.toml"), card, weights, train_ids, folder)
+        experiment = read_experiment(folder)
+        if experiment.features.keys() != card.encoders.keys():
+            raise CheckpointError(
+                f"{folder}: config.toml reads {', '.join(experiment.features)}, card.json {', '.join(card.encoders)}"
+            )
+        return Checkpoint(experiment, card, weights, train_ids, folder)
 
     def save(
-        self, folder: Path, members: Mapping[str, Path] | None = None, texts: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        members: Mapping[str, Path] | None = None,
+        texts: Mapping[str, str] | None = None,
+        made: Provenance | None = None,
+        place: Path | None = None,
     ) -> Checkpoint:
-        """Write the folder, whole or not at all; give the saved one.
+        """Write the folder, whole or not at all, and see that it loads; give the saved one.
 
-        members: folders of checkpoints, linked (or copied) into `members/NAME`. texts: further files by name.
+        members: folders of checkpoints, linked (or copied) into `members/NAME`. texts: further files by name. made:
+        what it was made from. place: where the folder will be, if that is elsewhere.
         """
         with atomic_folder(folder) as temporary:
             save_tensors(temporary / "model.safetensors", self.weights)
-            card = replace(self.card, weights_sha256=sha256_file(temporary / "model.safetensors"))
+            version = self.card.fusion_version or component_version("fusion", self.experiment.fusion.use)
+            sha256 = sha256_file(temporary / "model.safetensors")
+            card = replace(self.card, weights_sha256=sha256, fusion_version=version)
             for name, member in (members or {}).items():
                 shutil.copytree(member, temporary / "members" / name, copy_function=_link, ignore=_unneeded)
             for name, text in (texts or {}).items():
@@ -148,16 +170,20 @@ class Checkpoint:
             (temporary / "train_ids.txt.gz").write_bytes(packed)
             write_text(temporary / "README.md", model_card(asdict(card), card.challenge_legal, self.experiment))
             write_json(temporary / "card.json", asdict(card))
+            if made is not None:
+                write_record(temporary, made, place=place or folder)
             write_sums(temporary)
+            saved = Checkpoint.load(temporary)
+            saved.classifier()
+            load_members(saved)
         return replace(self, card=card, folder=folder)
 
 
-def _read_experiment(path: Path) -> Experiment:
-    """The experiment of a checkpoint; components that only training needs are not looked for."""
-    try:
-        return Experiment.model_validate(parse_toml(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:  # pydantic's and TOML's errors are ValueErrors
-        raise CheckpointError(f"{path}: not the experiment of a checkpoint: {error}") from None
+def load_members(checkpoint: Checkpoint) -> None:
+    """See that all members inside load. Raises CheckpointError for one other than the one on the card."""
+    for name, spec in checkpoint.card.encoders.items():
+        if spec.use == "checkpoint":
+            load_members(checkpoint.member(name))
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -178,10 +204,14 @@ def same_labels(checkpoints: Mapping[str, Checkpoint]) -> LabelSet:
 
 
 def _link(source: str, target: str) -> None:
+    """Link the file itself, not a link to it, which might be relative to where it is."""
+    real = Path(source).resolve()
+    if not real.is_file():
+        raise CheckpointError(f"{source}: no regular file: not a file of a checkpoint")
     try:
-        os.link(source, target)
+        os.link(real, target)
     except OSError:  # another file system
-        shutil.copy2(source, target)
+        shutil.copy2(real, target)
 
 
 def _unneeded(folder: str, names: list[str]) -> list[str]:
@@ -195,7 +225,7 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / "history.jsonl"
     try:
-        rows = [parse_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [parse_json(line) for line in read_bounded(path).decode().splitlines()]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -83,20 +83,25 @@ def _no_files(path: Path, checkpoint: Checkpoint) -> tuple[str, FeatureSource]:
 def stored_tree(
     checkpoint: Checkpoint, *, read_file: Callable[[Path, Checkpoint], tuple[str, FeatureSource]] = _no_files
 ) -> tuple[ModelTree, dict[str, FeatureSource]]:
-    """The tree of a checkpoint with what its experiment names at the leaves: feature stores, by folder.
+    """The tree of a checkpoint with what its experiment names at the leaves: feature stores, each once.
 
-    A member that is named by its own folder is read from the checkpoint's inside, and its stores are the leaves.
+    Leaves have the name of their modality; those of a member that is named by its own folder, and read from inside,
+    have it behind the member's name: `member/speech`.
     read_file: gives the fingerprint and the content of a file, such as predictions. Raises CheckpointError for
     features of another encoder than the one that the checkpoint was trained on.
     """
     sources: dict[str, FeatureSource] = {}
+    keys: dict[tuple[Path, str], str] = {}
 
-    def load(checkpoint: Checkpoint) -> ModelTree:
+    def load(checkpoint: Checkpoint, above: str) -> ModelTree:
         inputs: dict[str, str | ModelTree] = {}
         for name, spec in checkpoint.card.encoders.items():
             path = Path(checkpoint.experiment.features[name])
             if spec.use == "checkpoint" and (is_checkpoint(path) or not path.exists()):
-                inputs[name] = load(checkpoint.member(name))
+                inputs[name] = load(checkpoint.member(name), f"{above}{name}/")
+                continue
+            inputs[name] = key = keys.setdefault((path, spec.fingerprint), f"{above}{name}")
+            if key in sources:
                 continue
             if path.is_file():
                 fingerprint, source = read_file(path, checkpoint)
@@ -108,11 +113,10 @@ def stored_tree(
                     f"{path} is not what {checkpoint.folder} was trained on: {spec.use!r} {spec.fingerprint[:12]}, "
                     f"there is {fingerprint[:12]}. Extract it again."
                 )
-            inputs[name] = str(path)
-            sources[str(path)] = source
+            sources[key] = source
         return ModelTree(checkpoint, checkpoint.classifier(), inputs)
 
-    return load(checkpoint), sources
+    return load(checkpoint, ""), sources
 
 
 def build_encoder(spec: EncoderSpec) -> Encoder:
@@ -136,9 +140,7 @@ class CheckpointEncoder(nn.Module):
     frames_per_second = 0.0
     batching = "padded"
 
-    def __init__(
-        self, tree: ModelTree, specs: Mapping[str, EncoderSpec], stores: Mapping[str, FeatureSource]
-    ) -> None:
+    def __init__(self, tree: ModelTree, specs: Mapping[str, EncoderSpec], stores: Mapping[str, FeatureStore]) -> None:
         super().__init__()
         self.tree = tree
         self.specs = dict(specs)
@@ -155,10 +157,10 @@ class CheckpointEncoder(nn.Module):
         """The features of an utterance from the stores, else the prepared input of each leaf encoder."""
         if not self.stores:
             return {key: _tensor(encoder.prepare(recording), key) for key, encoder in self.encoders.items()}
-        for folder, store in self.stores.items():
+        for store in self.stores.values():
             if recording.id not in store:
-                raise AudioError(f"{recording.id}: no features in {folder}; its report.jsonl may say why")
-        return {folder: store[recording.id].float() for folder, store in self.stores.items()}
+                raise AudioError(f"{recording.id}: no features in {store.folder}; its report.jsonl may say why")
+        return {key: store[recording.id].float() for key, store in self.stores.items()}
 
     def forward(self, inputs: Mapping[str, Padded]) -> Padded:
         """What `prepare` gave, padded, to (B, 1, C + A)."""
@@ -186,8 +188,8 @@ def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
     Raises CheckpointError for a folder that is none, or whose stores were made by other encoders.
     """
     if from_stores:
-        tree, stores = stored_tree(Checkpoint.load(Path(folder)))
-        return CheckpointEncoder(tree, {}, stores).eval()
+        tree, sources = stored_tree(Checkpoint.load(Path(folder)))
+        return CheckpointEncoder(tree, {}, {k: s for k, s in sources.items() if isinstance(s, FeatureStore)}).eval()
     tree, specs = load_tree(Path(folder))
     return CheckpointEncoder(tree, specs, {}).eval()
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sertk.batching.dataset import FeatureSet, FeatureSource
-from sertk.cards import EncoderSpec, read_card, spec_of
+from sertk.cards import EncoderSpec, owner_of, read_card, spec_of
 from sertk.checkpoint import Checkpoint, is_checkpoint
 from sertk.data.labels import LabelSet, unlabelled_table
 from sertk.encoders.checkpoint import ModelTree, stored_tree
@@ -132,6 +132,7 @@ def open_member(
         dim=shape.width,
         frames_per_second=0.0,
         challenge_legal=checkpoint.card.challenge_legal,
+        owner=owner_of("checkpoint"),
     )
     return Member(name, path, infer_rows(checkpoint, ids, device), spec, checkpoint, checkpoint.train_ids)
 
@@ -159,11 +160,13 @@ def infer_rows(checkpoint: Checkpoint, ids: Sequence[str], device: torch.device)
 
 def _infer(tree: ModelTree, sources: Mapping[str, FeatureSource], ids: Sequence[str], device: torch.device) -> Rows:
     checkpoint, leaves = tree.checkpoint, {key: sources[key] for key in _leaves(tree)}
-    lacking = {id: [key for key, source in leaves.items() if id not in source] for id in ids}
+    places = {key: str(getattr(source, "folder", key)) for key, source in leaves.items()}
+    lacking = {id: [places[key] for key, source in leaves.items() if id not in source] for id in ids}
     known = [id for id in ids if not lacking[id]]
     if not known:
+        where = ", ".join(places.values())
         raise EnsembleError(
-            f"{checkpoint.folder}: none of {len(ids)} utterances has features in {', '.join(leaves)}: extract them"
+            f"{checkpoint.folder}: none of {len(ids)} utterances has features in {where}: extract them"
         )
     frames = [max(source.lengths[id] for source in leaves.values()) for id in known]
     data = FeatureSet(unlabelled_table(known, checkpoint.label_set, frames), leaves)

@@ -49,7 +49,7 @@ class LinearHead(nn.Module):
         self.attribute_output = head.attribute_output
         self.emotion = nn.Linear(width, classes)
         self.attributes = nn.Linear(width, len(ranges)) if ranges else None
-        low, high = torch.tensor(list(ranges), dtype=torch.float32).reshape(-1, 2).unbind(-1)  # (A,) each
+        low, high = torch.tensor(list(ranges), dtype=torch.float32, device="cpu").reshape(-1, 2).unbind(-1)
         self.register_buffer("low", low, persistent=False)
         self.register_buffer("span", high - low, persistent=False)
 

@@ -74,10 +74,8 @@ class PosteriorMean(nn.Module):
             raise ConfigError("fusion posterior_mean", faults)
         self.names = tuple(dims)
         self.hard = hard
-        given = torch.tensor(prior) if prior else torch.ones(self.classes)
-        self.register_buffer("prior", given / given.sum(), persistent=False)
-        shares = torch.tensor(weights) if weights else torch.ones(len(dims))
-        self.register_buffer("weights", shares / shares.sum(), persistent=False)
+        self.register_buffer("prior", _shares(prior, self.classes), persistent=False)
+        self.register_buffer("weights", _shares(weights, len(dims)), persistent=False)
 
     def forward(self, features: Features) -> Tensor:
         """{name: (B, 1, C + A)} to (B, C + A)."""
@@ -96,6 +94,14 @@ class PosteriorMean(nn.Module):
         """The weighted mean over models: (M, B, X) to (B, X)."""
         mean: Tensor = torch.tensordot(self.weights, said, dims=1)
         return mean
+
+
+def _shares(given: list[float] | None, count: int) -> Tensor:
+    """(count,) of sum 1. Given numbers stay on the CPU: arithmetic on torch's meta device takes seconds to import."""
+    if given is None:
+        return torch.full((count,), 1 / count)
+    numbers = torch.tensor(given, device="cpu")
+    return numbers / numbers.sum()
 
 
 def _normalised(positive: Tensor) -> Tensor:

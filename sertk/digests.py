@@ -2,57 +2,78 @@
 
 The memory is a cache and nothing more: a signature that differs in anything means that the file is read again, as in
 git. It is kept in `$SERTK_CACHE` (else `$XDG_CACHE_HOME/sertk`, else `~/.cache/sertk`); where that folder cannot be
-written, or the cache is damaged, files are read each time.
+written, files are read each time. A damaged cache is made anew.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 
 SETTLED_SECONDS = 2.0
 """A file that changed less than this before it was read may change again within one time stamp: not remembered."""
 
 _THREADS = 4
-_TABLE = """CREATE TABLE IF NOT EXISTS digests (
-    device INTEGER, inode INTEGER, size INTEGER, modified INTEGER, changed INTEGER, digest TEXT,
-    PRIMARY KEY (device, inode)
+_AT_ONCE = 512
+"""So many files are read before what was read is remembered: an interrupted call has not read them in vain."""
+_TABLE = """CREATE TABLE IF NOT EXISTS files (
+    file TEXT PRIMARY KEY, size INTEGER, modified INTEGER, changed INTEGER, digest TEXT
 ) WITHOUT ROWID"""
 
-Signature = tuple[int, int, int, int, int]
-"""Device, inode, size in bytes, and the times of the last change of content and of inode, in ns."""
+Signature = tuple[str, int, int, int]
+"""Device and inode, size in bytes, and the times of the last change of content and of inode, in ns."""
 
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, remembered. Raises OSError for one that cannot be read."""
     digest = file_digests([path])[path]
-    if digest is None:
-        return _read(path)  # raises what is wrong
-    return digest
+    if digest is not None:
+        return digest
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    try:
+        return _read(path)  # which says what is wrong
+    except ValueError:  # a null byte in the name
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
 
 
-def file_digests(paths: Iterable[Path]) -> dict[Path, str | None]:
-    """SHA-256 of many files' bytes, by path; None for a file that cannot be read."""
+def file_digests(paths: Iterable[Path], *, progress: Callable[[int], object] | None = None) -> dict[Path, str | None]:
+    """SHA-256 of many files' bytes, by path; None for what cannot be read or is no regular file.
+
+    progress: called with the number of files that were read, not remembered, since.
+    """
     signatures = {path: _signature(path) for path in dict.fromkeys(paths)}
     found: dict[Path, str | None] = dict.fromkeys(signatures)
     with _cache() as cache:
-        unknown = [path for path, signature in signatures.items() if signature is not None]
-        if cache is not None:
-            known = {path: _remembered(cache, signature) for path, signature in signatures.items() if signature}
-            found |= known
-            unknown = [path for path in unknown if known[path] is None]
-        if unknown:
-            with ThreadPoolExecutor(_THREADS) as pool:  # hashing lets go of the interpreter's lock
-                found |= dict(zip(unknown, pool.map(_read_if_possible, unknown), strict=True))
-        if cache is not None:
-            _remember(cache, [(signatures[path], found[path], path) for path in unknown])
+        unknown = []
+        for path, signature in signatures.items():
+            if signature is not None:
+                found[path] = None if cache is None else _remembered(cache, signature)
+                unknown += [path] if found[path] is None else []
+        for first in range(0, len(unknown), _AT_ONCE):
+            begun = time.time_ns()
+            some = unknown[first : first + _AT_ONCE]
+            found |= _read_all(some)
+            if cache is not None:
+                _remember(cache, [(signatures[path], found[path], path) for path in some], begun)
+            if progress is not None:
+                progress(len(some))
     return found
+
+
+def _read_all(paths: Sequence[Path]) -> dict[Path, str | None]:
+    if len(paths) == 1:
+        return {paths[0]: _read_if_possible(paths[0])}
+    with ThreadPoolExecutor(_THREADS) as pool:  # hashing lets go of the interpreter's lock
+        return dict(zip(paths, pool.map(_read_if_possible, paths), strict=True))
 
 
 def _signature(path: Path) -> Signature | None:
@@ -60,7 +81,9 @@ def _signature(path: Path) -> Signature | None:
         stat = path.stat()
     except (OSError, ValueError):  # ValueError: a null byte in the name
         return None
-    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+    if not S_ISREG(stat.st_mode):  # a pipe would keep its reader waiting for ever
+        return None
+    return f"{stat.st_dev}:{stat.st_ino}", stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _read(path: Path) -> str:
@@ -78,20 +101,33 @@ def _read_if_possible(path: Path) -> str | None:
 @contextmanager
 def _cache() -> Iterator[sqlite3.Connection | None]:
     """The cache, or None where there can be none."""
-    try:
+    connection = None
+    with suppress(OSError, RuntimeError, sqlite3.Error):
         path = cache_folder() / "digests.sqlite"
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=5.0)
         try:
-            connection.execute(_TABLE)
-        except sqlite3.DatabaseError:
-            connection.close()
+            connection = _open(path)
+        except sqlite3.OperationalError:  # locked, or nothing may be written there
             raise
-    except (OSError, RuntimeError, sqlite3.Error):
+        except sqlite3.DatabaseError:  # damaged
+            path.unlink()
+            connection = _open(path)
+    if connection is None:
         yield None
         return
     with closing(connection):
         yield connection
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=5.0)
+    try:
+        connection.execute(_TABLE)
+        connection.execute("SELECT file, size, modified, changed, digest FROM files LIMIT 1").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def cache_folder() -> Path:
@@ -105,20 +141,23 @@ def cache_folder() -> Path:
 def _remembered(cache: sqlite3.Connection, signature: Signature) -> str | None:
     with suppress(sqlite3.Error):
         rows = cache.execute(
-            "SELECT size, modified, changed, digest FROM digests WHERE device = ? AND inode = ?", signature[:2]
+            "SELECT size, modified, changed, digest FROM files WHERE file = ?", signature[:1]
         ).fetchall()
-        if rows and rows[0][:3] == signature[2:]:
+        if rows and rows[0][:3] == signature[1:]:
             return str(rows[0][3])
     return None
 
 
-def _remember(cache: sqlite3.Connection, read: list[tuple[Signature | None, str | None, Path]]) -> None:
-    """Keep the digests of files that had settled before they were read and did not change while they were."""
-    latest = time.time_ns() - int(SETTLED_SECONDS * 1e9)
+def _remember(cache: sqlite3.Connection, read: list[tuple[Signature | None, str | None, Path]], begun: int) -> None:
+    """Keep the digests of files that had settled before they were read and did not change while they were.
+
+    begun: before the reading, in ns.
+    """
+    latest = begun - int(SETTLED_SECONDS * 1e9)
     rows = [
         (*signature, digest)
         for signature, digest, path in read
-        if signature and digest and max(signature[3:]) < latest and _signature(path) == signature
+        if signature and digest and max(signature[2:]) < latest and _signature(path) == signature
     ]
     with suppress(sqlite3.Error), cache:
-        cache.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", rows)
+        cache.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)

@@ -61,7 +61,8 @@ class Registry(catalogue.Registry):
             self._installed[allowed] = self._read_metadata()
         found = dict(self._installed[allowed])
         for name, function in self._registered().items():
-            found[name] = Component(self.kind, name, NOTEBOOK, "", f"{function.__module__}:{function.__qualname__}")
+            place = function if hasattr(function, "__qualname__") else type(function)  # a partial has none of its own
+            found[name] = Component(self.kind, name, NOTEBOOK, "", f"{place.__module__}:{place.__qualname__}")
         return dict(sorted(found.items()))
 
     def names(self) -> list[str]:

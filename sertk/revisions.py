@@ -7,14 +7,18 @@ import importlib.util
 import inspect
 import json
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any, TypeVar
 
 from sertk.registry import NOTEBOOK, REGISTRIES, Component
 
 C = TypeVar("C", bound=Callable[..., Any])
+_MEMBERS = (FunctionType, staticmethod, classmethod, property)
+_HEAP_TYPE = 1 << 9
+"""The flag of a class that was made by a `class` statement."""
 
 
 def revision(number: int) -> Callable[[C], C]:
@@ -53,11 +57,32 @@ def component_parts(uses: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _source_of(component: Any) -> str:
     """A digest of a component registered in this process: of its source, or of its code where there is none."""
     try:
-        text = inspect.getsource(component).encode()
+        text = inspect.getsource(component)
     except (OSError, TypeError):
-        code = getattr(component, "__code__", None)
-        text = code.co_code + repr(code.co_consts).encode() if code is not None else repr(component).encode()
-    return hashlib.sha256(text).hexdigest()[:32]
+        text = json.dumps(_code_of(component))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _code_of(value: Any) -> Any:
+    """What a function, a class or an object does, as JSON that is the same in every process."""
+    if isinstance(value, CodeType):
+        return [value.co_code.hex(), value.co_names, [_code_of(constant) for constant in value.co_consts]]
+    if isinstance(value, (frozenset, set)):
+        return sorted(map(repr, value))
+    if isinstance(value, partial):
+        return [_code_of(value.func), repr(value.args), repr(sorted(value.keywords.items()))]
+    if isinstance(value, FunctionType):
+        return [_code_of(value.__code__), repr(value.__defaults__), repr(value.__kwdefaults__)]
+    if isinstance(value, (staticmethod, classmethod)):
+        return _code_of(value.__func__)
+    if isinstance(value, property):
+        return [_code_of(value.fget), _code_of(value.fset)]
+    if hasattr(value, "__qualname__") and not (isinstance(value, type) and value.__flags__ & _HEAP_TYPE):
+        return f"{value.__module__}.{value.__qualname__}"  # of an extension module: its name has to do
+    if isinstance(value, type):
+        members = sorted(vars(value).items())
+        return [[name, _code_of(member)] for name, member in members if isinstance(member, _MEMBERS)]
+    return _code_of(type(value)) if callable(value) else repr(value)
 
 
 @cache
@@ -76,11 +101,9 @@ def _package_digest(component: Component) -> str:
     """SHA-256 over the Python files of the package that a component's module is in."""
     top = component.value.partition(":")[0].partition(".")[0]
     spec = importlib.util.find_spec(top)
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    files = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
+    files = [(path.relative_to(folder), path) for folder in folders for path in sorted(folder.rglob("*.py"))]
     if not files and spec and spec.origin:
-        files = [Path(spec.origin)]
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+        files = [(Path(Path(spec.origin).name), Path(spec.origin))]
+    contents = [[name.as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()] for name, path in files]
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sertk.data.recording import Recording
+from sertk.revisions import revision
 
 
+@revision(1)
 def corpus() -> CorpusWords:
     """The words that the corpus comes with; nothing is recognised."""
     return CorpusWords()

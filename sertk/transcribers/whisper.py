@@ -14,6 +14,7 @@ from torch import nn
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError, did_you_mean
 from sertk.hub import Dtype, find_checkpoint, load_model, load_part
+from sertk.revisions import revision as component_revision
 
 SEARCH_SECONDS = 5.0
 """A window ends at the quietest point of its last seconds, so that no word is cut."""
@@ -21,6 +22,7 @@ SEARCH_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 
 
+@component_revision(1)
 def whisper(
     *,
     model: str,
@@ -56,6 +58,7 @@ def whisper(
         ),
         load_part(checkpoint, "AutoTokenizer", "tokenizer", ("tokenizer.json", "vocab.json")),
         source=f"whisper:{checkpoint.name}",
+        fingerprint=checkpoint.fingerprint({}),
         language=_known_language(loaded, checkpoint.folder, language),
         beams=beams,
         batch_size=batch_size,
@@ -65,6 +68,8 @@ def whisper(
 class Whisper(nn.Module):
     """A `Transcriber`. Move it with `.to(device)`."""
 
+    unkeyed = ("model", "revision", "batch_size")
+
     def __init__(
         self,
         model: Any,
@@ -72,6 +77,7 @@ class Whisper(nn.Module):
         tokenizer: Any,
         *,
         source: str,
+        fingerprint: str,
         language: str | None,
         beams: int,
         batch_size: int,
@@ -81,6 +87,7 @@ class Whisper(nn.Module):
         self.extractor = extractor
         self.tokenizer = tokenizer
         self.source = source
+        self.fingerprint = fingerprint
         self.language = language
         self.beams = beams
         self.batch_size = batch_size

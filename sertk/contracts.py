@@ -8,6 +8,10 @@ A component is a function, registered as an entry point `name = "module:function
 
 The signature is the schema: type hints give the allowed values, unknown options are refused, and the first line of
 the docstring is what `sertk list` shows. Floors below import this page for its types alone (`TYPE_CHECKING`).
+
+`@revision(1)` of `sertk.revisions` gives a component its version: raise the number whenever its output for the same
+input changes, and whatever was made with it is made again. Without one, every new version of its distribution, and of
+one that is installed editable every change of its source, makes all that anew.
 """
 
 from __future__ import annotations

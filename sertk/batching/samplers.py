@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sertk.config.schema import Positive
 from sertk.data.labels import LabelTable
+from sertk.revisions import revision
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Shuffled:
             yield batches[index]
 
 
+@revision(1)
 def shuffle(table: LabelTable, seed: int, /, *, batch_size: Positive = 16) -> Shuffled:
     """Draw every utterance once an epoch, in random order.
 
@@ -55,6 +57,7 @@ def shuffle(table: LabelTable, seed: int, /, *, batch_size: Positive = 16) -> Sh
     return Shuffled(table.frames, seed, batch_size, pool=1)
 
 
+@revision(1)
 def by_length(table: LabelTable, seed: int, /, *, batch_size: Positive = 16, pool: Positive = 64) -> Shuffled:
     """Draw every utterance once an epoch, in random batches of utterances of about equal length.
 

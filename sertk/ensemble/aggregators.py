@@ -16,6 +16,7 @@ from torch import Tensor
 from sertk.config.schema import Head, Use
 from sertk.contracts import Combined, Stack
 from sertk.errors import EnsembleError
+from sertk.revisions import revision
 
 NOTHING = "nothing"
 """What a closed form notes under `fit_on`: it reads no utterance, so none counts as one it was fitted on."""
@@ -25,6 +26,7 @@ DivideBy = Literal["mean_posterior", "label_prior"]
 Aggregate = Callable[[Stack], dict[str, Combined]]
 
 
+@revision(1)
 def vote() -> Aggregate:
     """Majority vote: the share of members whose most probable class it is.
 
@@ -34,6 +36,7 @@ def vote() -> Aggregate:
     return lambda stack: _closed_form(stack, hard=True)
 
 
+@revision(1)
 def soft_vote() -> Aggregate:
     """Soft vote: the mean of the members' probabilities and attributes.
 
@@ -42,6 +45,7 @@ def soft_vote() -> Aggregate:
     return lambda stack: _closed_form(stack)
 
 
+@revision(1)
 def prior_corrected(
     *, power: Annotated[float, Field(gt=0)] = 1.0, divide_by: DivideBy = "mean_posterior"
 ) -> Aggregate:

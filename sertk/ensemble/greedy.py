@@ -13,11 +13,13 @@ from sertk.config.schema import Head, Positive, Selection, Use
 from sertk.contracts import Combined, Stack
 from sertk.ensemble.aggregators import Aggregate, DivideBy, divisor
 from sertk.errors import EnsembleError
+from sertk.revisions import revision
 from sertk.training.evaluate import score
 
 Metric = Literal["balanced_macro_f1", "macro_f1", "uar"]
 
 
+@revision(1)
 def greedy(
     *,
     rounds: Positive = 25,

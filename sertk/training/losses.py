@@ -12,11 +12,13 @@ from torch import Tensor
 
 from sertk.data.labels import LabelTable
 from sertk.errors import DataError
+from sertk.revisions import revision
 from sertk.tensors import Outputs, Targets
 
 LossFunction = Callable[[Outputs, Targets], Tensor]
 
 
+@revision(1)
 def cross_entropy(table: LabelTable, /, *, class_weight_power: float = 0.0) -> LossFunction:
     """Cross-entropy to soft class targets, with class weights from the soft mass.
 
@@ -34,6 +36,7 @@ def cross_entropy(table: LabelTable, /, *, class_weight_power: float = 0.0) -> L
     return loss
 
 
+@revision(1)
 def kl(table: LabelTable, /) -> LossFunction:
     """Kullback-Leibler divergence from the vote distribution; zero where the model meets it.
 
@@ -49,6 +52,7 @@ def kl(table: LabelTable, /) -> LossFunction:
     return loss
 
 
+@revision(1)
 def focal(table: LabelTable, /, *, gamma: float = 2.0, class_weight_power: float = 0.0) -> LossFunction:
     """Focal loss on soft targets: classes that are predicted well already count less.
 
@@ -65,6 +69,7 @@ def focal(table: LabelTable, /, *, gamma: float = 2.0, class_weight_power: float
     return loss
 
 
+@revision(1)
 def soft_macro_f1(table: LabelTable, /) -> LossFunction:
     """One minus the macro-F1 of the batch, with probabilities in place of counts.
 
@@ -82,6 +87,7 @@ def soft_macro_f1(table: LabelTable, /) -> LossFunction:
     return loss
 
 
+@revision(1)
 def vector_scaling(table: LabelTable, /, *, gamma: float = 0.0, tau: float = 1.0) -> LossFunction:
     """Vector-scaling loss on soft targets: logits z_c become (f_c / max f) ** gamma z_c + tau log prior_c.
 
@@ -102,6 +108,7 @@ def vector_scaling(table: LabelTable, /, *, gamma: float = 0.0, tau: float = 1.0
     return loss
 
 
+@revision(1)
 def attribute_mse(table: LabelTable, /) -> LossFunction:
     """Mean squared error of the attributes on their own scale, over the values that are present.
 
@@ -116,6 +123,7 @@ def attribute_mse(table: LabelTable, /) -> LossFunction:
     return loss
 
 
+@revision(1)
 def attribute_ccc(table: LabelTable, /) -> LossFunction:
     """One minus the concordance of the batch, averaged over the attributes (Lin, 1989).
 

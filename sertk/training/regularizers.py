@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from sertk.config.schema import Count, Positive
 from sertk.errors import TrainingError
+from sertk.revisions import revision
 from sertk.tensors import Features, Padded, Targets
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -36,6 +37,7 @@ class ModalityDropout:
         return fused, targets
 
 
+@revision(1)
 def modality_dropout(*, probability: Share = 0.2) -> ModalityDropout:
     """Drop each modality of an utterance with a probability, but never all of them.
 
@@ -77,6 +79,7 @@ class SpecAugment:
         return replace(padded, data=padded.data.masked_fill(hidden.to(padded.data.device), 0))
 
 
+@revision(1)
 def spec_augment(
     *,
     time_masks: Count = 2,
@@ -116,6 +119,7 @@ class AnnotationDropout:
         return fused, targets
 
 
+@revision(1)
 def annotation_dropout(*, probability: Share = 0.5, raters: Positive = 4) -> AnnotationDropout:
     """Train on a random sample of an utterance's votes (annotation dropout, after SAILER, 2025).
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sertk.data.labels import NO_AGREEMENT, LabelTable
 from sertk.errors import DataError
+from sertk.revisions import revision
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Balanced:
             yield order[start : start + self.batch_size].tolist()
 
 
+@revision(1)
 def balanced(
     table: LabelTable,
     seed: int,

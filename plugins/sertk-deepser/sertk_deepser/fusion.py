@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from sertk.config.schema import Positive
 from sertk.models.pooling import AttentiveStatistics, InputLayers, Inputs, content_masks, mean_frames
 from sertk.models.transformer import Dropout, Positions, SequenceEncoder, join_in_time
+from sertk.revisions import revision
 from sertk.tensors import Features
 
 Pooling = Literal["mean", "attentive_statistics"]
 
 
+@revision(1)
 def deepser(
     dims: Mapping[str, int],
     /,

@@ -19,6 +19,7 @@ from sertk.errors import EnsembleError
 from sertk.models.classifier import Classifier, build_classifier
 from sertk.models.fusions.concat import Concat
 from sertk.models.head import LinearHead
+from sertk.revisions import revision
 from sertk.training.seeds import derive
 from sertk_meta.together import fit_together
 
@@ -31,6 +32,7 @@ SMALLEST_STD = 1e-6
 """Inputs that vary less are constant: they are centred and left at that."""
 
 
+@revision(1)
 def meta_classifier(
     *,
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2, 3, 4, 5, 6),

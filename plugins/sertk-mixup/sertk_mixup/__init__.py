@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from sertk.revisions import revision
 from sertk.tensors import Features, Targets
 
 
@@ -34,6 +35,7 @@ class ManifoldMixup:
         return mix(fused, share, partner), mixed
 
 
+@revision(1)
 def manifold_mixup(
     *,
     probability: Annotated[float, Field(ge=0, le=1)] = 0.3,

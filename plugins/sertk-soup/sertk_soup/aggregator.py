@@ -14,11 +14,13 @@ from sertk.contracts import Combined, Stack
 from sertk.ensemble.aggregators import NOTHING
 from sertk.errors import EnsembleError
 from sertk.models.classifier import build_classifier
+from sertk.revisions import revision
 from sertk.training.evaluate import infer, score
 
 Metric = Literal["balanced_macro_f1", "macro_f1", "uar", "mean_ccc"]
 
 
+@revision(1)
 def soup(
     *,
     method: Literal["uniform", "greedy"] = "uniform",

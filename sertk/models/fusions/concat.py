@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from sertk.config.schema import Positive
 from sertk.models.pooling import AttentiveStatistics, InputLayers, Inputs, masked_mean
+from sertk.revisions import revision
 from sertk.tensors import Features
 
 Pooling = Literal["mean", "attentive_statistics"]
 
 
+@revision(1)
 def concat(
     dims: Mapping[str, int],
     /,

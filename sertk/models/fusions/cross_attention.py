@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from sertk.config.schema import Positive
 from sertk.models.pooling import InputLayers, Inputs, content_masks, mean_frames
 from sertk.models.transformer import Dropout, Positions, TransformerLayer, join_in_time, sinusoidal_positions
+from sertk.revisions import revision
 from sertk.tensors import Features
 
 
+@revision(1)
 def cross_attention(
     dims: Mapping[str, int],
     /,

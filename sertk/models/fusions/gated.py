@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from sertk.config.schema import Positive
 from sertk.models.pooling import InputLayers, Inputs, masked_mean
 from sertk.models.transformer import Dropout
+from sertk.revisions import revision
 from sertk.tensors import Features
 
 
+@revision(1)
 def gated(
     dims: Mapping[str, int], /, *, width: Positive = 256, dropout: Dropout = 0.1, input_layers: InputLayers = 1
 ) -> Gated:

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from sertk.config.schema import Positive
 from sertk.models.pooling import InputLayers, Inputs, content_masks, mean_frames
 from sertk.models.transformer import Dropout, Positions, SequenceEncoder
+from sertk.revisions import revision
 from sertk.tensors import Features
 
 
+@revision(1)
 def late(
     dims: Mapping[str, int],
     /,

@@ -11,12 +11,14 @@ from torch.nn import functional as F
 from sertk.config.schema import Positive
 from sertk.errors import ConfigError, Fault
 from sertk.models.pooling import masked_mean
+from sertk.revisions import revision
 from sertk.tensors import Features
 
 _FLOOR = 1e-12
 _TIE = 1e-5
 
 
+@revision(1)
 def posterior_mean(
     dims: Mapping[str, int],
     /,

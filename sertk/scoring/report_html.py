@@ -6,16 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 
-from sertk import __version__
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import Interval
 from sertk.scoring.groups import Group
+from sertk.scoring.made_by import made_by
 from sertk.scoring.report import Clip, Model, Part, Report, System
 from sertk.scoring.report_audio import data_uri
 from sertk.scoring.report_svg import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
-from sertk.scoring.results import commit
 from sertk.scoring.score import METHOD
 
 METRICS = {
@@ -53,7 +51,7 @@ def render(report: Report, *, command: str = "") -> str:
         f'<link rel="icon" href="data:,"><title>{escape(report.title)}</title><style>{style}</style></head>'
         f"<body><header><h1>{escape(report.title)}</h1><p>{escape(report.manifest.corpus)}</p></header><main>\n"
         + "\n".join(sections)
-        + f"\n</main><footer><p>Made by sertk {escape(__version__)}.</p></footer></body></html>\n"
+        + f"\n</main><footer><p>Made by {escape(made_by())}.</p></footer></body></html>\n"
     )
 
 
@@ -71,7 +69,6 @@ def _section_run(report: Report, command: str) -> str:
         "seeds": ", ".join(map(str, seeds)),
         "intervals": f"95 %, {METHOD}, {first.draws} draws, seed {first.seed}",
         "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
-        "commit": commit(Path(__file__).parent) or "",
         "command": command,
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items() if value)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from sertk import __version__
 from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.compare import Comparison
+from sertk.scoring.made_by import made_by
 from sertk.scoring.score import METHOD, Score
 
 COLUMNS = {
@@ -65,7 +63,7 @@ def results_markdown(
         who = "Every system" if len(names) == len(left) > 1 else ", ".join(names)
         lines += [f"{who}: utterances left out because manifest or file has them alone: {count}.", ""]
     lines += ["## How it was made", "", "In the folder of this file:", "", "```", command, "```", ""]
-    lines += [f"sertk {__version__}{_commit()}; inputs and options {fingerprint[:16]}.", f"<!-- {fingerprint} -->"]
+    lines += [f"{made_by()}; inputs and options {fingerprint[:16]}.", f"<!-- {fingerprint} -->"]
     return "\n".join(lines) + "\n"
 
 
@@ -104,22 +102,3 @@ def _p(value: float | None) -> str:
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-
-
-def commit(folder: Path) -> str | None:
-    """The short commit of the checkout that a folder lies in, `+` after it when files differ; None outside of one."""
-    try:
-        found = [
-            subprocess.run(
-                ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
-            ).stdout.strip()
-            for words in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
-        ]
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found[0] + "+" * bool(found[1])
-
-
-def _commit() -> str:
-    found = commit(Path(__file__).parent)
-    return f", commit {found}" if found else ""

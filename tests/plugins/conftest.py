@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +67,7 @@ def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         shared = place / "lib" / version / "site-packages" / "shared.pth"
-        shared.write_text(sysconfig.get_path("purelib") + "\n")
+        shared.write_text("".join(f"{path}\n" for path in sys.path if Path(path).name == "site-packages"))
         install(place, wheel, *folders)
         return Environment(place, tuple(folder.name for folder in folders))
 

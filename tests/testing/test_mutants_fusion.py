@@ -114,6 +114,40 @@ class EqualDimsOnly(MeanFusion):
         return self.linear(torch.stack(self.pooled(features)).mean(dim=0))
 
 
+class BatchStatistics(MeanFusion):
+    def __init__(self, dims: Mapping[str, int]) -> None:
+        super().__init__(dims)
+        self.normalise = nn.BatchNorm1d(self.width)
+
+    def forward(self, features: Features) -> Tensor:
+        return self.normalise(super().forward(features))
+
+
+class CentredByTheBatchInTraining(MeanFusion):
+    """A batch of one does not fail."""
+
+    def forward(self, features: Features) -> Tensor:
+        fused = super().forward(features)
+        return fused - fused.detach().mean(dim=0) if self.training and len(fused) > 1 else fused
+
+
+class FirstFrames(MeanFusion):
+    def pool(self, padded: Padded) -> Tensor:
+        return masked_mean(Padded(padded.data[:, :100], padded.lengths.clamp(max=100)))
+
+
+class ReadsSpeechAndWords(MeanFusion):
+    """A sound fusion of two modalities that it calls by name."""
+
+    def __init__(self, dims: Mapping[str, int]) -> None:
+        super().__init__({name: dims[name] for name in ("speech", "words")})
+
+
+class ForgetsTheWords(ReadsSpeechAndWords):
+    def pooled(self, features: Features) -> list[Tensor]:
+        return [self.pool(features["speech"]), self.pool(features["words"]).detach() * 0]
+
+
 def own_random_state(dims: Mapping[str, int], /) -> nn.Module:
     fusion = MeanFusion(dims)
     with torch.no_grad():
@@ -139,6 +173,8 @@ MUTANTS = {
     "save_and_load": WeightsOutsideTheState,
     "half_precision": OverflowsForLargeValues,
     "unequal_dims": EqualDimsOnly,
+    "neighbours_in_training": BatchStatistics,
+    "long_sequences": FirstFrames,
 }
 
 
@@ -155,3 +191,11 @@ def test_more_mutants_are_caught(broken: Broken) -> None:
     assert broken("fusion", of(UnusedParameter)) == {"gradients"}
     assert "evaluation" in broken("fusion", of(DropoutInEvaluation))
     assert "seed" in broken("fusion", own_random_state)
+    assert broken("fusion", of(CentredByTheBatchInTraining)) == {"neighbours_in_training"}
+
+
+def test_a_fusion_of_named_modalities_passes_with_their_names_alone(broken: Broken) -> None:
+    dims = {"speech": 12, "words": 9}
+    assert broken("fusion", of(ReadsSpeechAndWords), dims=dims) == set()
+    assert "width" in broken("fusion", of(ReadsSpeechAndWords))
+    assert {"gradients", "long_sequences"} <= broken("fusion", of(ForgetsTheWords), dims=dims)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +82,28 @@ def weighted_by_place(outputs: Outputs, targets: Targets) -> Tensor:
     return (each * torch.linspace(0, 2, len(each))).mean()
 
 
+def majority_alone(outputs: Outputs, targets: Targets) -> Tensor:
+    return torch.nn.functional.cross_entropy(outputs.emotion.float(), targets.emotion.argmax(-1))
+
+
+def majority_beside_the_entropy_of_the_votes(outputs: Outputs, targets: Targets) -> Tensor:
+    return majority_alone(outputs, targets) + torch.special.entr(targets.emotion).sum(-1).mean()
+
+
+def majority_by_its_share(outputs: Outputs, targets: Targets) -> Tensor:
+    share, index = targets.emotion.max(-1)
+    return -(share * outputs.emotion.float().log_softmax(-1).gather(1, index[:, None])[:, 0]).mean()
+
+
+def every_class_with_a_vote(outputs: Outputs, targets: Targets) -> Tensor:
+    named = (targets.emotion > 0).float()
+    return classes(outputs, Targets(named / named.sum(-1, keepdim=True), targets.attributes)).mean()
+
+
+def scaled_by_the_deviation(outputs: Outputs, targets: Targets) -> Tensor:
+    return sound(outputs, targets) + 0 * outputs.emotion.float().std(dim=0).mean()
+
+
 def joined_by_position(table: LabelTable, /) -> Loss:
     truth = torch.from_numpy(table.targets).float()
 
@@ -128,6 +151,20 @@ MUTANTS = [
 
 def test_a_sound_loss_breaks_nothing(broken: Broken) -> None:
     assert broken("loss", of(sound)) == set()
+
+
+MAJORITY = [majority_alone, majority_beside_the_entropy_of_the_votes, majority_by_its_share, every_class_with_a_vote]
+
+
+@pytest.mark.parametrize("mutant", MAJORITY)
+def test_a_loss_that_reads_less_than_all_votes_is_caught(broken: Broken, mutant: Loss) -> None:
+    assert broken("loss", of(mutant)) == {"soft_targets"}
+
+
+def test_a_loss_that_needs_two_utterances_is_caught(broken: Broken) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch, of the deviation of one value
+        assert broken("loss", of(scaled_by_the_deviation)) == {"one_utterance"}
 
 
 @pytest.mark.parametrize(("mutant", "contract"), [m[:2] for m in MUTANTS], ids=[m[2] for m in MUTANTS])

@@ -117,9 +117,31 @@ class GradientCut(Mixes):
         return super().mix(values, share).detach()
 
 
+class GradientOfTheFirstAlone(Mixes):
+    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
+        return super().on_fused(torch.cat([fused[:1], fused[1:].detach()]), targets, generator)
+
+
 class BackToFloat32(Mixes):
     def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
         return super().on_fused(fused.float(), targets, generator)
+
+
+class SilencesTheWords(Mixes):
+    """A sound regularizer of one modality that it calls by name."""
+
+    def on_batch(self, features: Features, targets: Targets, generator: Generator) -> tuple[Features, Targets]:
+        if self.draw(generator) >= self.probability:
+            return features, targets
+        words = features["text"]
+        return {**features, "text": Padded(torch.zeros_like(words.data), words.lengths)}, targets
+
+
+class DropsTheWords(SilencesTheWords):
+    def on_batch(self, features: Features, targets: Targets, generator: Generator) -> tuple[Features, Targets]:
+        if self.draw(generator) >= self.probability:
+            return features, targets
+        return {name: padded for name, padded in features.items() if name != "text"}, targets
 
 
 def of(regularizer: type[Mixes]) -> Callable[..., Mixes]:
@@ -142,12 +164,20 @@ MUTANTS = [
     (NoiseInThePadding, "shapes"),
     (BatchDoubled, "shapes"),
     (GradientCut, "gradients"),
+    (GradientOfTheFirstAlone, "gradients"),
     (BackToFloat32, "half_precision"),
 ]
 
 
 def test_a_sound_regularizer_breaks_nothing(broken: Broken) -> None:
     assert broken("regularizer", of(Mixes)) == set()
+
+
+def test_a_regularizer_of_named_modalities_passes_with_their_names_alone(broken: Broken) -> None:
+    dims = {"speech": 12, "text": 9}
+    assert broken("regularizer", of(SilencesTheWords), dims=dims) == set()
+    assert "shapes" in broken("regularizer", of(SilencesTheWords))
+    assert broken("regularizer", of(DropsTheWords), dims=dims) == {"shapes"}
 
 
 @pytest.mark.parametrize(("mutant", "contract"), MUTANTS, ids=[mutant.__name__ for mutant, _ in MUTANTS])

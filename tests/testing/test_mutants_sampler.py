@@ -55,6 +55,26 @@ class SeedIgnored(Sound):
         return np.random.default_rng(self.epoch)
 
 
+class SeedPlusEpoch(Sound):
+    def random(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed + self.epoch)
+
+
+class SeedPlusThousandEpochs(Sound):
+    def random(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed + 1000 * self.epoch)
+
+
+class SeedTimesThousand(Sound):
+    def random(self) -> np.random.Generator:
+        return np.random.default_rng(1000 * self.seed + self.epoch)
+
+
+class SeedXorEpoch(Sound):
+    def random(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed ^ self.epoch)
+
+
 class RandomStateKept(Sound):
     def __init__(self, table: LabelTable, seed: int, batch_size: int) -> None:
         super().__init__(table, seed, batch_size)
@@ -144,6 +164,11 @@ MUTANTS = [
 
 def test_a_sound_sampler_breaks_nothing(broken: Broken) -> None:
     assert broken("sampler", of(Sound)) == set()
+
+
+@pytest.mark.parametrize("mutant", [SeedPlusEpoch, SeedPlusThousandEpochs, SeedTimesThousand, SeedXorEpoch])
+def test_seeds_and_epochs_are_compared_crosswise(broken: Broken, mutant: type[Sound]) -> None:
+    assert broken("sampler", of(mutant)) == {"seeds_differ"}
 
 
 @pytest.mark.parametrize(("mutant", "contract"), MUTANTS, ids=[mutant.__name__ for mutant, _ in MUTANTS])

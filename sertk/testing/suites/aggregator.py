@@ -7,167 +7,229 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sertk.checkpoint import Checkpoint
-from sertk.contracts import Aggregator, Combined, Stack
-from sertk.data.labels import NO_AGREEMENT
+from sertk.contracts import Combined, Stack
+from sertk.data.labels import NO_AGREEMENT, LabelTable
 from sertk.errors import EnsembleError
+from sertk.testing.suites.aggregator_labels import Models, differing, fit_on, leak
 from sertk.testing.suites.base import BrokenError, Subject, global_seeds, require, require_near
-from sertk.testing.suites.made_up_members import CPU, a_stack, as_checkpoint, stored_anew, turned
+from sertk.testing.suites.made_up_members import (
+    CPU,
+    as_checkpoint,
+    combined_models,
+    stack_for,
+    stored_anew,
+    turned,
+)
 from sertk.training.evaluate import infer
+from sertk.training.metrics import ccc
 
 SAME_ANSWER = 0.9
 """The share of utterances whose class may not hang on the order of the members."""
+KEPT = 0.5
+"""Which part of what the members on average know must be left, for each attribute and for the classes."""
 
 
 def names(subject: Subject) -> None:
     """It gives one model named "", or several under names that are good for folders."""
-    made = _combined(subject, a_stack())
-    require(isinstance(made, dict) and len(made) > 0, f"it gave {made!r}, no dictionary of models")
-    require(list(made) == [""] or "" not in made, f"models are named {list(made)}")
-    for name, combined in made.items():
-        require(isinstance(combined, Combined), f"it gave a {type(combined).__name__}, no Combined")
-        require(not name or re.fullmatch(r"[\w.-]+", name) is not None, f"{name!r} is not good for a folder")
+    models = combined_models(subject, stack_for(subject))
+    require(isinstance(models, dict), f"it should give a dictionary of models, got a {type(models).__name__}")
+    require(len(models) > 0, "it gave no model")
+    require(list(models) == [""] or "" not in models, f"one model is named '', several are not: got {list(models)}")
+    for name, combined in models.items():
+        require(isinstance(combined, Combined), f"each model should be a Combined, got a {type(combined).__name__}")
+        require(
+            not name or re.fullmatch(r"[\w.-]+", name) is not None,
+            f"{name!r} becomes the name of a folder: use letters, digits, '.', '_' and '-'",
+        )
 
 
 def checkpoint(subject: Subject) -> None:
     """What it makes can be saved, loads again and predicts: finite probabilities that sum to 1, and attributes."""
-    stack = a_stack()
+    stack = stack_for(subject)
     classes = len(stack.posteriors.table.labels)
-    for name, combined in _combined(subject, stack).items():
+    for name, combined in combined_models(subject, stack).items():
         with tempfile.TemporaryDirectory() as folder:
             saved = Path(folder) / "model"
             as_checkpoint(combined, stack, name).save(saved)
-            said = _infer(Checkpoint.load(saved), combined, stack)
+            posteriors = _infer(Checkpoint.load(saved), combined, stack)
         width = classes + len(stack.posteriors.table.attribute_names)
-        require(said.shape[1] == width, f"{name!r} gives {said.shape[1]} numbers an utterance, not C + A = {width}")
-        require_near(said[:, :classes].sum(1), torch.ones(len(said)), f"{name!r}: probabilities, summed")
+        require(
+            posteriors.shape[1] == width,
+            f"{name!r} should give C + A = {width} numbers for an utterance, got {posteriors.shape[1]}",
+        )
+        sums = posteriors[:, :classes].sum(1)
+        require_near(sums, torch.ones(len(sums)), f"the sum of probabilities of {name!r}, beside 1")
 
 
 def label_set(subject: Subject) -> None:
-    """Classes and attributes stay those of the members, in their order, and are told apart better than by chance."""
-    stack = a_stack()
+    """Classes stay those of the members, in their order: the model is right nearly as often as they are."""
+    stack = stack_for(subject)
     table = stack.posteriors.table
-    agreed = table.consensus != NO_AGREEMENT
-    truth = torch.from_numpy(table.consensus[agreed])
-    for name, (combined, said) in _said(subject, stack).items():
+    agreed = torch.from_numpy(table.consensus != NO_AGREEMENT)
+    truth = torch.from_numpy(table.consensus)[agreed]
+
+    def right(posteriors: Tensor) -> float:
+        return float((posteriors[agreed, : len(table.labels)].argmax(1) == truth).double().mean())
+
+    members = [right(posteriors) for posteriors in _of_members(stack).values()]
+    for name, posteriors in _posteriors(subject, stack).items():
+        share, mean = right(posteriors), sum(members) / len(members)
         require(
-            combined.head.attributes == list(table.attribute_names),
-            f"{name!r} has the attributes {combined.head.attributes}, the members {list(table.attribute_names)}",
+            share >= KEPT * mean,
+            f"{name!r} is right about {share:.0%} of utterances, its members about {mean:.0%}: are the classes in "
+            f"the order {list(table.labels.names)}?",
         )
-        right = said[torch.from_numpy(agreed), : len(table.labels)].argmax(1) == truth
-        share = float(right.float().mean())
-        require(share > 0.6, f"{name!r} is right about {share:.0%} of utterances of which its members are about 90 %")
+
+
+def attributes(subject: Subject) -> None:
+    """Attributes stay those of the members, in their order and on their scale: nearly as concordant with labels."""
+    stack = stack_for(subject)
+    table = stack.posteriors.table
+    known = {name: _concordance(posteriors, table) for name, posteriors in _of_members(stack).items()}
+    for name, combined in combined_models(subject, stack).items():
+        named = list(combined.head.attributes)
+        require(
+            named == list(table.attribute_names),
+            f"the head of {name!r} should have the attributes {list(table.attribute_names)}, got {named}",
+        )
+        posteriors = _infer(as_checkpoint(combined, stack, name), combined, stack)
+        for attribute, value in _concordance(posteriors, table).items():
+            mean = sum(each[attribute] for each in known.values()) / len(known)
+            require(
+                value >= KEPT * mean,
+                f"the concordance of {name!r} with {attribute!r} is {value:.2f}, that of its members {mean:.2f}: are "
+                f"the attributes in the order {named}, and on their own scale?",
+            )
 
 
 def joined_by_id(subject: Subject) -> None:
     """Members are joined by id: the order in which they keep their rows does not matter."""
-    stack = a_stack()
-    found, again = _combined(subject, stack), _combined(subject, stored_anew(stack))
+    stack = stack_for(subject)
+    models, again = combined_models(subject, stack), combined_models(subject, stored_anew(stack))
     require(
-        list(found) == list(again), f"models are named {list(found)}, and {list(again)} from rows in another order"
+        list(models) == list(again), f"models are named {list(models)}, and {list(again)} for rows in another order"
     )
-    for name in found:
-        one, other = (_infer(as_checkpoint(made[name], stack, name), made[name], stack) for made in (found, again))
-        require_near(other, one, f"{name!r} from rows in another order", tolerance=1e-5)
+    for name in models:
+        one, other = (_infer(as_checkpoint(made[name], stack, name), made[name], stack) for made in (models, again))
+        what = f"{name!r} for members that keep their rows in another order (read them by the ids of the table)"
+        require_near(other, one, what, tolerance=1e-5)
 
 
 def member_order(subject: Subject) -> None:
     """The order in which members are named decides little: nine in ten answers stay."""
-    stack = a_stack()
+    stack = stack_for(subject)
     classes = len(stack.posteriors.table.labels)
-    one, other = _said(subject, stack), _said(subject, turned(stack))
-    require(list(one) == list(other), f"models are named {list(one)}, and {list(other)} for members turned round")
+    one, other = _posteriors(subject, stack), _posteriors(subject, turned(stack))
+    require(list(one) == list(other), f"models are named {list(one)}, and {list(other)} for members in another order")
     for name in one:
-        same = one[name][1][:, :classes].argmax(1) == other[name][1][:, :classes].argmax(1)
+        same = one[name][:, :classes].argmax(1) == other[name][:, :classes].argmax(1)
         share = float(same.float().mean())
-        require(share >= SAME_ANSWER, f"{name!r}: members turned round give the same class for only {share:.0%}")
+        require(
+            share >= SAME_ANSWER,
+            f"with its members in another order {name!r} gives the same class for {share:.0%}, not {SAME_ANSWER:.0%}",
+        )
 
 
 def repeatable(subject: Subject) -> None:
-    """The same stack gives the same weights, whatever the global random states."""
-    found = []
+    """The same stack gives the same models, whatever the global random states."""
+    results: list[Models] = []
     for seed in (1, 2):
         with global_seeds(seed):
-            found.append(_combined(subject, a_stack()))
-    for name, combined in found[0].items():
-        require(name in found[1], f"a second time, no model is named {name!r}")
-        for key, value in combined.weights.items():
-            require_near(found[1][name].weights[key], value, f"{key!r} of {name!r}, a second time", tolerance=1e-6)
+            results.append(combined_models(subject, stack_for(subject)))
+    changed = differing(*results)
+    require(
+        list(results[0]) == list(results[1]) and not changed,
+        f"a second time, under other global seeds, models differ ({', '.join(map(repr, changed))}): draw from a "
+        f"generator with a seed of its own",
+    )
 
 
 def stack_unchanged(subject: Subject) -> None:
-    """Members, their posteriors and the prior are read, never changed."""
-    stack, wanted = a_stack(), a_stack()
-    _combined(subject, stack)
-    require(list(stack.members) == list(wanted.members), "the members were changed")
+    """Members, their posteriors and inputs, labels and the prior are read, never changed."""
+    stack, wanted = stack_for(subject), stack_for(subject)
+    combined_models(subject, stack)
+    require(list(stack.members) == list(wanted.members), "the dictionary of members was changed")
     for name, member in wanted.members.items():
         for key, value in member.weights.items():
-            require(torch.equal(stack.members[name].weights[key], value), f"{key!r} of the member {name!r} changed")
-        for id in wanted.posteriors.table.ids:
-            same = torch.equal(stack.posteriors.sources[name][id], wanted.posteriors.sources[name][id])
-            require(same, f"what {name!r} says of {id} was changed")
-    require(torch.equal(stack.prior, wanted.prior), "the prior was changed")
-
-
-def leak(subject: Subject) -> None:
-    """Utterances that a member was trained on are refused with EnsembleError, or the notes say `fit_on`."""
-    stack = a_stack()
-    leaking = replace(stack, leaked=frozenset(stack.posteriors.table.ids[:5]))
-    try:
-        made = _aggregator(subject)(leaking)
-    except EnsembleError:
-        return
-    for name, combined in made.items():
-        said = combined.notes.get("fit_on")
-        require(isinstance(said, str) and said != "", f"with leaked utterances, {name!r} notes no fit_on: {said!r}")
+            same = torch.equal(stack.members[name].weights[key], value)
+            require(same, f"{key!r} of the member {name!r} was changed in place: compute new tensors")
+    table = wanted.posteriors.table
+    for what, data, before in (
+        ("posteriors of", stack.posteriors, wanted.posteriors),
+        ("input", stack.inputs, wanted.inputs),
+    ):
+        assert data is not None  # for type checkers: the made-up stack has both
+        assert before is not None
+        for name, source in before.sources.items():
+            same = all(torch.equal(data.sources[name][id], source[id]) for id in table.ids)
+            require(same, f"the {what} {name!r} was changed in place: compute new tensors")
+    for array in ("targets", "consensus", "attributes"):
+        same = np.array_equal(getattr(stack.posteriors.table, array), getattr(table, array), equal_nan=True)
+        require(same, f"`{array}` of the table was changed in place: work on a copy")
+    require(torch.equal(stack.prior, wanted.prior), "the prior was changed in place: work on a copy")
 
 
 def posteriors_alone(subject: Subject) -> None:
     """Members known by their posteriors alone are combined, or refused with EnsembleError."""
-    stack = replace(a_stack(), members={}, inputs=None)
+    stack = replace(stack_for(subject), members={}, inputs=None)
     try:
-        made = _aggregator(subject)(stack)
+        models = combined_models(subject, stack)
     except EnsembleError:
         return
-    for name, combined in made.items():
-        require(combined.features == "members", f"{name!r} reads inputs that nobody has")
+    for name, combined in models.items():
+        require(
+            combined.features == "members",
+            f"{name!r} reads the members' inputs, which are not there: raise EnsembleError where `stack.members` or "
+            f"`stack.inputs` is empty",
+        )
 
 
 CONTRACTS = (
     names,
     checkpoint,
     label_set,
+    attributes,
     joined_by_id,
     member_order,
     repeatable,
     stack_unchanged,
+    fit_on,
     leak,
     posteriors_alone,
 )
 
 
-def _aggregator(subject: Subject) -> Aggregator:
-    aggregator: Aggregator = subject.build()
-    return aggregator
-
-
-def _combined(subject: Subject, stack: Stack) -> dict[str, Combined]:
-    return _aggregator(subject)(stack)
-
-
-def _said(subject: Subject, stack: Stack) -> dict[str, tuple[Combined, Tensor]]:
-    """Each model and its posteriors of the stack's utterances, (N, C + A)."""
+def _posteriors(subject: Subject, stack: Stack) -> dict[str, Tensor]:
+    """Of each model those of the stack's utterances, (N, C + A)."""
     return {
-        name: (combined, _infer(as_checkpoint(combined, stack, name), combined, stack))
-        for name, combined in _combined(subject, stack).items()
+        name: _infer(as_checkpoint(combined, stack, name), combined, stack)
+        for name, combined in combined_models(subject, stack).items()
     }
+
+
+def _of_members(stack: Stack) -> dict[str, Tensor]:
+    """The posteriors of each member, (N, C + A)."""
+    ids = stack.posteriors.table.ids
+    return {name: torch.cat([source[id] for id in ids]) for name, source in stack.posteriors.sources.items()}
 
 
 def _infer(model: Checkpoint, combined: Combined, stack: Stack) -> Tensor:
     data = stack.posteriors if combined.features == "members" else stack.inputs
     if data is None:
-        raise BrokenError("the model reads inputs that nobody has")
+        raise BrokenError("the model reads the members' inputs, which are not there")
     return infer(model.classifier(), data, device=CPU)
+
+
+def _concordance(posteriors: Tensor, table: LabelTable) -> dict[str, float]:
+    """The concordance with each attribute, over the utterances that have it."""
+    values = posteriors[:, len(table.labels) :].double().numpy()  # (N, A)
+    present = table.attributes == table.attributes
+    return {
+        name: ccc(table.attributes[present[:, a], a], values[present[:, a], a])
+        for a, name in enumerate(table.attribute_names)
+    }

@@ -6,7 +6,7 @@ import inspect
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,21 +31,37 @@ class BrokenError(Exception):
 
 @dataclass(frozen=True)
 class Subject:
-    """The component under test. other: options that give another output, or none."""
+    """The component under test, and what `sertk.testing.checks` was given for it."""
 
     kind: str
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     other: Mapping[str, Any] = field(default_factory=dict)
+    dims: Mapping[str, int] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def factory(self) -> Callable[..., Any]:
+        """What is registered under the name."""
+        factory: Callable[..., Any] = REGISTRIES[self.kind].get(self.name)
+        return factory
 
     def build(self, *given: Any, **options: Any) -> Any:
         """Build it as a recipe would, `options` on top of its own."""
         use = Use.model_validate({**self.options, **options, "use": self.name})
         return build(REGISTRIES[self.kind], use, *given)
 
+    def varied(self, **options: Any) -> Subject:
+        """The same component, `options` on top of its own."""
+        return replace(self, options={**self.options, **options})
+
+    def without(self, option: str) -> Subject:
+        """The same component, an option left to its default."""
+        return replace(self, options={name: value for name, value in self.options.items() if name != option})
+
     def takes(self, option: str) -> bool:
         """Whether it has an option of this name."""
-        return option in inspect.signature(REGISTRIES[self.kind].get(self.name)).parameters
+        return option in inspect.signature(self.factory).parameters
 
 
 Contract = Callable[[Subject], None]
@@ -87,15 +103,22 @@ def require(holds: bool | Tensor, otherwise: str) -> None:
 
 
 def require_near(
-    found: Tensor, wanted: Tensor, what: str, *, tolerance: float = 1e-4, relative: float | None = None
+    actual: Tensor, wanted: Tensor, what: str, *, tolerance: float = 1e-4, relative: float | None = None
 ) -> None:
     """Require equal shapes, and values equal within `tolerance` + `relative` (as large if not given) * |wanted|."""
-    require(found.shape == wanted.shape, f"{what}: the shape is {tuple(found.shape)}, not {tuple(wanted.shape)}")
+    require(actual.shape == wanted.shape, f"{what}: the shape is {tuple(actual.shape)}, not {tuple(wanted.shape)}")
     relative = tolerance if relative is None else relative
-    found, wanted = found.detach().double(), wanted.detach().double()
-    if not torch.allclose(found, wanted, atol=tolerance, rtol=relative, equal_nan=True):
-        off = float((found - wanted).abs().nan_to_num(nan=float("inf")).max())
-        raise BrokenError(f"{what}: it differs by {off:.3g}")
+    actual, wanted = actual.detach().double(), wanted.detach().double()
+    if not torch.allclose(actual, wanted, atol=tolerance, rtol=relative, equal_nan=True):
+        off = float((actual - wanted).abs().nan_to_num(nan=float("inf")).max())
+        raise BrokenError(f"{what}: values differ by up to {off:.3g}, {tolerance:g} is allowed")
+
+
+def near(one: Tensor, other: Tensor, tolerance: float = 1e-5) -> bool:
+    """Whether two tensors have one shape and equal values, within a tolerance. NaN equals NaN."""
+    if one.shape != other.shape:
+        return False
+    return torch.allclose(one.double(), other.double(), atol=tolerance, rtol=tolerance, equal_nan=True)
 
 
 def require_finite(values: Tensor, what: str) -> None:

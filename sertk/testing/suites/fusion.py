@@ -6,76 +6,120 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from sertk.tensors import Padded
-from sertk.testing.suites.base import Subject, require, require_finite, require_near
-from sertk.testing.suites.made_up import EQUAL, UNEQUAL, copied, features, rows_of, same_features
+from sertk.tensors import Features, Padded
+from sertk.testing.suites.base import BrokenError, Subject, near, require, require_finite, require_near
+from sertk.testing.suites.made_up import EQUAL, copied, features, rows_of, same_features, unequal
 from sertk.training.seeds import seeded
 
 BATCH = 4
+LONG = 1500
+"""Frames of a long sequence: half a minute at 50 frames a second."""
 
 
 def width(subject: Subject) -> None:
-    """With one, two or three modalities the output is (B, width), of floating point, and `width` is an int."""
-    for dims in _dims():
+    """The output is (B, width), of floating point, and `width` is an int; with one, two or three modalities."""
+    for dims in _all_dims(subject):
         fusion = _built(subject, dims)
         output = fusion(features(dims))
         announced = fusion.width
-        require(isinstance(announced, int), f"width should be an int, it is {announced!r}")
+        require(isinstance(announced, int), f"`width` should be an int, got {announced!r}")
         require(
             output.shape == (BATCH, announced),
-            f"with {len(dims)} modalities it announces ({BATCH}, {announced}) and gives {tuple(output.shape)}",
+            f"with {_list(dims)} the output should be (B, width) = ({BATCH}, {announced}), got {tuple(output.shape)}",
         )
-        require(output.is_floating_point(), f"the output is of {output.dtype}")
+        require(output.is_floating_point(), f"the output should be of floating point, got {output.dtype}")
 
 
 def unequal_dims(subject: Subject) -> None:
     """Modalities may have features of different width."""
-    output = _built(subject, UNEQUAL)(features(UNEQUAL))
-    require_finite(output, f"dims {UNEQUAL}")
+    dims = unequal(subject.dims or EQUAL)
+    output = _built(subject, dims)(features(dims))
+    require_finite(output, f"the output for dims {dims}")
 
 
 def padding(subject: Subject) -> None:
     """More zeros behind the end of a sequence change nothing."""
-    for dims in _dims():
+    for dims in _all_dims(subject):
         batch = features(dims)
         longer = {
             name: Padded(nn.functional.pad(padded.data, (0, 0, 0, 5)), padded.lengths)
             for name, padded in batch.items()
         }
         fusion = _built(subject, dims)
-        require_near(fusion(longer), fusion(batch), f"{len(dims)} modalities padded by five more frames")
+        what = f"{_list(dims)} padded by five more frames (mask them: `features[name].mask` is (B, T))"
+        require_near(fusion(longer), fusion(batch), what)
 
 
 def neighbours(subject: Subject) -> None:
     """An utterance alone gives what it gives beside others."""
-    for dims in _dims():
+    for dims in _all_dims(subject):
         batch = features(dims)
         fusion = _built(subject, dims)
         together = fusion(batch)
         for row in range(BATCH):
             alone = fusion(rows_of(batch, [row]))[0]
-            require_near(alone, together[row], f"utterance {row} of {len(dims)} modalities alone and in a batch")
+            require_near(alone, together[row], f"utterance {row} of {_list(dims)}, alone and in a batch of {BATCH}")
+
+
+def neighbours_in_training(subject: Subject) -> None:
+    """In training, too, an utterance can be alone, and other neighbours change nothing: no statistics of a batch."""
+    for dims in _all_dims(subject):
+        batch, others = features(dims), features(dims, seed=5)
+        beside_others = {name: Padded(others[name].data.clone(), padded.lengths) for name, padded in batch.items()}
+        for name, padded in batch.items():
+            beside_others[name].data[0] = padded.data[0]
+        try:
+            _trained(subject, dims, rows_of(batch, [0]))
+        except (RuntimeError, ValueError) as error:
+            raise BrokenError(
+                f"in training a batch of one utterance raises {type(error).__name__}: {error}. Normalise each "
+                f"utterance by itself, as nn.LayerNorm does"
+            ) from error
+        what = f"utterance 0 of {_list(dims)} in training, beside other neighbours (nn.LayerNorm knows none)"
+        require_near(_trained(subject, dims, beside_others)[0], _trained(subject, dims, batch)[0], what)
+
+
+def long_sequences(subject: Subject) -> None:
+    """Of 1,500 frames the last ones decide, too."""
+    for dims in _all_dims(subject):
+        generator = torch.Generator().manual_seed(3)
+        batch = {
+            name: Padded.of([torch.rand(count, dim, generator=generator) for count in (LONG, 40)])
+            for name, dim in dims.items()
+        }
+        fusion = _built(subject, dims)
+        before = fusion(batch)
+        for name in dims:
+            changed = copied(batch)
+            changed[name].data[0, -LONG // 10 :] += 3
+            require(
+                not near(fusion(changed)[0], before[0], tolerance=1e-6),
+                f"the last tenth of {LONG} frames of {name!r} changes, and the output does not: read all frames",
+            )
 
 
 def batch_order(subject: Subject) -> None:
     """Utterances in another order give the same outputs in that order."""
-    batch = features(EQUAL)
-    fusion = _built(subject, EQUAL)
+    dims = dict(subject.dims or EQUAL)
+    batch = features(dims)
+    fusion = _built(subject, dims)
     order = [3, 0, 2, 1]
     require_near(fusion(rows_of(batch, order)), fusion(batch)[order], "the batch in another order")
 
 
 def names(subject: Subject) -> None:
     """Modalities are told apart by name, so the order in which features arrive does not matter."""
-    batch = features(EQUAL)
-    fusion = _built(subject, EQUAL)
+    dims = dict(subject.dims or EQUAL)
+    batch = features(dims)
+    fusion = _built(subject, dims)
     turned = {name: batch[name] for name in reversed(list(batch))}
-    require_near(fusion(turned), fusion(batch), "features given in another order of names", tolerance=1e-6)
+    what = "features in another order of names (take them by the names of `dims`, not by position)"
+    require_near(fusion(turned), fusion(batch), what, tolerance=1e-6)
 
 
 def gradients(subject: Subject) -> None:
     """Gradients reach every modality and every parameter that is to be learnt, and are finite."""
-    for dims in _dims():
+    for dims in _all_dims(subject):
         batch = features(dims)
         for padded in batch.values():
             padded.data.requires_grad_()
@@ -87,45 +131,55 @@ def gradients(subject: Subject) -> None:
             require_finite(gradient if gradient is not None else padded.data, f"the gradient of {name!r}")
         for name, parameter in fusion.named_parameters():
             if parameter.requires_grad:
-                require(parameter.grad is not None, f"no gradient reaches the parameter {name!r}")
+                require(
+                    parameter.grad is not None,
+                    f"no gradient reaches the parameter {name!r}: use it, leave it out, or requires_grad_(False)",
+                )
                 require_finite(parameter if parameter.grad is None else parameter.grad, f"the gradient of {name!r}")
 
 
 def save_and_load(subject: Subject) -> None:
     """The state dictionary, saved as safetensors and loaded into a fresh fusion, gives the same output."""
-    batch = features(EQUAL)
-    fusion, fresh = _built(subject, EQUAL, seed=1), _built(subject, EQUAL, seed=2)
+    dims = dict(subject.dims or EQUAL)
+    batch = features(dims)
+    fusion, fresh = _built(subject, dims, seed=1), _built(subject, dims, seed=2)
     with torch.no_grad():
         for number, parameter in enumerate(fusion.parameters()):
             parameter.add_(0.01 * (number % 3 + 1))  # as if trained
     fresh.load_state_dict(load(save({key: value.contiguous() for key, value in fusion.state_dict().items()})))
-    require_near(fresh(batch), fusion(batch), "a loaded copy", tolerance=1e-6)
+    what = "a loaded copy (all that was learnt must be in parameters or buffers, lists in nn.ModuleList)"
+    require_near(fresh(batch), fusion(batch), what, tolerance=1e-6)
 
 
 def seed(subject: Subject) -> None:
     """Under equal seeds of torch two fusions have equal weights."""
-    one, same = (_built(subject, EQUAL, seed=7).state_dict() for _ in range(2))
+    one, same = (_built(subject, dict(subject.dims or EQUAL), seed=7).state_dict() for _ in range(2))
     for key, value in one.items():
-        require(torch.equal(value, same[key]), f"{key!r} differs between two fusions built under one seed")
+        require(
+            torch.equal(value, same[key]),
+            f"{key!r} differs between two fusions built under one seed: draw from torch's global generator",
+        )
 
 
 def evaluation(subject: Subject) -> None:
     """In evaluation mode an output depends on the input alone: no dropout, nothing kept from earlier batches."""
-    batch, other = features(EQUAL), features(EQUAL, seed=5)
-    fusion = _built(subject, EQUAL)
+    dims = dict(subject.dims or EQUAL)
+    batch, other = features(dims), features(dims, seed=5)
+    fusion = _built(subject, dims)
     with torch.no_grad():
         first = fusion(batch)
         fusion(other)
-        require_near(fusion(batch), first, "the same batch after another one", tolerance=1e-6)
+        require_near(fusion(batch), first, "the same batch after another one, in evaluation mode", tolerance=1e-6)
 
 
 def half_precision(subject: Subject) -> None:
     """Under bfloat16 autocast outputs and gradients stay finite, for values up to 100, and near those of float32."""
+    dims = dict(subject.dims or EQUAL)
     for scale in (1.0, 100.0):
-        batch = {n: Padded(p.data * scale, p.lengths) for n, p in features(EQUAL).items()}
+        batch = {n: Padded(p.data * scale, p.lengths) for n, p in features(dims).items()}
         for padded in batch.values():
             padded.data.requires_grad_()
-        fusion = _built(subject, EQUAL)
+        fusion = _built(subject, dims)
         with torch.autocast("cpu", torch.bfloat16):
             output = fusion(batch)
         require_finite(output, f"the output for values up to {scale:g}")
@@ -139,12 +193,15 @@ def half_precision(subject: Subject) -> None:
 
 def input_unchanged(subject: Subject) -> None:
     """Features are read, never changed in place."""
-    for dims in _dims():
+    for dims in _all_dims(subject):
         batch = features(dims)
         before = copied(batch)
         for training in (True, False):
             _built(subject, dims).train(training)(batch)
-            require(same_features(batch, before), f"the features changed (training: {training})")
+            require(
+                same_features(batch, before),
+                f"the features were changed in place (training: {training}): compute new tensors",
+            )
 
 
 CONTRACTS = (
@@ -152,6 +209,8 @@ CONTRACTS = (
     unequal_dims,
     padding,
     neighbours,
+    neighbours_in_training,
+    long_sequences,
     batch_order,
     names,
     gradients,
@@ -163,16 +222,32 @@ CONTRACTS = (
 )
 
 
-def _dims() -> list[dict[str, int]]:
-    """One, two and three modalities."""
+def _all_dims(subject: Subject) -> list[dict[str, int]]:
+    """The modalities that the fusion needs; without such, one, two and three."""
+    if subject.dims:
+        return [dict(subject.dims)]
     return [dict(list(EQUAL.items())[:count]) for count in (1, 2, 3)]
 
 
+def _list(dims: dict[str, int]) -> str:
+    """The modalities for a message."""
+    return ", ".join(dims)
+
+
 def _built(subject: Subject, dims: dict[str, int], *, seed: int = 1) -> nn.Module:
+    """The fusion in evaluation mode, its weights drawn under a seed."""
     with seeded(seed):
         fusion: nn.Module = subject.build(dims)
-    require(isinstance(fusion, nn.Module), f"the factory gives {type(fusion).__name__}, no nn.Module")
+    require(isinstance(fusion, nn.Module), f"the factory should give an nn.Module, got a {type(fusion).__name__}")
     return fusion.eval()
+
+
+def _trained(subject: Subject, dims: dict[str, int], batch: Features) -> Tensor:
+    """The output in training mode; for batches of one shape dropout, too, draws the same."""
+    fusion = _built(subject, dims).train()
+    with seeded(3):
+        output: Tensor = fusion(batch)
+    return output
 
 
 def _weighted_sum(output: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 import torch
@@ -15,10 +16,9 @@ ATTRIBUTES = ("arousal", "valence")
 RANGE = (1.0, 7.0)
 COUNTS = {0: 5, 1: 9, 2: 19, 3: 27, NO_AGREEMENT: 7}
 """Utterances of each consensus in `a_table`."""
-FRAMES = {"speech": (9, 4, 1, 6), "words": (3, 5, 2, 5), "video": (2, 7, 7, 1)}
-"""Frames of the four utterances of `features`; each modality has one that is shorter than all others."""
+FRAMES = ((9, 4, 1, 6), (3, 5, 2, 5), (2, 7, 7, 1))
+"""Frames of the four utterances of `features`, by modality in turn; in each another one is the shortest."""
 EQUAL = {"speech": 12, "words": 12, "video": 12}
-UNEQUAL = {"speech": 12, "words": 6, "video": 18}
 
 
 def a_table(counts: Mapping[int, int] = COUNTS, *, attributes: int = 2, seed: int = 3) -> LabelTable:
@@ -44,12 +44,17 @@ def a_table(counts: Mapping[int, int] = COUNTS, *, attributes: int = 2, seed: in
     )
 
 
+def unequal(dims: Mapping[str, int]) -> dict[str, int]:
+    """The same modalities, of which no two are equally wide."""
+    return {name: dim + 6 * number for number, (name, dim) in enumerate(dims.items())}
+
+
 def features(dims: Mapping[str, int], *, seed: int = 1) -> Features:
     """Four utterances of unequal length, values in 0..1, padded with zeros."""
     generator = torch.Generator().manual_seed(seed)
     return {
-        name: Padded.of([torch.rand(count, dim, generator=generator) for count in FRAMES[name]])
-        for name, dim in dims.items()
+        name: Padded.of([torch.rand(count, dim, generator=generator) for count in frames])
+        for (name, dim), frames in zip(dims.items(), cycle(FRAMES), strict=False)
     }
 
 

@@ -16,33 +16,50 @@ BATCH, WIDTH, SEEDS = 4, 32, 20
 
 def shapes(subject: Subject) -> None:
     """Modalities, batch, D, width and dtype stay; lengths are between 1 and T; padding stays zero."""
+    dims = _dims(subject)
     for seed in range(SEEDS):
-        made, truth, fused = _drawn(subject, seed)
-        require(list(made) == list(EQUAL), f"the modalities are {list(made)}, they were {list(EQUAL)}")
-        for name, padded in made.items():
-            batch, frames, dim = padded.data.shape
-            require((batch, dim) == (BATCH, EQUAL[name]), f"{name!r} is {tuple(padded.data.shape)}")
-            require(padded.data.dtype == torch.float32, f"{name!r} is of {padded.data.dtype}")
+        batch, truth, fused = _drawn(subject, seed)
+        require(list(batch) == list(dims), f"the modalities should stay {list(dims)}, got {list(batch)}")
+        for name, padded in batch.items():
+            size, frames, dim = padded.data.shape
+            require(
+                (size, dim) == (BATCH, dims[name]),
+                f"{name!r} should stay (B, T, D) = ({BATCH}, T, {dims[name]}), got {tuple(padded.data.shape)}",
+            )
+            require(padded.data.dtype == torch.float32, f"{name!r} should stay float32, got {padded.data.dtype}")
             lengths = padded.lengths
-            require(lengths.shape == (BATCH,) and not lengths.is_floating_point(), f"lengths of {name!r}: {lengths}")
-            require((lengths >= 1).all() and (lengths <= frames).all(), f"lengths of {name!r} are {lengths.tolist()}")
-            require((padded.data[~padded.mask] == 0).all(), f"the padding of {name!r} is not zero")
-        require(fused.shape == (BATCH, WIDTH), f"fused vectors (B, width) became {tuple(fused.shape)}")
+            require(
+                lengths.shape == (BATCH,) and not lengths.is_floating_point(),
+                f"the lengths of {name!r} should be {BATCH} integers, got {lengths}",
+            )
+            require(
+                (lengths >= 1).all() and (lengths <= frames).all(),
+                f"the lengths of {name!r} should be from 1 to T = {frames}, got {lengths.tolist()}",
+            )
+            require(
+                (padded.data[~padded.mask] == 0).all(),
+                f"the padding of {name!r} should stay zero: multiply by the mask",
+            )
         wanted = _targets()
-        require(truth.emotion.shape == wanted.emotion.shape, f"class targets became {tuple(truth.emotion.shape)}")
-        require(truth.attributes.shape == wanted.attributes.shape, f"attributes: {tuple(truth.attributes.shape)}")
+        pairs = (
+            ("fused vectors", fused.shape, torch.Size((BATCH, WIDTH))),
+            ("class targets", truth.emotion.shape, wanted.emotion.shape),
+            ("attributes", truth.attributes.shape, wanted.attributes.shape),
+        )
+        for what, shape, before in pairs:
+            require(shape == before, f"{what} should stay of shape {tuple(before)}, got {tuple(shape)}")
 
 
 def input_unchanged(subject: Subject) -> None:
     """What comes in may be a view of a store: it is never changed in place."""
     for seed in range(SEEDS):
-        batch, truth, fused = features(EQUAL), _targets(), _fused()
+        batch, truth, fused = features(_dims(subject)), _targets(), _fused()
         before, built = copied(batch), _built(subject)
         built.on_batch(batch, truth, _generator(seed))
         built.on_fused(fused, truth, _generator(seed))
-        require(same_features(batch, before), "the features were changed in place")
-        require(torch.equal(fused, _fused()), "the fused vectors were changed in place")
-        require(_same_targets(truth, _targets()), "the targets were changed in place")
+        require(same_features(batch, before), "the features were changed in place: give new ones")
+        require(torch.equal(fused, _fused()), "the fused vectors were changed in place: give new ones")
+        require(_same_targets(truth, _targets()), "the targets were changed in place: give new ones")
 
 
 def probabilities(subject: Subject) -> None:
@@ -50,8 +67,8 @@ def probabilities(subject: Subject) -> None:
     for seed in range(SEEDS):
         emotion = _drawn(subject, seed)[1].emotion
         require_finite(emotion, "class targets")
-        require((emotion >= 0).all(), f"a class target is {float(emotion.min()):.3g}")
-        require_near(emotion.sum(-1), torch.ones(BATCH), "the sum of class targets", tolerance=1e-5)
+        require((emotion >= 0).all(), f"class targets should be 0 or more, got {float(emotion.min()):.3g}")
+        require_near(emotion.sum(-1), torch.ones(BATCH), "the sum of class targets, beside 1", tolerance=1e-5)
 
 
 def missing_attributes(subject: Subject) -> None:
@@ -59,7 +76,10 @@ def missing_attributes(subject: Subject) -> None:
     absent = _targets().attributes.isnan()
     for seed in range(SEEDS):
         attributes = _drawn(subject, seed)[1].attributes
-        require(attributes[absent].isnan().all(), "a missing attribute got a value")
+        require(
+            attributes[absent].isnan().all(),
+            "a missing attribute (NaN) got a value: keep it missing, also where it is mixed",
+        )
         require(not attributes.isinf().any(), "an attribute is infinite")
 
 
@@ -83,7 +103,10 @@ def global_random_state(subject: Subject) -> None:
 def generator_decides(subject: Subject) -> None:
     """Other generators give other results, over twenty of them."""
     drawn = [_drawn(subject, seed) for seed in range(SEEDS)]
-    require(any(not _same(drawn[0], other) for other in drawn[1:]), "twenty generators give the same result")
+    require(
+        any(not _same(drawn[0], other) for other in drawn[1:]),
+        "twenty generators give the same result: draw from the generator that is passed in",
+    )
 
 
 def probability_zero(subject: Subject) -> None:
@@ -92,7 +115,11 @@ def probability_zero(subject: Subject) -> None:
         return
     off = subject.build(probability=0.0)
     for seed in range(SEEDS):
-        _require_same(_drawn(subject, seed, off), (features(EQUAL), _targets(), _fused()), "probability = 0")
+        _require_same(
+            _drawn(subject, seed, off),
+            (features(_dims(subject)), _targets(), _fused()),
+            "probability = 0 and no regularizer",
+        )
 
 
 def joined(subject: Subject) -> None:
@@ -110,32 +137,40 @@ def joined(subject: Subject) -> None:
 
 
 def gradients(subject: Subject) -> None:
-    """Gradients pass through `on_fused`, to every utterance that is left in the batch."""
+    """Gradients pass through `on_fused`; over twenty generators they reach every utterance."""
+    reached = torch.zeros(BATCH, dtype=torch.bool)
     for seed in range(SEEDS):
         fused = _fused().requires_grad_()
         after, _ = _built(subject).on_fused(fused, _targets(), _generator(seed))
-        require(after.requires_grad, "no gradient passes through on_fused")
+        require(after.requires_grad, "no gradient passes through on_fused: do not detach")
         (gradient,) = torch.autograd.grad(after.square().sum(), fused)
         require_finite(gradient, "the gradient through on_fused")
-        require(gradient.abs().max() > 0, "the gradient through on_fused is zero")
+        reached |= (gradient != 0).any(dim=1)
+    missing = (~reached).nonzero()[:, 0].tolist()
+    require(not missing, f"no gradient reaches the utterances {missing} of {BATCH}: do not detach them")
 
 
 def half_precision(subject: Subject) -> None:
     """Fused vectors in bfloat16 stay in bfloat16, and finite."""
     for seed in range(SEEDS):
         after, _ = _built(subject).on_fused(_fused().bfloat16(), _targets(), _generator(seed))
-        require(after.dtype == torch.bfloat16, f"bfloat16 became {after.dtype}")
+        require(after.dtype == torch.bfloat16, f"fused vectors in bfloat16 should stay so, got {after.dtype}")
         require_finite(after, "fused vectors in bfloat16")
 
 
 def one_utterance(subject: Subject) -> None:
     """A batch of one utterance works."""
-    batch = {name: type(padded)(padded.data[:1], padded.lengths[:1]) for name, padded in features(EQUAL).items()}
+    batch = {
+        name: type(padded)(padded.data[:1], padded.lengths[:1]) for name, padded in features(_dims(subject)).items()
+    }
     truth = Targets(_targets().emotion[:1], _targets().attributes[:1])
-    made, changed = _built(subject).on_batch(batch, truth, _generator(0))
+    after_batch, changed = _built(subject).on_batch(batch, truth, _generator(0))
     after, changed = _built(subject).on_fused(_fused()[:1], changed, _generator(0))
-    require(after.shape == (1, WIDTH) and len(changed.emotion) == 1, f"it became {tuple(after.shape)}")
-    require(all(len(padded) == 1 for padded in made.values()), "the batch grew")
+    require(
+        after.shape == (1, WIDTH) and len(changed.emotion) == 1,
+        f"fused vectors of one utterance became {tuple(after.shape)}, with {len(changed.emotion)} class targets",
+    )
+    require(all(len(padded) == 1 for padded in after_batch.values()), "a batch of one utterance became a larger one")
 
 
 CONTRACTS = (
@@ -156,6 +191,11 @@ CONTRACTS = (
 Drawn = tuple[Features, Targets, Tensor]
 
 
+def _dims(subject: Subject) -> dict[str, int]:
+    """The modalities that the regularizer needs, or three."""
+    return dict(subject.dims or EQUAL)
+
+
 def _built(subject: Subject) -> Regularizer:
     regularizer: Regularizer = subject.build()
     return regularizer
@@ -164,9 +204,9 @@ def _built(subject: Subject) -> Regularizer:
 def _drawn(subject: Subject, seed: int, regularizer: Regularizer | None = None) -> Drawn:
     """What both calls make of the made-up batch, the targets of the first given to the second."""
     built, generator = regularizer or _built(subject), _generator(seed)
-    made, truth = built.on_batch(features(EQUAL), _targets(), generator)
+    batch, truth = built.on_batch(features(_dims(subject)), _targets(), generator)
     fused, truth = built.on_fused(_fused(), truth, generator)
-    return made, truth, fused
+    return batch, truth, fused
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -191,4 +231,7 @@ def _same(one: Drawn, other: Drawn) -> bool:
 
 
 def _require_same(one: Drawn, other: Drawn, what: str) -> None:
-    require(_same(one, other), f"{what}: the results differ")
+    require(
+        _same(one, other),
+        f"the results differ between {what}: all draws should come from the generator that is passed in, afresh",
+    )

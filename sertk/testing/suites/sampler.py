@@ -15,6 +15,10 @@ BATCH = 4
 EPOCHS = 100
 """Epochs within which every utterance has to come."""
 
+SEEDS = (0, 1, 2, 3, 101, 1001)
+DISTANT_EPOCHS = (0, 1, 2, 3, 100, 1000)
+"""Epochs that sums and products of a seed and an epoch would confuse."""
+
 Batches = list[list[int]]
 
 
@@ -22,10 +26,10 @@ def rows(subject: Subject) -> None:
     """Batches are lists of row numbers (ints) of the table."""
     table = a_table()
     for batch in _epoch(_built(subject, table), 0):
-        require(isinstance(batch, list), f"a batch is a {type(batch).__name__}, no list")
+        require(isinstance(batch, list), f"a batch should be a list of ints, got a {type(batch).__name__}")
         for row in batch:
-            require(type(row) is int, f"a row is a {type(row).__name__}, no int: call .tolist() on arrays")
-            require(0 <= row < len(table), f"row {row} is none of the {len(table)} of the table")
+            require(type(row) is int, f"a row should be an int, got a {type(row).__name__}: call .tolist() on arrays")
+            require(0 <= row < len(table), f"rows should be from 0 to {len(table) - 1}, got {row}")
 
 
 def batch_sizes(subject: Subject) -> None:
@@ -33,10 +37,12 @@ def batch_sizes(subject: Subject) -> None:
     sampler = _built(subject, a_table())
     for epoch in range(3):
         sizes = [len(batch) for batch in _epoch(sampler, epoch)]
-        require(min(sizes) > 0, f"epoch {epoch} has an empty batch: {sizes}")
+        require(min(sizes) > 0, f"epoch {epoch} has an empty batch, its sizes are {sizes}: leave it out")
         if subject.takes("batch_size"):
             largest = subject.options.get("batch_size", BATCH)
-            require(max(sizes) <= largest, f"epoch {epoch} has a batch of {max(sizes)}, batch_size is {largest}")
+            require(
+                max(sizes) <= largest, f"epoch {epoch} has a batch of {max(sizes)} rows, batch_size allows {largest}"
+            )
 
 
 def length(subject: Subject) -> None:
@@ -46,7 +52,8 @@ def length(subject: Subject) -> None:
         sampler.set_epoch(epoch)
         announced = len(sampler)
         count = len(list(sampler))
-        require(announced == count > 0, f"epoch {epoch}: len says {announced}, it gives {count} batches")
+        require(announced == count, f"epoch {epoch}: len should be the {count} batches that come, got {announced}")
+        require(count > 0, f"epoch {epoch} has no batch")
 
 
 def epochs_differ(subject: Subject) -> None:
@@ -54,13 +61,26 @@ def epochs_differ(subject: Subject) -> None:
     sampler = _built(subject, a_table())
     drawn = [_epoch(sampler, epoch) for epoch in range(4)]
     for epoch in range(1, 4):
-        require(drawn[epoch] not in drawn[:epoch], f"epoch {epoch} is the same as one before it")
+        require(
+            drawn[epoch] not in drawn[:epoch],
+            f"epoch {epoch} draws the same as one before it: `set_epoch` should decide, too",
+        )
 
 
 def seeds_differ(subject: Subject) -> None:
-    """Another seed gives other draws."""
-    one, other = (_epoch(_built(subject, a_table(), seed=seed), 1) for seed in (1, 2))
-    require(one != other, "seeds 1 and 2 give the same epoch")
+    """No epoch of a seed is an epoch of another: with `seed + epoch`, 1 and 1 would draw what 2 and 0 draw."""
+    drawn: list[tuple[int, int, Batches]] = []
+    for seed in SEEDS:
+        sampler = _built(subject, a_table(), seed=seed)
+        for epoch in DISTANT_EPOCHS:
+            batches = _epoch(sampler, epoch)
+            for other_seed, other_epoch, others in drawn:
+                require(
+                    batches != others,
+                    f"seed {seed} draws in epoch {epoch} what seed {other_seed} draws in epoch {other_epoch}: seed a "
+                    f"generator with both numbers, as np.random.default_rng([seed, epoch]) does",
+                )
+            drawn.append((seed, epoch, batches))
 
 
 def repeatable(subject: Subject) -> None:
@@ -68,7 +88,7 @@ def repeatable(subject: Subject) -> None:
     one, other = _built(subject, a_table()), _built(subject, a_table())
     for epoch in range(3):
         first = _epoch(one, epoch)
-        require(list(one) == first, f"epoch {epoch}, read twice, gives other batches")
+        require(list(one) == first, f"epoch {epoch}, read twice, gives other batches: make the generator in __iter__")
         next(iter(one))
         require(list(one) == first, f"epoch {epoch}, after an interrupted reading, gives other batches")
         require(_epoch(other, epoch) == first, f"epoch {epoch} of an equal sampler has other batches")
@@ -80,7 +100,10 @@ def resume(subject: Subject) -> None:
     undisturbed = _built(subject, table)
     drawn = [_epoch(undisturbed, epoch) for epoch in range(6)]
     for epoch in (5, 2):
-        require(_epoch(_built(subject, table), epoch) == drawn[epoch], f"epoch {epoch} after a resume is another")
+        require(
+            _epoch(_built(subject, table), epoch) == drawn[epoch],
+            f"epoch {epoch} of a fresh sampler is another than after {epoch} epochs: keep no state of the generator",
+        )
 
 
 def global_random_state(subject: Subject) -> None:
@@ -89,7 +112,10 @@ def global_random_state(subject: Subject) -> None:
     for seed in (1, 2):
         with global_seeds(seed):
             drawn.append(_epoch(_built(subject, a_table()), 0))
-    require(drawn[0] == drawn[1], "another global seed of random, NumPy or torch gives other batches")
+    require(
+        drawn[0] == drawn[1],
+        "another global seed of random, NumPy or torch gives other batches: draw from a generator of seed and epoch",
+    )
 
 
 def coverage(subject: Subject) -> None:
@@ -101,16 +127,20 @@ def coverage(subject: Subject) -> None:
         seen.update(row for batch in _epoch(sampler, epoch) for row in batch)
     wanted = {row for row in range(len(table)) if table.consensus[row] != NO_AGREEMENT}
     missing = sorted(wanted - seen)
-    require(not missing, f"{len(missing)} of {len(wanted)} utterances never come, the first is row {missing[:1]}")
+    require(
+        not missing,
+        f"{len(missing)} of {len(wanted)} utterances never come in {EPOCHS} epochs, among them row {missing[:1]}",
+    )
 
 
 def few_utterances(subject: Subject) -> None:
-    """A table with one utterance a class, fewer than a batch, gives at least one batch."""
+    """A table with one utterance of each class, fewer than a batch, gives at least one batch."""
     table = a_table(dict.fromkeys((index for index in COUNTS if index != NO_AGREEMENT), 1))
     sampler = _built(subject, table, batch_size=16)
     batches = _epoch(sampler, 0)
-    require(len(batches) == len(sampler) >= 1, f"{len(table)} utterances give {len(batches)} batches")
-    require(all(0 <= row < len(table) for batch in batches for row in batch), f"rows {batches} of {len(table)}")
+    require(len(batches) > 0, f"{len(table)} utterances and batch_size 16 give no batch: give a smaller one")
+    require(len(batches) == len(sampler), f"len should be the {len(batches)} batches that come, got {len(sampler)}")
+    require(all(0 <= row < len(table) for batch in batches for row in batch), f"of {len(table)} rows come {batches}")
 
 
 def table_unchanged(subject: Subject) -> None:
@@ -119,7 +149,7 @@ def table_unchanged(subject: Subject) -> None:
     _epoch(_built(subject, table), 0)
     for name in ("targets", "consensus", "attributes", "frames"):
         same = np.array_equal(getattr(table, name), getattr(wanted, name), equal_nan=name != "consensus")
-        require(same, f"{name} of the table changed")
+        require(same, f"`{name}` of the table was changed in place: work on a copy")
 
 
 CONTRACTS = (

@@ -80,8 +80,8 @@ def ours(
     encoder: Any, recordings: list[Recording], folder: Path, device: torch.device, precision: Any, budget: float
 ) -> None:
     """What `sertk extract` does."""
-    target = Target(folder, store_card("hf_speech", {}, encoder, dtype="float16"), encoder)
-    extract([target], recordings, device=device, precision=precision, frame_budget=budget)
+    target = Target(folder, store_card("hf_speech", {}, encoder, dtype="float16", precision=precision), encoder)
+    extract([target], recordings, device=device, frame_budget=budget)
 
 
 def largest_error(store: FeatureStore, folder: Path) -> float:

@@ -16,15 +16,23 @@ from sertk.files import tidy
 
 
 @contextmanager
-def locked(lock: Path, what: Path, *, shared: bool = False) -> Iterator[int]:
+def locked(lock: Path, what: Path, *, shared: bool = False, wait_seconds: float = 0.0) -> Iterator[int]:
     """Hold a lock file and give its descriptor; processes that inherit it keep it held. what: what it guards.
 
-    shared: with others that share it. A killed process leaves no lock (POSIX file locks). Raises BusyError, naming
-    the process that has it.
+    shared: with others that share it. wait_seconds: how long to wait for another process. A killed process leaves no
+    lock (POSIX file locks). Raises BusyError, naming the process that has it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
+    latest = time.monotonic() + wait_seconds
     with open(lock, "a+", encoding="utf-8", errors="replace") as file:
-        _lock(file, what, shared=shared)
+        while True:
+            try:
+                _lock(file, what, shared=shared)
+                break
+            except BusyError:
+                if time.monotonic() >= latest:
+                    raise
+                time.sleep(0.02)
         yield file.fileno()
 
 

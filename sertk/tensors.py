@@ -5,15 +5,12 @@ The legend of letters, used in every shape: B batch, T frames, D features, C cla
 
 from __future__ import annotations
 
-import os
-import re
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 
@@ -115,18 +112,37 @@ def features_to(features: Mapping[str, Padded], device: torch.device) -> Feature
     return {name: padded.to(device) for name, padded in features.items()}
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file with the mode that any new file gets: safetensors' own is closed to all but its owner.
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file: the same tensors and metadata give the same bytes.
 
-    Raises OSError, naming the file, where the disk refuses.
+    The library's own writer puts the metadata in any order, and writes to a temporary file of its own naming, which a
+    killed process leaves for good.
     """
-    path.touch()
-    mode = path.stat().st_mode
-    try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
-    except SafetensorError as error:
-        refused = re.search(r"os error (\d+)", str(error))
-        if refused is None:
-            raise
-        raise OSError(int(refused[1]), os.strerror(int(refused[1])), str(path)) from error
-    path.chmod(mode)
+    ordered = sorted(tensors.items(), key=lambda item: (-item[1].element_size(), item[0]))  # so that all are aligned
+    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}
+    end = 0
+    for name, tensor in ordered:
+        begin, end = end, end + tensor.nbytes
+        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    packed = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    packed += b" " * (-len(packed) % 8)
+    with open(path, "wb") as file:
+        file.write(len(packed).to_bytes(8, "little") + packed)
+        for _, tensor in ordered:
+            flat = tensor.detach().cpu().contiguous().reshape(-1)
+            file.write(memoryview(flat.view(torch.uint8).numpy()))
+
+
+_NAMES = {
+    torch.bool: "BOOL",
+    torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.int16: "I16",
+    torch.int32: "I32",
+    torch.int64: "I64",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+    torch.float64: "F64",
+}
+"""What safetensors calls a type."""

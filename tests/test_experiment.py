@@ -131,7 +131,7 @@ def test_utterances_without_features_are_left_out_and_counted(tiny_store: Path, 
     kept = sorted(source.lengths)[:70]
     with StoreWriter(tmp_path / "speech", source.card) as writer:
         for id in kept:
-            writer.add(id, source[id].clone())
+            writer.add(id, source[id].clone(), source.sources[id])
     experiment = load_experiment(
         tiny_store / "experiment.toml",
         [f"features.speech={tmp_path}/speech", "stage.full.epochs=1", "stage.second.epochs=1"],
@@ -147,7 +147,8 @@ def test_nan_features_stop_training_and_leave_no_checkpoint(tmp_path: Path) -> N
     train = Manifest.read(tmp_path / "manifest.jsonl.gz").split("train")
     with StoreWriter(tmp_path / "features" / "bad", store.card) as writer:
         for id in store:
-            writer.add(id, torch.full_like(store[id], 12345.0) if id == train[0].id else store[id].clone())
+            frames = torch.full_like(store[id], 12345.0) if id == train[0].id else store[id].clone()
+            writer.add(id, frames, store.sources[id])
     (shard,) = (tmp_path / "features" / "bad").glob("shard-*.safetensors")
     shard.chmod(0o644)
     as_bytes = [struct.pack("<f", value) for value in (12345.0, float("nan"))]

@@ -85,9 +85,9 @@ def test_all_ways_from_a_model_to_posteriors_agree_whatever_it_was_trained_in(co
     run(load_experiment(corpus / "experiment.toml", ["compute.precision=bfloat16"]), member, device=CPU)
     options = {"folder": str(member), "from_stores": True}
     encoder = build(registry.encoders, Use.model_validate({"use": "checkpoint", **options}))
-    card = store_card("checkpoint", options, encoder, dtype="float32")
+    card = store_card("checkpoint", options, encoder, dtype="float32", precision="bfloat16")
     recordings = _recordings(corpus, "development")
-    extract([Target(tmp_path / "posteriors", card, encoder)], recordings, device=CPU, precision="bfloat16")
+    extract([Target(tmp_path / "posteriors", card, encoder)], recordings, device=CPU)
     store = FeatureStore.open(tmp_path / "posteriors")
     manifest = Manifest.read(corpus / "manifest.jsonl.gz")
     predictions, _ = predict_stores(Checkpoint.load(member), manifest.split("development"), device=CPU)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sertk.batching.dataset import FeatureSet
 from sertk.data.labels import MSP_PODCAST, LabelTable
+from sertk.features.sources import digest
 from sertk.features.store import FeatureStore, StoreCard, StoreWriter
 
 NAMES = ("arousal", "valence", "dominance")
@@ -76,7 +77,7 @@ def write_corpus(folder: Path, lengths: Lengths, table: LabelTable, *, dim: int 
             for row, id in enumerate(table.ids):
                 noise = random.standard_normal((int(frames[row]), dim), dtype=np.float32)
                 value = (noise + 0.2 * directions[table.consensus[row]]).astype(np.float16)
-                writer.add(id, torch.from_numpy(value))
+                writer.add(id, torch.from_numpy(value), digest(value.tolist()))
                 np.save(folder / "npy" / name / f"{id}.npy", value)
     return FeatureSet(table, {name: FeatureStore.open(folder / "store" / name) for name in ("speech", "text")})
 

@@ -104,12 +104,14 @@ def run_cell(
     shutil.rmtree(cell.posteriors, ignore_errors=True)
     model = Use.model_validate({"use": "checkpoint", "folder": str(cell.folder), "from_stores": True})
     wanted = EncoderFile(encoder=model, dtype="float32")
-    card = store_card(model.use, model.options, build(registry.encoders, model), dtype=wanted.dtype)
+    encoder = build(registry.encoders, model)
+    card = store_card(model.use, model.options, encoder, dtype=wanted.dtype)
     ids = [utterance.id for utterance in Manifest.read(Path(cell.experiment.data.manifest)).split(*splits)]
     rows = infer_rows(checkpoint, ids, device)
+    sources = encoder.source_digests(ids)
     with StoreWriter(cell.posteriors, card) as writer:
         for id in rows.frames:
-            writer.add(id, rows[id])
+            writer.add(id, rows[id], sources[id])
     (cell.posteriors / "done").write_text(checkpoint.card.weights_sha256)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from sertk.cli.output import duration, progress, say, up_to_date
 if TYPE_CHECKING:
     from sertk.config.schema import Use
     from sertk.data.manifest import Utterance
-    from sertk.features.extract import ExtractReport, Progress, Target
+    from sertk.features.extract import ExtractReport, Progress, Target, TargetReport
 
 
 def command(
@@ -31,7 +30,8 @@ def command(
     frame_budget: float = typer.Option(120.0, help="Seconds of audio in a batch, padding included."),
     max_batch: int = typer.Option(64, min=1, help="Recordings in a batch."),
     shard: str = typer.Option("0/1", help="i/n: the i-th of n processes that fill the same stores, from 0."),
-    force: bool = typer.Option(False, help="Try again what a store's report lists as failed."),
+    force: bool = typer.Option(False, help="Extract everything again."),
+    retry: bool = typer.Option(False, help="Try again what a store's report lists as failed."),
     repair: bool = typer.Option(False, help="Compare all checksums first and extract again what is damaged."),
     jobs: int = typer.Option(1, min=1, help="Parts of the corpus encoded side by side, each in its own process."),
     engine: str = ENGINE,
@@ -40,15 +40,24 @@ def command(
 ) -> None:
     """Fill feature stores in one pass over the audio; go on with what they have. `report.jsonl` lists failures."""
     part = _part(shard)
-    for path in encoders:
-        _drop_outdated(path, into / path.stem)
     if precision not in ("float32", "bfloat16", "float16"):
         raise typer.BadParameter(f"--precision is float32, bfloat16 or float16, got {precision!r}")
     if jobs > 1 and (part[1] > 1 or repair):
         raise typer.BadParameter("--jobs makes parts of its own: leave out --shard, and repair before with one job")
     run_tasks = choose(engine, address, jobs)
     work = _Work(
-        tuple(encoders), manifest, into, splits, unseen, device, precision, frame_budget, max_batch, force, repair
+        tuple(encoders),
+        manifest,
+        into,
+        splits,
+        unseen,
+        device,
+        precision,
+        frame_budget,
+        max_batch,
+        force,
+        retry,
+        repair,
     )
     parts = [(number, jobs) for number in range(jobs)] if jobs > 1 else [part]
     alone = engine == "local" and jobs == 1
@@ -71,6 +80,7 @@ class _Work:
     frame_budget: float
     max_batch: int
     force: bool
+    retry: bool
     repair: bool
 
 
@@ -107,11 +117,11 @@ def _extract(work: _Work, part: tuple[int, int], bar: bool) -> list[ExtractRepor
                     targets,
                     recordings,
                     device=choose_device(work.device),
-                    precision=work.precision,  # type: ignore[arg-type]
                     frame_budget=work.frame_budget,
                     max_batch=work.max_batch,
                     part=part,
                     force=work.force,
+                    retry=work.retry,
                     repair=work.repair,
                     progress=show,
                 )
@@ -121,25 +131,38 @@ def _extract(work: _Work, part: tuple[int, int], bar: bool) -> list[ExtractRepor
 
 def _show(parts: Sequence[ExtractReport]) -> None:
     """What became of the stores of one pass, over all parts."""
-    from sertk.features.card import read_card
-
     for targets in zip(*(part.targets for part in parts), strict=True):
         folder = targets[0].folder
-        written, failures = sum(t.written for t in targets), sum(len(t.failed) for t in targets)
-        if written == 0 and all(part.up_to_date for part in parts):
+        for difference in {t.renewed for t in targets} - {""}:
+            say(f"{folder}  {difference}: extracted again")
+        written, changed, kept = (sum(getattr(t, name) for t in targets) for name in ("written", "changed", "kept"))
+        if written + changed == 0 and all(part.up_to_date for part in parts):
             up_to_date(folder)
             continue
-        halvings, again = sum(t.halvings for t in targets), [name for t in targets for name in t.repaired]
-        failed = f"  failed {failures}, see report.jsonl" if failures else ""
-        halved = f"  batch halved {halvings} times for memory" if halvings else ""
-        mended = f"  made again {', '.join(again)}" if again else ""
-        error = read_card(folder).error
-        near = f"  within {error:.1e} of float32" if error is not None else ""
-        say(f"{folder}  written {written}  kept {sum(t.kept for t in targets)}{failed}{halved}{mended}{near}")
+        instead = f"  changed {changed}" if changed else ""
+        say(f"{folder}  written {written}{instead}  kept {kept}{_remarks(targets)}")
     seconds, elapsed = sum(part.seconds for part in parts), max(part.elapsed for part in parts)
     if seconds:
         rate = seconds / max(elapsed, 1e-9)
         say(f"{duration(seconds)} of audio in {duration(elapsed)}: {rate:.1f} times real time")
+
+
+def _remarks(targets: Sequence[TargetReport]) -> str:
+    """What else became of a store, over all parts."""
+    from sertk.features.card import read_card
+
+    unchecked, failures = sum(t.unchecked for t in targets), sum(len(t.failed) for t in targets)
+    halvings, again = sum(t.halvings for t in targets), [name for t in targets for name in t.repaired]
+    error = read_card(targets[0].folder).error
+    return "".join(
+        [
+            f" ({unchecked} of them unchecked: their recordings cannot be read)" if unchecked else "",
+            f"  failed {failures}, see report.jsonl" if failures else "",
+            f"  batch halved {halvings} times for memory" if halvings else "",
+            f"  made again {', '.join(again)}" if again else "",
+            f"  within {error:.1e} of float32" if error is not None else "",
+        ]
+    )
 
 
 def _target(path: Path, work: _Work, utterances: Sequence[Utterance]) -> Target:
@@ -157,9 +180,9 @@ def _target(path: Path, work: _Work, utterances: Sequence[Utterance]) -> Target:
     else:
         wanted = load_encoder_file(path)
     encoder = build(registry.encoders, wanted.encoder)
-    card = store_card(wanted.encoder.use, wanted.encoder.options, encoder, dtype=wanted.dtype)
-    words = {utterance.text_source or "none" for utterance in utterances} if card.modality == "text" else ()
-    card = replace(card, precision=work.precision, words=", ".join(sorted(words)))
+    card = store_card(
+        wanted.encoder.use, wanted.encoder.options, encoder, dtype=wanted.dtype, precision=work.precision
+    )
     target = Target(work.into / path.stem, card, encoder)
     error = _error(target, wanted.encoder, work, utterances)
     return replace(target, card=replace(card, error=error))
@@ -188,18 +211,6 @@ def _error(target: Target, use: Use, work: _Work, utterances: Sequence[Utterance
         device=choose_device(work.device),
         precision=work.precision,  # type: ignore[arg-type]
     )
-
-
-def _drop_outdated(path: Path, store: Path) -> None:
-    """Remove the posteriors of a model that has been trained again since: they are quickly made, and of no use."""
-    from sertk.checkpoint import Checkpoint, is_checkpoint
-    from sertk.features.card import read_card
-
-    if is_checkpoint(path) and (store / "card.json").is_file():
-        card = read_card(store)
-        if card.encoder == "checkpoint" and card.fingerprint != Checkpoint.load(path).fingerprint:
-            shutil.rmtree(store)
-            say(f"{store}  removed: {path} has been trained again")
 
 
 def _passes(

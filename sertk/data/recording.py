@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +21,9 @@ class Recording:
     """
 
     utterance: Utterance
-    _samples: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    given: Mapping[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     remarks: list[str] = field(default_factory=list, repr=False, compare=False)
+    _read: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -31,14 +33,14 @@ class Recording:
     @property
     def seconds(self) -> float:
         """Duration, from the manifest where it says so, else from the header. Raises AudioError for a bad one."""
-        for sample_rate, samples in self._samples.items():
+        for sample_rate, samples in (*self.given.items(), *self._read.items()):
             return len(samples) / sample_rate
         u = self.utterance
         return u.duration if u.duration is not None else audio_info(Path(u.audio)).seconds - u.start
 
     def copy(self) -> Recording:
         """The same recording without remarks; samples that are read from its file are forgotten with it."""
-        return Recording(self.utterance, dict(self._samples))
+        return Recording(self.utterance, self.given, _read=dict(self._read))
 
     def remark(self, message: str) -> None:
         """Note what is done to a recording that is used all the same; stores list it in `remarks.jsonl`."""
@@ -47,9 +49,11 @@ class Recording:
 
     def waveform(self, sample_rate: int = 16_000) -> NDArray[np.float32]:
         """(samples,) in -1..1 at the rate asked for. Raises AudioError for a recording that cannot be used."""
-        if sample_rate not in self._samples:
-            u = self.utterance
-            self._samples[sample_rate] = read_audio(
-                Path(u.audio), sample_rate=sample_rate, start=u.start, duration=u.duration
-            )
-        return self._samples[sample_rate]
+        for samples in (self.given.get(sample_rate), self._read.get(sample_rate)):
+            if samples is not None:
+                return samples
+        u = self.utterance
+        self._read[sample_rate] = read_audio(
+            Path(u.audio), sample_rate=sample_rate, start=u.start, duration=u.duration
+        )
+        return self._read[sample_rate]

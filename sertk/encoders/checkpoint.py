@@ -7,7 +7,7 @@ run or read once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -24,8 +24,9 @@ from sertk.config.schema import Use
 from sertk.contracts import Encoder
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, CheckpointError, UnknownNameError
+from sertk.features.frames import DTYPES
+from sertk.features.sources import Read, default_reads, joined_digests
 from sertk.features.store import FeatureStore
-from sertk.features.writer import DTYPES
 from sertk.models.classifier import Classifier
 from sertk.tensors import Features, Padded
 
@@ -139,6 +140,7 @@ class CheckpointEncoder(nn.Module):
     modality = "posterior"
     frames_per_second = 0.0
     batching = "padded"
+    unkeyed = ("folder",)
 
     def __init__(self, tree: ModelTree, specs: Mapping[str, EncoderSpec], stores: Mapping[str, FeatureStore]) -> None:
         super().__init__()
@@ -149,6 +151,8 @@ class CheckpointEncoder(nn.Module):
         self.classifiers = nn.ModuleList(_classifiers(tree))
         card = tree.checkpoint.card
         self.dim = len(card.labels) + len(card.ranges)
+        self.reads = _reads(self.encoders.values()) if not stores else ("stores",)
+        self.store_folders = [*stores]
         self.fingerprint = tree.checkpoint.fingerprint
         self.challenge_legal = card.challenge_legal
         self.requires_grad_(False)
@@ -161,6 +165,11 @@ class CheckpointEncoder(nn.Module):
             if recording.id not in store:
                 raise AudioError(f"{recording.id}: no features in {store.folder}; its report.jsonl may say why")
         return {key: store[recording.id].float() for key, store in self.stores.items()}
+
+    def source_digests(self, utterances: Iterable[str]) -> dict[str, str]:
+        """The digest of what each utterance has in the stores that are read, by id."""
+        stores = [store for store in self.stores.values() if isinstance(store, FeatureStore)]
+        return joined_digests([(store.card.key, store.sources) for store in stores], utterances)
 
     def forward(self, inputs: Mapping[str, Padded]) -> Padded:
         """What `prepare` gave, padded, to (B, 1, C + A)."""
@@ -198,6 +207,11 @@ def _tensor(prepared: Tensor | Mapping[str, Tensor], key: str) -> Tensor:
     if not isinstance(prepared, Tensor):
         raise CheckpointError(f"the encoder {key[:12]} prepares several tensors: only models can be nested so")
     return prepared
+
+
+def _reads(encoders: Iterable[Encoder]) -> tuple[Read, ...]:
+    read = (getattr(encoder, "reads", ()) or default_reads(encoder.modality) for encoder in encoders)
+    return tuple(sorted({each for reads in read for each in reads}))
 
 
 def _classifiers(tree: ModelTree) -> list[Classifier]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
 
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, EncoderError, StoreError
-from sertk.features.card import StoreCard
-from sertk.features.writer import DTYPES
+from sertk.features.card import Precision, StoreCard
+from sertk.features.frames import DTYPES
 from sertk.tensors import Padded
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 Input: TypeAlias = Tensor | Mapping[str, Tensor]
 """What an encoder's `prepare` gives of one utterance."""
-
-Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
-"""Of autocast."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, EncoderError
-from sertk.features.card import StoreCard
-from sertk.features.encode import BatchEncoder, Precision, Prepared
+from sertk.features.card import Precision, StoreCard
+from sertk.features.encode import BatchEncoder, Prepared
 
 if TYPE_CHECKING:
     from sertk.contracts import Encoder

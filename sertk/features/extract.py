@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from sertk.data.recording import Recording
 from sertk.errors import DataError, StoreError
-from sertk.features.card import StoreCard, store_card
-from sertk.features.encode import BatchEncoder, Precision, Prepared
-from sertk.features.index import Failure
-from sertk.features.plan import batches, bytes_needed, check_space, of_part, spoken_seconds, written_seconds
+from sertk.features.card import store_card
+from sertk.features.encode import BatchEncoder, Prepared
+from sertk.features.plan import batches, check_space, of_part, spoken_seconds, written_seconds
 from sertk.features.prefetch import prefetch
+from sertk.features.sources import source_digests
+from sertk.features.task import Target, TargetReport, Task
 from sertk.features.writer import StoreWriter
 
-if TYPE_CHECKING:
-    from sertk.contracts import Encoder
-
 __all__ = ["ExtractReport", "Progress", "Target", "TargetReport", "extract", "store_card"]
-
-
-@dataclass(frozen=True)
-class Target:
-    """An encoder, and the store that takes its frames."""
-
-    folder: Path
-    card: StoreCard
-    encoder: Encoder
 
 
 @dataclass(frozen=True)
@@ -58,21 +45,6 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class TargetReport:
-    """What became of one store. written: now. kept: there before. failed: listed in its report.
-
-    halvings: how often memory ran out and a batch was cut in two. repaired: damaged files that were made again.
-    """
-
-    folder: Path
-    written: int
-    kept: int
-    failed: tuple[Failure, ...]
-    halvings: int
-    repaired: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class ExtractReport:
     """What an extraction did. seconds: of audio read. elapsed: seconds. up_to_date: nothing was to be done."""
 
@@ -87,86 +59,105 @@ def extract(
     recordings: Sequence[Recording],
     *,
     device: torch.device,
-    precision: Precision = "float32",
     frame_budget: float = 120.0,
     max_batch: int = 64,
     part: tuple[int, int] = (0, 1),
     shard_bytes: int = 128 << 20,
     force: bool = False,
+    retry: bool = False,
     repair: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> ExtractReport:
     """Encode recordings into stores, going on with what they have; each recording is read and resampled once.
 
-    frame_budget: seconds of audio in a batch, padding included. max_batch: recordings in a batch. precision: of
-    autocast. part: (number, count) to fill one store from many processes. force: try again what a store's report
-    lists. repair: look for damage by checksum first, and encode again what it took. progress: called behind each
-    batch, and may raise to stop: what is encoded is kept.
+    frame_budget: seconds of audio in a batch, padding included. max_batch: recordings in a batch. part: (number,
+    count) to fill one store from many processes. force: encode everything again. retry: try again what a store's
+    report lists. repair: look for damage by checksum first, and encode again what it took. progress: called behind
+    each batch, and may raise to stop: what is encoded is kept.
 
-    A recording that cannot be used, or whose frames are not finite, is listed in `report.jsonl` of the store and
-    left out; what an encoder remarks on one, such as a transcript that it cut, is listed in `remarks.jsonl`.
-    Where memory runs out the batch is halved. Batches depend on the recordings alone, not on what is
-    done, so going on gives what an undisturbed run gives. Raises StoreError (another encoder's store, another
-    process, damage, no space, which is computed beforehand), DataError for an id twice or where nothing could be
-    used at all, and StoreError for output of another shape than the card's.
+    An utterance whose content differs from what its frames were computed from is encoded again in place. A store that
+    another encoder filled, or other options did, is emptied first. A recording that cannot be used, or whose frames
+    are not finite, is listed in `report.jsonl` of the store and left out; what an encoder remarks, such as a
+    transcript that it cut, is listed in `remarks.jsonl`. Where memory runs out the batch is halved. Batches depend on
+    the recordings alone, not on what is done, so going on gives what an undisturbed run gives.
+
+    Raises StoreError (another process, damage, no space, which is computed beforehand), DataError for an id twice or
+    where nothing could be used at all, and StoreError for output of another shape than the card's.
     """
     began = time.monotonic()
     if len({target.folder.absolute() for target in targets}) != len(targets):
         raise StoreError("each encoder needs a folder of its own, two have the same")
     mine = of_part(recordings, part)
+    sources = _sources(targets, mine)
     with ExitStack() as stack:
-        writers = [
-            stack.enter_context(StoreWriter(t.folder, t.card, shard_bytes=shard_bytes, part=part, repair=repair))
-            for t in targets
+        tasks = [
+            Task(
+                target,
+                stack.enter_context(
+                    StoreWriter(
+                        target.folder,
+                        target.card,
+                        shard_bytes=shard_bytes,
+                        part=part,
+                        repair=repair,
+                        renew=True,
+                        call=target.call,
+                    )
+                ),
+                BatchEncoder(target.encoder, target.card, device, target.card.precision),
+                now,
+            )
+            for target, now in zip(targets, sources, strict=True)
         ]
-        wanted = [
-            {r.id for r in mine} - writer.done - (set() if force else set(writer.failures)) for writer in writers
-        ]
-        kept = [len(writer.done & {r.id for r in mine}) for writer in writers]
-        encoders = [BatchEncoder(t.encoder, t.card, device, precision) for t in targets]
+        for task in tasks:
+            task.choose(force=force, retry=retry)
         read = 0.0
-        if any(wanted):
+        idle = not any(task.wanted for task in tasks)
+        if not idle:
             measure = written_seconds if all(t.card.modality == "text" for t in targets) else spoken_seconds
             seconds = {r.id: measure(r) for r in mine}
-            check_space(
-                {
-                    target.folder: bytes_needed(
-                        target.card, (_length(target, r, seconds) for r in mine if r.id in ids)
-                    )
-                    for target, ids in zip(targets, wanted, strict=True)
-                }
-            )
-            jobs = _jobs(mine, wanted, batches(seconds, frame_budget=frame_budget, max_batch=max_batch))
-            lacking = set().union(*wanted)
+            check_space({task.target.folder: task.bytes_needed(mine, seconds) for task in tasks})
+            for task in tasks:
+                task.writer.drop(task.again)
+            jobs = _jobs(mine, tasks, batches(seconds, frame_budget=frame_budget, max_batch=max_batch))
+            lacking = set().union(*(task.wanted for task in tasks))
             total, total_seconds = len(lacking), sum(seconds[key] for key in lacking)
             done = 0
             with closing(prefetch(jobs, lambda job: _prepare(targets, job))) as prefetched:
                 for prepared in prefetched:
-                    for writer, encoder, inputs in zip(writers, encoders, prepared.inputs, strict=True):
-                        frames, failed = encoder(inputs)
-                        for key in inputs.remarks.keys() & frames.keys():
-                            writer.remark(key, inputs.remarks[key])
-                        for key, message in {**inputs.failed, **failed}.items():
-                            writer.fail(key, prepared.audio[key], message)
-                        writer.add_batch(frames)
+                    for task, inputs in zip(tasks, prepared.inputs, strict=True):
+                        task.encode(inputs, prepared.audio)
                     done += len(prepared.audio)
                     read += sum(seconds[key] for key in prepared.audio)
                     if progress is not None:
-                        failures = len(set().union(*(writer.failures for writer in writers)))
+                        failures = len(set().union(*(task.writer.failures for task in tasks)))
                         elapsed = time.monotonic() - began
                         progress(Progress(done, total, failures, read, total_seconds, elapsed))
-        reports = tuple(
-            _report(writer, encoder, mine, before)
-            for writer, encoder, before in zip(writers, encoders, kept, strict=True)
-        )
+        reports = tuple(task.report(mine) for task in tasks)
     for report in reports:
-        if mine and report.written + report.kept == 0:
+        if mine and report.written + report.changed + report.kept == 0:
             first = report.failed[0]
             raise DataError(
                 f"{report.folder}: not one of {len(mine)} recordings could be used. The first: {first.id}: "
-                f"{first.message}. All are listed in the report there; mend them and extract again with force."
+                f"{first.message}. All are listed in the report there; mend them and extract again."
             )
-    return ExtractReport(reports, read, time.monotonic() - began, up_to_date=not any(wanted))
+    return ExtractReport(reports, read, time.monotonic() - began, up_to_date=idle)
+
+
+def _sources(targets: Sequence[Target], recordings: Sequence[Recording]) -> list[Mapping[str, str]]:
+    """The digest of each utterance's content now, for each target: by the encoder itself where it reads stores."""
+    known: dict[tuple[str, ...], Mapping[str, str]] = {}
+    found = []
+    for target in targets:
+        of_encoder = getattr(target.encoder, "source_digests", None)
+        if of_encoder is not None and "stores" in target.card.reads:
+            found.append(of_encoder([recording.id for recording in recordings]))
+            continue
+        reads = tuple(target.card.reads)
+        if reads not in known:
+            known[reads] = source_digests(target.card.reads, recordings)
+        found.append(known[reads])
+    return found
 
 
 @dataclass(frozen=True)
@@ -185,10 +176,10 @@ class _Batch:
     inputs: list[Prepared]
 
 
-def _jobs(mine: Sequence[Recording], wanted: Sequence[set[str]], plan: Sequence[Sequence[str]]) -> Iterator[_Job]:
+def _jobs(mine: Sequence[Recording], tasks: Sequence[Task], plan: Sequence[Sequence[str]]) -> Iterator[_Job]:
     by_id = {recording.id: recording for recording in mine}
     for ids in plan:
-        lacking = [ids_wanted & set(ids) for ids_wanted in wanted]
+        lacking = [task.wanted & set(ids) for task in tasks]
         if any(lacking):
             yield _Job([by_id[key] for key in ids if any(key in some for some in lacking)], lacking)
 
@@ -202,14 +193,3 @@ def _prepare(targets: Sequence[Target], job: _Job) -> _Batch:
             if recording.id in ids:
                 prepared.add(target.encoder, recording)
     return batch
-
-
-def _length(target: Target, recording: Recording, seconds: dict[str, float]) -> float:
-    return written_seconds(recording) if target.card.modality == "text" else seconds[recording.id]
-
-
-def _report(writer: StoreWriter, encoder: BatchEncoder, mine: Sequence[Recording], kept: int) -> TargetReport:
-    failures, done = writer.failures, writer.done
-    failed = tuple(failures[r.id] for r in mine if r.id in failures)
-    written = sum(r.id in done for r in mine) - kept
-    return TargetReport(writer.folder, written, kept, failed, encoder.halvings, tuple(writer.repaired))

@@ -2,54 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sertk.errors import StoreError
-from sertk.features.card import FILE, StoreCard, read_card
-from sertk.features.index import Shard, index_value, read_index, read_report, shard_lengths
+from sertk.features.card import StoreCard
+from sertk.features.index import (
+    Index,
+    Shard,
+    all_dropped,
+    dropped_value,
+    index_value,
+    read_dropped,
+    read_index,
+    read_report,
+    read_shard,
+    read_shards,
+)
 from sertk.files import sha256_file, write_json
 
 
-def remove_damaged(folder: Path, suffix: str) -> list[str]:
-    """Remove the damaged files of one part (its suffix) of a store and give their names; what is whole stays.
+def remove_damaged(folder: Path, suffixes: Sequence[str], card: StoreCard) -> list[str]:
+    """Remove the damaged files of some parts (their suffixes) of a store and give their names; what is whole stays.
 
     A shard is damaged when its hash, size or content is not what the index says. A damaged index takes its shards
-    with it, a damaged card all there is, for then nobody knows which encoder made it. Whoever calls holds the store's
-    lock.
+    with it. An utterance that is in two shards (as one may be once it is forgotten from which of them it was dropped)
+    leaves both. Whoever calls holds the store's lock, or that of the one part.
     """
-    indices, reports = list(folder.glob("index*.json")), list(folder.glob("report*.jsonl"))
-    if (indices or (folder / FILE).exists()) and not _can_be_read(read_card, folder):
-        for path in [*indices, *reports, folder / FILE]:
-            path.unlink(missing_ok=True)
-        return [FILE]
+    removed = [name for suffix in suffixes for name in _mend(folder, suffix, card)]
+    doubled = _doubled(folder, card)
+    if doubled:
+        path = folder / f"dropped{suffixes[0]}.json"
+        dropped = read_dropped(path)
+        for file, ids in doubled.items():
+            dropped.setdefault(file, set()).update(ids)
+        write_json(path, dropped_value(dropped))
+    return removed
+
+
+def _mend(folder: Path, suffix: str, card: StoreCard) -> list[str]:
     removed = []
-    report, index = folder / f"report{suffix}.jsonl", folder / f"index{suffix}.json"
-    if not _can_be_read(read_report, report):
-        report.unlink()
-        removed.append(report.name)
-    if not _can_be_read(read_index, index):
-        index.unlink()  # a shard that no index lists counts as absent
+    index = folder / f"index{suffix}.json"
+    report, dropped = folder / f"report{suffix}.jsonl", folder / f"dropped{suffix}.json"
+    for path, read in ((report, read_report), (dropped, read_dropped)):
+        if not can_be_read(read, path):
+            path.unlink()
+            removed.append(path.name)
+    if not can_be_read(read_index, index):
+        # Shards that no index lists count as absent. Their numbers are not used again.
+        write_json(index, index_value(Index([], _next_number(folder, suffix))))
         return [*removed, index.name]
-    shards = read_index(index)
-    card = read_card(folder) if shards else None
-    damaged = [shard for shard in shards if card and not _is_whole(folder, shard, card)]
+    there = read_index(index)
+    damaged = [shard for shard in there.shards if not _is_whole(folder, shard, card)]
     if damaged:
-        write_json(index, index_value(shard for shard in shards if shard not in damaged))
+        write_json(index, index_value(Index([s for s in there.shards if s not in damaged], there.next)))
         for shard in damaged:
             (folder / shard.file).unlink(missing_ok=True)
     return [*removed, *(shard.file for shard in damaged)]
 
 
-def _is_whole(folder: Path, shard: Shard, card: StoreCard) -> bool:
-    if not _can_be_read(lambda path: shard_lengths(path, shard, card), folder):
-        return False
-    return sha256_file(folder / shard.file) == shard.sha256
-
-
-def _can_be_read(read: Callable[[Path], object], path: Path) -> bool:
+def can_be_read(read: Callable[[Path], object], path: Path) -> bool:
+    """Whether a reader takes a file or folder."""
     try:
         read(path)
     except StoreError:
         return False
     return True
+
+
+def _is_whole(folder: Path, shard: Shard, card: StoreCard) -> bool:
+    if not can_be_read(lambda path: read_shard(path, shard, card), folder):
+        return False
+    return sha256_file(folder / shard.file) == shard.sha256
+
+
+def _next_number(folder: Path, suffix: str) -> int:
+    """A number that no shard of a part ever had, as far as its files and what was dropped from them tell."""
+    name = re.compile(rf"shard{re.escape(suffix)}-(\d{{5,}})\.safetensors")
+    others = [path for path in folder.glob("dropped*.json") if can_be_read(read_dropped, path)]
+    known = [path.name for path in folder.glob("shard*")] + [shard for path in others for shard in read_dropped(path)]
+    return max((int(found[1]) + 1 for shard in known if (found := name.fullmatch(shard))), default=0)
+
+
+def _doubled(folder: Path, card: StoreCard) -> dict[str, set[str]]:
+    """The utterances that are in two shards, by shard."""
+    dropped = all_dropped(folder)
+    homes: dict[str, list[str]] = {}
+    for shard in read_shards(folder):
+        for utterance in read_shard(folder, shard, card):
+            if utterance not in dropped.get(shard.file, ()):
+                homes.setdefault(utterance, []).append(shard.file)
+    found: dict[str, set[str]] = {}
+    for utterance, files in homes.items():
+        for file in files if len(files) > 1 else []:
+            found.setdefault(file, set()).add(utterance)
+    return found

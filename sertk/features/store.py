@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,27 @@ from torch import Tensor
 
 from sertk.errors import StoreError, did_you_mean
 from sertk.features.card import StoreCard, read_card
-from sertk.features.index import AGAIN, SCALE, Shard, read_shards, stored_lengths
+from sertk.features.frames import DTYPES
+from sertk.features.index import AGAIN, SCALE, Shard, read_contents, read_shards
 from sertk.features.read import read_padded, tensor_places
-from sertk.features.writer import DTYPES, StoreWriter
+from sertk.features.writer import StoreWriter
 from sertk.files import sha256_file, sha256_json
 from sertk.tensors import Padded
 
-__all__ = ["FeatureStore", "FeatureUnion", "StoreCard", "StoreWriter"]
+__all__ = ["FeatureStore", "StoreCard", "StoreWriter"]
 
 
 @dataclass(frozen=True)
 class FeatureStore:
     """A folder of features on disk. Open one with `FeatureStore.open`; it can be pickled, and maps afresh there.
 
-    lengths: frames by id, sorted by id.
+    lengths: frames by id, sorted by id. sources: the digest of what they were computed from, by id, as sorted.
     """
 
     folder: Path
     card: StoreCard
     lengths: Mapping[str, int]
+    sources: Mapping[str, str] = field(repr=False)
     _places: Mapping[str, Shard] = field(repr=False)
     _handles: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _tensors: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict, repr=False, compare=False)
@@ -44,9 +46,13 @@ class FeatureStore:
         Raises StoreError for a folder that is no store, and for missing, cut or doubled shards, naming them.
         """
         card = read_card(folder)
-        found = sorted(stored_lengths(folder, card).items())
+        places = sorted(read_contents(folder, card).places.items())
         return FeatureStore(
-            folder, card, {key: frames for key, (_, frames) in found}, {key: shard for key, (shard, _) in found}
+            folder,
+            card,
+            {key: place.frames for key, place in places},
+            {key: place.source for key, place in places},
+            {key: place.shard for key, place in places},
         )
 
     @property
@@ -108,13 +114,18 @@ class FeatureStore:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what the store says it holds: the card, and (id, frames) sorted by id.
+        """`fingerprint_of` all utterances."""
+        return self.fingerprint_of(self.lengths)
 
-        The frames' bits are left out on purpose. They may differ in the last place with the batch that an
-        utterance was encoded in, so with interruptions, parts and machines, while the content is the same by
-        the encoder's own fingerprint. Damage to the bits is found by `verify`.
+    def fingerprint_of(self, utterances: Iterable[str]) -> str:
+        """SHA-256 of what the store holds of some utterances: the card's key, and (id, source) sorted by id.
+
+        Utterances that the store has not are left out. The frames' bits are left out on purpose: they may differ in
+        the last place with the batch that an utterance was encoded in, so with interruptions, parts and machines,
+        while the content is the same by the encoder's own fingerprint. Damage to the bits is found by `verify`.
         """
-        return sha256_json([asdict(self.card), sorted(self.lengths.items())])
+        ids = sorted({*utterances} & self.lengths.keys())
+        return sha256_json([self.card.key, [[id, self.sources[id]] for id in ids]])
 
     def verify(self) -> None:
         """Read every shard whole and compare it with its hash. Raises StoreError naming all that are damaged."""
@@ -128,78 +139,3 @@ class FeatureStore:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_handles": {}, "_tensors": {}}
-
-
-@dataclass(frozen=True)
-class FeatureUnion:
-    """Several stores read as one: same modality and width, no id in two of them.
-
-    All must come from the same encoder; posteriors may come from several models (those of the folds).
-    Raises StoreError otherwise.
-    """
-
-    stores: Sequence[FeatureStore]
-
-    def __post_init__(self) -> None:
-        if not self.stores:
-            raise StoreError("a union needs at least one store")
-        first = self.stores[0]
-        for store in self.stores[1:]:
-            if _kind(store.card) != _kind(first.card):
-                raise StoreError(
-                    f"{first.folder} ({_kind(first.card)}) and {store.folder} ({_kind(store.card)}) do not mix: "
-                    f"modality, width and encoder must be the same"
-                )
-        if sum(len(store) for store in self.stores) != len(self._places):
-            for other in self.stores:
-                for utterance in other.lengths:
-                    if self._places[utterance] is not other:
-                        home = self._places[utterance].folder
-                        raise StoreError(f"utterance {utterance} is in {other.folder} and in {home}")
-
-    @cached_property
-    def _places(self) -> dict[str, FeatureStore]:
-        return {utterance: store for store in self.stores for utterance in store.lengths}
-
-    @cached_property
-    def lengths(self) -> Mapping[str, int]:
-        """Frames by id, over all stores, sorted by id."""
-        return dict(sorted((key, frames) for store in self.stores for key, frames in store.lengths.items()))
-
-    @property
-    def card(self) -> StoreCard:
-        """The card of the first store."""
-        return self.stores[0].card
-
-    @property
-    def dim(self) -> int:
-        """D, the width of a frame."""
-        return self.card.dim
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over the cards and (id, frames); that of the store itself where it is alone."""
-        if len(self.stores) == 1:
-            return self.stores[0].fingerprint
-        return sha256_json(sorted(store.fingerprint for store in self.stores))
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.lengths)
-
-    def __contains__(self, utterance: object) -> bool:
-        return utterance in self._places
-
-    def __getitem__(self, utterance: str) -> Tensor:
-        """(T, dim) of one utterance, as its store gives it. Raises StoreError for an unknown id."""
-        if utterance not in self._places:
-            folders = ", ".join(str(store.folder) for store in self.stores)
-            raise StoreError(f"no utterance {utterance!r} in {folders}")
-        return self._places[utterance][utterance]
-
-
-def _kind(card: StoreCard) -> tuple[str, int, str]:
-    alike = replace(card, fingerprint="") if card.modality == "posterior" else card
-    return (alike.modality, alike.dim, alike.fingerprint)

@@ -9,6 +9,8 @@ import torch
 
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
+from sertk.data.recording import Recording
+from sertk.features.sources import Read, digest, source_digests
 from sertk.features.store import StoreCard, StoreWriter
 
 LABELS = LabelSet(("Angry", "Happy", "Neutral"), letters="AHN")
@@ -59,10 +61,16 @@ def write_tiny_corpus(folder: Path, *, utterances: int = 90, seed: int = 1) -> P
     Manifest("tiny", LABELS, ranges, tuple(made), "made up").write(path)
     for name, dim in DIMS.items():
         modality, rate = ("speech", 10.0) if name == "speech" else ("text", 0.0)
-        card = StoreCard(f"made_up_{name}", {"seed": seed}, f"made-up-{name}-{seed}", modality, dim, rate, "float32")
+        reads: list[Read] = ["text"] if name == "words" else ["audio"]
+        card = StoreCard(
+            f"made_up_{name}", {"seed": seed}, f"made-up-{name}-{seed}", modality, dim, rate, "float32", reads=reads
+        )
+        # Recordings there are none: what their frames are made up of takes their place.
+        made_up = {id: digest(tensor.tolist()) for id, tensor in frames[name].items()}
+        sources = source_digests(reads, [Recording(u) for u in made]) if name == "words" else made_up
         with StoreWriter(folder / "features" / name, card) as writer:
             for id, tensor in frames[name].items():
-                writer.add(id, tensor)
+                writer.add(id, tensor, sources[id])
     return path
 
 

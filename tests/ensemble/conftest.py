@@ -9,9 +9,11 @@ from sertk.checkpoint import Checkpoint
 from sertk.config.files import load_experiment
 from sertk.config.schema import Combination, Data, Use
 from sertk.data.manifest import Manifest
+from sertk.encoders.checkpoint import checkpoint as open_model
 from sertk.ensemble.members import infer_rows
 from sertk.experiment import run
-from sertk.features.store import StoreCard, StoreWriter
+from sertk.features.card import store_card
+from sertk.features.store import StoreWriter
 
 CPU = torch.device("cpu")
 
@@ -33,18 +35,14 @@ def write_posteriors(
     """A store of a checkpoint's posteriors, as `sertk extract` writes it."""
     model = Checkpoint.load(checkpoint)
     rows = infer_rows(model, ids, CPU)
-    card = StoreCard(
-        "checkpoint",
-        options or {"folder": str(checkpoint), "from_stores": True},
-        model.fingerprint,
-        "posterior",
-        rows.dim,
-        0.0,
-        "float32",
+    encoder = open_model(folder=str(checkpoint), from_stores=True)
+    card = store_card(
+        "checkpoint", options or {"folder": str(checkpoint), "from_stores": True}, encoder, dtype="float32"
     )
+    sources = encoder.source_digests(ids)
     with StoreWriter(out, card) as writer:
         for id in rows.frames:
-            writer.add(id, rows[id])
+            writer.add(id, rows[id], sources[id])
     return out
 
 

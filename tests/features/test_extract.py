@@ -20,7 +20,6 @@ from sertk.encoders.hashed_text import hashed_text
 from sertk.encoders.logmel import logmel
 from sertk.errors import DataError, EncoderError, StoreError
 from sertk.features.extract import ExtractReport, Progress, Target, extract, store_card
-from sertk.features.index import is_complete
 from sertk.features.store import FeatureStore
 from sertk.tensors import Padded
 
@@ -83,8 +82,15 @@ class Means(torch.nn.Module):
         return Padded(frames * padded.mask[..., None].nan_to_num(), padded.lengths)
 
 
-def target(folder: Path, encoder: Any, name: str = "means", dtype: Any = "float32", **options: object) -> Target:
-    return Target(folder, store_card(name, options, encoder, dtype=dtype), encoder)
+def target(
+    folder: Path,
+    encoder: Any,
+    name: str = "means",
+    dtype: Any = "float32",
+    precision: Any = "float32",
+    **options: object,
+) -> Target:
+    return Target(folder, store_card(name, options, encoder, dtype=dtype, precision=precision), encoder)
 
 
 def run(targets: list[Target], recordings: list[Recording], **options: Any) -> ExtractReport:
@@ -154,7 +160,7 @@ def test_encoders_of_one_pass_read_each_recording_once(tmp_path: Path, voices: l
     run([target(tmp_path / name, Looking()) for name in "ab"], copies)
     assert all(len(addresses) == 1 for addresses in seen.values())
     assert len(seen) == 30
-    assert all(not recording._samples for recording in copies)  # nothing stays in memory
+    assert all(not recording._read for recording in copies)  # nothing stays in memory
 
 
 def test_parts_in_one_folder_give_what_one_run_gives(tmp_path: Path, voices: list[Recording]) -> None:
@@ -188,7 +194,7 @@ def test_bad_recordings_are_listed_and_the_rest_is_stored(
     assert "silent" in messages["silent"]
     assert "not audio" in messages["text"]
     assert len(messages["header"]) > 0
-    assert is_complete(folder, made.card, [r.id for r in everything])
+    assert run([made], everything).up_to_date
 
 
 def test_a_bad_recording_still_has_its_words(
@@ -214,35 +220,36 @@ def test_remarks_of_one_encoder_are_not_listed_with_another(tmp_path: Path, voic
     assert [json.loads(line) for line in lines] == [{"id": "u03", "message": "cut"}]  # u11 is in the report
 
 
-def test_what_is_listed_is_tried_again_only_by_force(
+def test_what_is_listed_is_tried_again_when_its_recording_is_another_or_when_asked_for(
     tmp_path: Path, voices: list[Recording], bad_recordings: dict[str, Recording]
 ) -> None:
     folder = tmp_path / "s"
-    recordings = [*voices[:3], bad_recordings["missing"]]
-    run([target(folder, Means())], recordings)
-    Path(bad_recordings["missing"].utterance.audio).write_bytes(Path(voices[5].utterance.audio).read_bytes())
+    recordings = [*voices[:3], bad_recordings["missing"], bad_recordings["silent"]]
     encoder = Means()
+    run([target(folder, encoder)], recordings)
+    encoder.prepared.clear()
     assert run([target(folder, encoder)], recordings).up_to_date
     assert encoder.prepared == []
-    report = run([target(folder, encoder)], recordings, force=True)
-    assert not report.up_to_date
+    assert not run([target(folder, encoder)], recordings, retry=True).up_to_date
+    assert sorted(encoder.prepared) == ["missing", "silent"]
+    encoder.prepared.clear()
+    Path(bad_recordings["missing"].utterance.audio).write_bytes(Path(voices[5].utterance.audio).read_bytes())
+    report = run([target(folder, encoder)], recordings).targets[0]
     assert encoder.prepared == ["missing"]
-    assert report.targets[0].failed == ()
-    assert (report.targets[0].written, report.targets[0].kept) == (1, 3)
-    assert (folder / "report.jsonl").read_text() == ""
+    assert [failure.id for failure in report.failed] == ["silent"]
+    assert (report.written, report.changed, report.kept) == (1, 0, 3)
+    assert [json.loads(line)["id"] for line in (folder / "report.jsonl").read_text().splitlines()] == ["silent"]
 
 
 def test_a_second_run_is_up_to_date(tmp_path: Path, voices: list[Recording]) -> None:
     folder = tmp_path / "s"
     made = target(folder, logmel(mels=20))
-    assert not is_complete(folder, made.card, [r.id for r in voices])
     assert not run([made], voices).up_to_date
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("[!.]*")}
     report = run([made], voices)
     assert report.up_to_date
     assert report.targets[0].kept == 30
     assert {path.name: path.stat().st_mtime_ns for path in folder.glob("[!.]*")} == before
-    assert is_complete(folder, made.card, [r.id for r in voices])
 
 
 def test_nothing_usable_at_all_is_an_error(tmp_path: Path, bad_recordings: dict[str, Recording]) -> None:
@@ -309,12 +316,21 @@ def test_output_of_another_width_than_the_card_is_an_error(tmp_path: Path, voice
         run([target(tmp_path / "s", encoder)], voices)
 
 
-def test_a_changed_encoder_is_refused(tmp_path: Path, voices: list[Recording]) -> None:
-    run([target(tmp_path / "s", logmel(mels=20), "logmel", mels=20)], voices[:5])
-    with pytest.raises(StoreError, match=r"options is {'mels': 20}, wanted {'mels': 24}") as caught:
-        run([target(tmp_path / "s", logmel(mels=24), "logmel", mels=24)], voices)
-    assert "fingerprint is" in str(caught.value)
-    assert "dim is 20, wanted 24" in str(caught.value)
+def test_a_store_of_other_options_is_emptied_and_made_again(tmp_path: Path, voices: list[Recording]) -> None:
+    run([target(tmp_path / "s", logmel(mels=20), "logmel", mels=20)], voices, part=(0, 2))
+    run([target(tmp_path / "s", logmel(mels=20), "logmel", mels=20)], voices, part=(1, 2))
+    report = run([target(tmp_path / "s", logmel(mels=24), "logmel", mels=24)], voices[:20]).targets[0]
+    assert report.renewed == "dim was 20, is 24; mels was 20, is 24"
+    assert (report.written, report.changed, report.kept) == (20, 0, 0)
+    run([target(tmp_path / "fresh", logmel(mels=24), "logmel", mels=24)], voices[:20])
+    assert same(content(tmp_path / "s"), content(tmp_path / "fresh"))
+    assert files(tmp_path / "s") == files(tmp_path / "fresh")
+    assert run([target(tmp_path / "s", logmel(mels=24), "logmel", mels=24)], voices[:20]).targets[0].renewed == ""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What a store consists of, but for locks and its record."""
+    return {path.name: path.read_bytes() for path in folder.glob("[!.]*") if path.name != "provenance.json"}
 
 
 def test_an_id_twice_and_a_folder_twice_are_refused(tmp_path: Path, voices: list[Recording]) -> None:
@@ -364,9 +380,9 @@ def test_precision_reaches_the_encoder(tmp_path: Path, voices: list[Recording], 
             return Padded(product, frames.lengths)
 
     dtypes: set[torch.dtype] = set()
-    run([target(tmp_path / "s", Product())], voices, precision=precision)
+    run([target(tmp_path / "s", Product(), precision=precision)], voices)
     assert dtypes == {getattr(torch, precision)}
-    run([target(tmp_path / "mel", logmel())], voices, precision=precision)
+    run([target(tmp_path / "mel", logmel(), precision=precision)], voices)
     run([target(tmp_path / "full", logmel())], voices)
     assert same(content(tmp_path / "mel"), content(tmp_path / "full"))  # log-mels are never computed in half
 

@@ -28,6 +28,7 @@ from sertk.data.validation import fix, validate
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import AudioError, SertkError
 from sertk.experiment import run
+from sertk.features.card import read_card as read_store_card
 from sertk.features.index import read_failures, read_index
 from sertk.features.repair import remove_damaged
 from sertk.features.store import FeatureStore
@@ -193,9 +194,10 @@ def read_store(folder: Path) -> None:
 
 def repair_store(folder: Path) -> None:
     """What is left is whole: the second time there is nothing to remove."""
-    remove_damaged(folder, "")
-    assert remove_damaged(folder, "") == []
-    if not read_index(folder / "index.json"):
+    card = read_store_card(folder)
+    remove_damaged(folder, [""], card)
+    assert remove_damaged(folder, [""], card) == []
+    if not read_index(folder / "index.json").shards:
         return
     try:
         FeatureStore.open(folder).verify()

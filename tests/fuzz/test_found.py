@@ -14,7 +14,7 @@ from sertk.data.corpora.msp_podcast.consensus import read_consensus
 from sertk.data.corpora.msp_podcast.ratings import read_detailed
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import CheckpointError, ConfigError, DataError, EncoderError, SertkError, StoreError, TrainingError
-from sertk.features.index import Shard, shard_lengths
+from sertk.features.index import Shard, read_shard
 from sertk.features.store import StoreCard
 from sertk.hub import check_folder
 from sertk.scoring.submission import check_submission
@@ -52,7 +52,7 @@ def test_a_deeply_nested_header_of_a_shard_is_damage(tmp_path: Path) -> None:
     path.write_bytes(len(DEEP).to_bytes(8, "little") + DEEP.encode())
     card = StoreCard("e", {}, "f", "speech", 2, 1.0, "float32")
     with pytest.raises(StoreError, match="header cannot be read"):
-        shard_lengths(tmp_path, Shard(path.name, "", 1, path.stat().st_size), card)
+        read_shard(tmp_path, Shard(path.name, "", 1, path.stat().st_size), card)
 
 
 @pytest.mark.parametrize("weight_map", [None, [], {"a": None}, {"a": ["x"]}, {"a": "../../x"}])

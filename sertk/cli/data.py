@@ -161,8 +161,8 @@ def audit(
     force: bool = FORCE,
 ) -> None:
     """Look for shared speakers, duplicates, odd recordings and missing transcripts; measure the raters' agreement."""
+    from sertk.data.audio_stats import audio_stats
     from sertk.data.audit import audit as look
-    from sertk.data.audit import hear
     from sertk.data.audit_page import audit_page
     from sertk.data.manifest import Manifest
     from sertk.files import made_from, note_inputs, write_text
@@ -171,10 +171,10 @@ def audit(
     inputs = _inputs("audit", corpus.fingerprint, [] if no_audio else _recordings(corpus))
     if html and not as_json and not force and made_from(html, inputs):
         return up_to_date(html)
-    heard = None if no_audio else hear(corpus)
-    if heard is not None and not as_json:
-        heard = track(heard, "recordings", len(corpus))
-    report = look(corpus, heard)
+    sound = None if no_audio else audio_stats(corpus)
+    if sound is not None and not as_json:
+        sound = track(sound, "recordings", len(corpus))
+    report = look(corpus, sound)
     if html:
         write_text(html, audit_page(report))
         note_inputs(html, inputs)

@@ -1,24 +1,32 @@
-"""Reading recordings: wav, flac, ogg, opus and mp3; one channel, at the rate asked for."""
+"""Reading recordings in every format that libsndfile reads: one channel, at the rate asked for."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from sertk.data.containers import is_cut, open_sound
+from sertk.data.formats import how_to_convert, is_other_sound
 from sertk.errors import AudioError
 
 SILENCE = 1e-4
 """A recording whose peak stays below this (-80 dB of full scale) is silent."""
 
+LARGEST_PEAK = 16.0
+"""A recording with a larger sample (24 dB above full scale) holds integers written as floats, and is refused."""
+
 LONGEST_SECONDS = 4 * 3600.0
 """A longer recording is refused before memory is asked for: headers can promise anything."""
+
+UNKNOWN_FRAMES = 1 << 36
+"""libsndfile gives such numbers for a FLAC that was written to a pipe: without a length it cannot be read."""
 
 MOST_SAMPLES = round(LONGEST_SECONDS) * 48_000 * 2
 """So is one of more samples over all channels: the longest in stereo at 48 kHz, 5.5 GB once read."""
@@ -28,11 +36,12 @@ BLOCK_FRAMES = 1 << 20
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a recording's header says. seconds: duration. sample_rate: in Hz."""
+    """What a recording's header says. sample_rate: in Hz. remark: what was done where it does not say it, or ""."""
 
     sample_rate: int
     channels: int
     frames: int
+    remark: str = ""
 
     @property
     def seconds(self) -> float:
@@ -47,20 +56,47 @@ def audio_info(path: Path) -> AudioInfo:
             raise AudioError(f"{path}: there is no such recording")
         if path.stat().st_size == 0:
             raise AudioError(f"{path}: the file is empty")
-        with soundfile.SoundFile(path) as file:
-            return AudioInfo(file.samplerate, file.channels, file.frames)
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise AudioError(f"{path}: not audio that can be read (wav, flac, ogg, opus or mp3): {error}") from None
+        with open_sound(path) as (file, remark):
+            info = AudioInfo(file.samplerate, file.channels, file.frames, remark)
+    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:  # TypeError: raw, without its rate
+        hint = how_to_convert(path) if is_other_sound(path) else "wav, flac, ogg, opus, mp3 and others can be"
+        raise AudioError(f"{path}: not audio that can be read; {hint}: {error}") from None
+    if info.frames >= UNKNOWN_FRAMES:
+        raise AudioError(f"{path}: its header does not say how long it is; {how_to_convert(path)}")
+    return info
 
 
 def read_audio(
-    path: Path, *, sample_rate: int = 16_000, start: float = 0.0, duration: float | None = None
+    path: Path,
+    *,
+    sample_rate: int = 16_000,
+    start: float = 0.0,
+    duration: float | None = None,
+    remark: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.float32]:
-    """Read a recording as (samples,) float32 in -1..1, channels averaged, resampled where its rate differs.
+    """Read a recording as (samples,) float32, full scale -1..1, channels averaged, resampled where its rate differs.
 
-    start, duration: the part to read, in seconds. Raises AudioError, naming the file, for a missing, empty,
-    truncated, silent, non-finite or non-audio recording, and for a part that lies outside it.
+    start, duration: the part to read, in seconds. remark: called with what was done to a recording that is read all
+    the same. Raises AudioError, naming the file, for a missing, empty, truncated, silent, non-finite or non-audio
+    recording, for samples that are no parts of full scale, and for a part that is outside it.
     """
+    info, samples = read_part(path, start=start, duration=duration)
+    if info.remark:
+        remark(info.remark)
+    mono = samples.mean(axis=1, dtype=np.float32)
+    if np.abs(mono).max() < SILENCE:
+        raise AudioError(f"{path}: silent: the peak is below {SILENCE:g} of full scale")
+    if info.sample_rate != sample_rate:
+        mono = soxr.resample(mono, info.sample_rate, sample_rate)
+    if len(mono) == 0:
+        raise AudioError(f"{path}: too short: no sample is left of {len(samples)} at {sample_rate} Hz")
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def read_part(
+    path: Path, *, start: float = 0.0, duration: float | None = None
+) -> tuple[AudioInfo, NDArray[np.float32]]:
+    """Read a part as it is, (frames, channels) at its own rate. Raises AudioError as `read_audio`, silence aside."""
     if not (0 <= start < math.inf and (duration is None or 0 < duration < math.inf)):
         raise AudioError(
             f"{path}: start {start} s and duration {duration} s must be finite, start >= 0, duration > 0"
@@ -76,23 +112,22 @@ def read_audio(
         raise AudioError(f"{path}: ends at {info.seconds:.3f} s, before {start:g} s + {duration} s: truncated?")
     samples = read_samples(path, info, first, min(count, info.frames - first))  # (frames, channels)
     try:
-        cut = _is_cut(path)
+        cut = is_cut(path)
     except OSError as error:
         raise AudioError(f"{path}: reading stopped before the end: {error}") from None
     if len(samples) < min(count, info.frames - first) or cut:
         raise AudioError(
             f"{path}: truncated: it ends after {len(samples)} samples, before the end that its own structure promises"
         )
-    mono = samples.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
+    if not np.isfinite(samples).all():
         raise AudioError(f"{path}: has samples that are not finite numbers")
-    if np.abs(mono).max() < SILENCE:
-        raise AudioError(f"{path}: silent: the peak is below {SILENCE:g} of full scale")
-    if info.sample_rate != sample_rate:
-        mono = soxr.resample(mono, info.sample_rate, sample_rate)
-    if len(mono) == 0:
-        raise AudioError(f"{path}: too short: no sample is left of {len(samples)} at {sample_rate} Hz")
-    return np.ascontiguousarray(mono, dtype=np.float32)
+    peak = float(np.abs(samples).max())
+    if peak > LARGEST_PEAK:
+        raise AudioError(
+            f"{path}: the peak is {peak:g} where full scale is 1: integers written as floats. Divide the samples "
+            f"by their own full scale (32768 for 16 bits) and write it again"
+        )
+    return info, samples
 
 
 def read_samples(path: Path, info: AudioInfo, first: int, count: int) -> NDArray[np.float32]:
@@ -107,7 +142,7 @@ def read_samples(path: Path, info: AudioInfo, first: int, count: int) -> NDArray
         )
     blocks = [np.empty((0, info.channels), np.float32)]
     try:
-        with soundfile.SoundFile(path) as file:
+        with open_sound(path) as (file, _):
             file.seek(first)
             while count > 0 and len(block := file.read(min(count, BLOCK_FRAMES), dtype="float32", always_2d=True)):
                 blocks.append(block)
@@ -120,39 +155,3 @@ def read_samples(path: Path, info: AudioInfo, first: int, count: int) -> NDArray
 def _slack(info: AudioInfo) -> int:
     """A duration written with three decimals may point this many samples behind the end."""
     return max(1, info.sample_rate // 500)
-
-
-def _is_cut(path: Path) -> bool:
-    """Whether a WAV or Ogg file ends before its own structure does: libsndfile reads what is there without a word."""
-    with open(path, "rb") as file:
-        head = file.read(12)
-        if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
-            return _is_cut_wav(file, path.stat().st_size)
-        file.seek(0)
-        return head[:4] == b"OggS" and _is_cut_ogg(file, path.stat().st_size)
-
-
-def _is_cut_wav(file: BinaryIO, size: int) -> bool:
-    """Whether the data chunk is longer than the file. RF64 has its length in a `ds64` chunk before it."""
-    long = 0
-    while len(chunk := file.read(8)) == 8:
-        length = int.from_bytes(chunk[4:], "little")
-        if chunk[:4] == b"ds64":
-            long = int.from_bytes(file.read(16)[8:], "little")
-            length -= 16
-        if chunk[:4] == b"data":
-            length = long if length == 0xFFFFFFFF else length
-            return file.tell() + length > size + 1
-        file.seek(length + length % 2, 1)
-    return True
-
-
-def _is_cut_ogg(file: BinaryIO, size: int) -> bool:
-    """Whether the last page is cut, or is not marked as the end of its stream (RFC 3533)."""
-    ended = False
-    while len(head := file.read(27)) == 27 and head[:4] == b"OggS":
-        ended = bool(head[5] & 4)
-        length = sum(file.read(head[26]))
-        if file.seek(length, 1) > size:
-            return True
-    return not ended or head[:4] == b"OggS"

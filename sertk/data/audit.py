@@ -5,55 +5,27 @@ All as plain dictionaries and lists, so that it can be written as JSON; missing 
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sertk.data.agreement import interval_alpha, mean_entropy, nominal_alpha
-from sertk.data.audio import SILENCE, read_samples
-from sertk.data.headers import header
+from sertk.data.audio_stats import ODD, AudioStats
 from sertk.data.labels import OTHER
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.validation import validate
-from sertk.errors import AudioError
 
-THREADS = 4
 LISTED = 100
 """So many ids of one kind are listed; all are counted."""
 QUARTILES = ("min", "lower", "median", "upper", "max")
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What one recording is like. digest: of its samples. peak: of full scale. error: why it cannot be read."""
-
-    id: str
-    sample_rate: int = 0
-    channels: int = 0
-    seconds: float = 0.0
-    digest: str = ""
-    peak: float = 0.0
-    error: str | None = None
-
-
-def hear(manifest: Manifest, *, threads: int = THREADS) -> Iterator[Heard]:
-    """Read each utterance's recording whole, in order; a bad one is told of, not raised."""
-    located = manifest.located()
-    with ThreadPoolExecutor(threads) as pool:
-        for begin in range(0, len(located), 64 * threads):
-            yield from pool.map(_hear, located[begin : begin + 64 * threads])
-
-
-def audit(manifest: Manifest, heard: Iterable[Heard] | None = None) -> dict[str, Any]:
-    """Tell all there is to know of a manifest. heard: its recordings, where they are to be looked at."""
+def audit(manifest: Manifest, stats: Iterable[AudioStats] | None = None) -> dict[str, Any]:
+    """Tell all there is to know of a manifest. stats: of its recordings, where they are to be looked at."""
     splits: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in manifest:
         splits[utterance.split or "none"].append(utterance)
@@ -66,7 +38,7 @@ def audit(manifest: Manifest, heard: Iterable[Heard] | None = None) -> dict[str,
         "faults": {"count": len(faults), "listed": [[fault.place, fault.message] for fault in faults[:LISTED]]},
         "shared_speakers": shared_speakers(splits),
         "transcripts": transcripts(manifest),
-        "recordings": None if heard is None else recordings(heard),
+        "recordings": None if stats is None else recordings(stats),
         "agreement": agreement(manifest, manifest.utterances),
         "splits": {name: split_table(manifest, splits[name]) for name in sorted(splits)},
     }
@@ -83,31 +55,32 @@ def transcripts(manifest: Manifest) -> dict[str, Any]:
     """Whose words there are, and which utterances have none."""
     missing = [utterance.id for utterance in manifest if not utterance.text]
     sources = Counter(utterance.text_source or "unknown" for utterance in manifest if utterance.text)
-    return {"sources": dict(sources), "missing": {"count": len(missing), "listed": missing[:LISTED]}}
+    return {"sources": dict(sources), "missing": _listed(missing)}
 
 
-def recordings(heard: Iterable[Heard]) -> dict[str, Any]:
-    """Formats, silent and unreadable recordings, and the same samples under several ids."""
+def recordings(stats: Iterable[AudioStats]) -> dict[str, Any]:
+    """Formats, unreadable recordings, the same samples under several ids, and all that is odd about the sound."""
     formats: Counter[str] = Counter()
     same: dict[str, list[str]] = defaultdict(list)
-    silent: list[str] = []
     bad: list[list[str]] = []
-    for recording in heard:
-        if recording.error is not None:
-            bad.append([recording.id, recording.error])
+    odd: dict[str, list[str]] = {name: [] for name in ODD}
+    for one in stats:
+        if one.error is not None:
+            bad.append([one.id, one.error])
             continue
-        channels = "1 channel" if recording.channels == 1 else f"{recording.channels} channels"
-        formats[f"{recording.sample_rate} Hz, {channels}"] += 1
-        if recording.peak < SILENCE:
-            silent.append(recording.id)
-        else:
-            same[recording.digest].append(recording.id)
+        channels = "1 channel" if one.channels == 1 else f"{one.channels} channels"
+        formats[f"{one.sample_rate} Hz, {channels}"] += 1
+        for name, is_so in ODD.items():
+            if is_so(one):
+                odd[name].append(one.id)
+        if not ODD["silent"](one):
+            same[one.digest].append(one.id)
     duplicates = [ids for ids in same.values() if len(ids) > 1]
     return {
         "formats": dict(formats.most_common()),
-        "duplicates": {"count": len(duplicates), "listed": duplicates[:LISTED]},
-        "silent": {"count": len(silent), "listed": silent[:LISTED]},
-        "bad": {"count": len(bad), "listed": bad[:LISTED]},
+        "duplicates": _listed(duplicates),
+        "bad": _listed(bad),
+        **{name: _listed(ids) for name, ids in odd.items()},
     }
 
 
@@ -170,20 +143,8 @@ def split_table(manifest: Manifest, utterances: Sequence[Utterance]) -> dict[str
     }
 
 
-def _hear(utterance: Utterance) -> Heard:
-    path = Path(utterance.audio)
-    try:
-        info = header(path)
-        begin = round(utterance.start * info.sample_rate)
-        count = info.frames - begin if utterance.duration is None else round(utterance.duration * info.sample_rate)
-        samples = read_samples(path, info, begin, count)  # (frames, channels)
-    except (AudioError, ValueError, OverflowError) as error:
-        return Heard(utterance.id, error=str(error))
-    if not samples.size or not np.isfinite(samples).all():
-        return Heard(utterance.id, error=f"{path}: has no samples, or some that are not finite numbers")
-    digest = hashlib.blake2b(samples.tobytes(), digest_size=16, person=str(info.sample_rate).encode()).hexdigest()
-    peak = float(np.abs(samples).max())
-    return Heard(utterance.id, info.sample_rate, info.channels, len(samples) / info.sample_rate, digest, peak)
+def _listed(cases: list[Any]) -> dict[str, Any]:
+    return {"count": len(cases), "listed": cases[:LISTED]}
 
 
 def _number(value: float) -> float | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from sertk.data.audio_stats import SHORT_SECONDS
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 h1, h2 { font-weight: 600 } h2 { margin-top: 2.2rem; border-bottom: 1px solid #ddd }
@@ -47,7 +49,7 @@ def audit_page(report: dict[str, Any]) -> str:
 def findings(report: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
     """What may be wrong, how often, and the first cases."""
     shared = report["shared_speakers"]
-    heard = report["recordings"]
+    sound = report["recordings"]
     found = [
         ("faults of the manifest", report["faults"]["count"], [": ".join(f) for f in report["faults"]["listed"]]),
         (
@@ -61,24 +63,32 @@ def findings(report: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
             report["transcripts"]["missing"]["listed"],
         ),
     ]
-    if heard is not None:
+    if sound is not None:
         found += [
             (
                 "recordings under several ids",
-                heard["duplicates"]["count"],
-                [", ".join(i) for i in heard["duplicates"]["listed"]],
+                sound["duplicates"]["count"],
+                [", ".join(i) for i in sound["duplicates"]["listed"]],
             ),
-            ("silent recordings", heard["silent"]["count"], heard["silent"]["listed"]),
-            ("recordings that cannot be read", heard["bad"]["count"], [": ".join(b) for b in heard["bad"]["listed"]]),
+            ("recordings that cannot be read", sound["bad"]["count"], [": ".join(b) for b in sound["bad"]["listed"]]),
+            *((what, sound[key]["count"], sound[key]["listed"]) for key, what in ODD.items()),
             (
                 "recordings not at the commonest format",
-                sum(list(heard["formats"].values())[1:]),
-                list(map(_format, heard["formats"].items())),
+                sum(list(sound["formats"].values())[1:]),
+                list(map(_format, sound["formats"].items())),
             ),
         ]
     return found
 
 
+ODD = {
+    "silent": "silent recordings",
+    "over_full_scale": "recordings with samples above full scale",
+    "clipped": "clipped recordings",
+    "offset": "recordings whose mean is not zero (offset)",
+    "short": f"recordings shorter than {SHORT_SECONDS:g} s",
+    "no_length": "recordings without a length in their header",
+}
 SIZES = ("utterances", "speakers", "unknown speaker", "hours")
 QUARTILES = ("min", "lower", "median", "upper", "max")
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 from sertk.data.audio import AudioInfo, audio_info
+from sertk.data.containers import NO_LENGTH, has_no_length, wav_chunks
 from sertk.errors import AudioError
 
 THREADS = 8
 _CHUNK = 2048
-_BEGINNING = 4096
-_UNKNOWN_LENGTH = (0, 0xFFFFFFFF)
-"""What a WAV writer that cannot go back leaves as the length of its data."""
 
 
 def read_headers(paths: Iterable[Path], *, threads: int = THREADS) -> Iterator[AudioInfo | AudioError]:
@@ -36,11 +36,10 @@ def header(path: Path) -> AudioInfo:
     """
     try:
         with open(path, "rb") as file:
-            head = file.read(_BEGINNING)
-            size = file.seek(0, 2)
-    except OSError as error:
-        raise AudioError(f"{path}: {error.strerror}") from None
-    return _wav(path, head, size) or audio_info(path)
+            info = _wav(path, file)
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from None
+    return info or audio_info(path)
 
 
 def _header(path: Path) -> AudioInfo | AudioError:
@@ -51,23 +50,21 @@ def _header(path: Path) -> AudioInfo | AudioError:
         return error
 
 
-def _wav(path: Path, head: bytes, size: int) -> AudioInfo | None:
-    """The header of a PCM WAV whose chunks begin within `head`; None for whatever else it is."""
-    if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-        return None
-    position, kind, channels, rate, block = 12, 0, 0, 0, 0
-    while position + 8 <= len(head):
-        name, length = head[position : position + 4], struct.unpack_from("<I", head, position + 4)[0]
-        position += 8
-        if name == b"fmt " and position + 16 <= len(head):
-            kind, channels, rate, _, block = struct.unpack_from("<HHIIH", head, position)
-        elif name == b"data":
-            if kind != 1 or not block or not rate or length in _UNKNOWN_LENGTH:
-                return None
-            if position + length > size + 1:
-                raise AudioError(
-                    f"{path}: truncated: the header promises {length} bytes, {size - position} are there"
-                )
-            return AudioInfo(rate, channels, length // block)
-        position += length + length % 2
+def _wav(path: Path, file: BinaryIO) -> AudioInfo | None:
+    """The header of a PCM WAV; None for whatever else it is."""
+    kind, channels, rate, block = 0, 0, 0, 0
+    for chunk in wav_chunks(file):
+        if chunk.name == b"fmt " and len(fields := file.read(16)) == 16:
+            kind, channels, rate, _, block, _ = struct.unpack("<HHIIHH", fields)
+        if chunk.name != b"data":
+            continue
+        if kind != 1 or not block or not rate:
+            return None
+        size = os.fstat(file.fileno()).st_size
+        there = size - chunk.position
+        if has_no_length(file, chunk, size):
+            return AudioInfo(rate, channels, there // block, NO_LENGTH)
+        if chunk.length > there + 1:
+            raise AudioError(f"{path}: truncated: the header promises {chunk.length} bytes, {there} are there")
+        return AudioInfo(rate, channels, chunk.length // block)
     return None

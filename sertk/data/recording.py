@@ -24,6 +24,7 @@ class Recording:
     given: Mapping[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     remarks: list[str] = field(default_factory=list, repr=False, compare=False)
     _read: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False, compare=False)
+    _read_with: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -40,7 +41,7 @@ class Recording:
 
     def copy(self) -> Recording:
         """The same recording without remarks; samples that are read from its file are forgotten with it."""
-        return Recording(self.utterance, self.given, _read=dict(self._read))
+        return Recording(self.utterance, self.given, _read=dict(self._read), _read_with=[*self._read_with])
 
     def remark(self, message: str) -> None:
         """Note what is done to a recording that is used all the same; stores list it in `remarks.jsonl`."""
@@ -49,11 +50,17 @@ class Recording:
 
     def waveform(self, sample_rate: int = 16_000) -> NDArray[np.float32]:
         """(samples,) in -1..1 at the rate asked for. Raises AudioError for a recording that cannot be used."""
-        for samples in (self.given.get(sample_rate), self._read.get(sample_rate)):
-            if samples is not None:
-                return samples
-        u = self.utterance
-        self._read[sample_rate] = read_audio(
-            Path(u.audio), sample_rate=sample_rate, start=u.start, duration=u.duration
-        )
+        if sample_rate in self.given:
+            return self.given[sample_rate]
+        if sample_rate not in self._read:
+            u = self.utterance
+            self._read[sample_rate] = read_audio(
+                Path(u.audio),
+                sample_rate=sample_rate,
+                start=u.start,
+                duration=u.duration,
+                remark=self._read_with.append,
+            )
+        for message in self._read_with:  # whoever reads it, not only the first
+            self.remark(message)
         return self._read[sample_rate]

@@ -10,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertk.data.audio import audio_info, read_audio
+from sertk.data.containers import NO_LENGTH
+from sertk.data.formats import AUDIO_SUFFIXES, OTHER_SUFFIXES, is_recording
+from sertk.data.headers import header
 from sertk.data.manifest import Utterance
 from sertk.data.recording import Recording
 from sertk.errors import AudioError
@@ -155,7 +158,7 @@ def test_a_part_outside_the_recording_is_refused(
 def test_a_header_that_promises_days_is_refused_without_asking_for_memory(tmp_path: Path) -> None:
     content = bytearray(write(tmp_path / "a.wav", tone(rate=8000, seconds=0.1), 8000, subtype="PCM_U8").read_bytes())
     content[24:28] = (1).to_bytes(4, "little")  # 1 Hz: 800 samples are 800 s
-    content[40:44] = (2**31).to_bytes(4, "little")
+    content[40:44] = (2**30).to_bytes(4, "little")
     (tmp_path / "b.wav").write_bytes(content)
     with pytest.raises(AudioError):
         read_audio(tmp_path / "b.wav")
@@ -180,3 +183,125 @@ def test_a_recording_reads_each_rate_once_and_knows_its_duration(tmp_path: Path)
     with pytest.raises(AudioError, match="no such recording"):
         recording.waveform()
     assert Recording(Utterance(id="a", audio="gone.wav", duration=0.7)).seconds == 0.7
+
+
+def with_length(
+    path: Path, length: int, *, samples: np.ndarray | None = None, behind: bytes = b"", **options: str
+) -> Path:
+    """A WAV file with this length in the header of its data, as a writer to a pipe leaves it."""
+    content = bytearray(write(path, tone() if samples is None else samples, **options).read_bytes() + behind)
+    place = content.index(b"data") + 4
+    content[place : place + 4] = length.to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
+PLACEHOLDERS = (0, 0x7FFF_F000, 0x7FFF_FFFF, 0x8000_0000, 0x8000_0000 - 44, 0xFFFF_FFFF, 0xFFFF_FFFF - 36)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("length", PLACEHOLDERS, ids=hex)
+def test_a_placeholder_for_the_length_is_read_to_the_end_with_a_remark(
+    tmp_path: Path, length: int, subtype: str
+) -> None:
+    path = with_length(tmp_path / "a.wav", length, subtype=subtype)
+    right = read_audio(write(tmp_path / "b.wav", tone(), subtype=subtype))
+    remarks: list[str] = []
+    assert np.array_equal(read_audio(path, remark=remarks.append), right)
+    assert np.array_equal(read_audio(path, start=0.5, duration=0.25), right[8000:12_000])
+    assert remarks == [NO_LENGTH]
+    for info in (audio_info(path), header(path)):
+        assert (info.frames, info.sample_rate, info.remark) == (32_000, 16_000, NO_LENGTH)
+    stereo = with_length(tmp_path / "c.wav", length, samples=np.stack([tone(), tone()], axis=1), subtype=subtype)
+    assert header(stereo).frames == audio_info(stereo).frames == len(read_audio(stereo)) == 32_000
+
+
+def test_a_header_with_its_length_gets_no_remark(tmp_path: Path) -> None:
+    remarks: list[str] = []
+    path = write(tmp_path / "a.wav", tone())
+    read_audio(path, remark=remarks.append)
+    assert (remarks, audio_info(path).remark, header(path).remark) == ([], "", "")
+
+
+def test_a_length_that_is_no_placeholder_is_still_a_truncation(tmp_path: Path) -> None:
+    for length in (64_002, 10**6, 0x7000_0000, 0xFFFF_0000):
+        path = with_length(tmp_path / "a.wav", length, subtype="PCM_16")
+        with pytest.raises(AudioError, match="truncated"):
+            read_audio(path)
+        with pytest.raises(AudioError, match="truncated"):
+            header(path)
+
+
+def test_data_that_is_empty_before_other_chunks_stays_empty(tmp_path: Path) -> None:
+    path = with_length(tmp_path / "a.wav", 0, samples=tone()[:0], subtype="PCM_16", behind=b"LIST\x04\0\0\0INFO")
+    assert header(path).frames == audio_info(path).frames == 0
+    with pytest.raises(AudioError, match="nothing to read"):
+        read_audio(path)
+
+
+def test_a_flac_that_does_not_say_how_long_it_is_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    content = bytearray(write(tmp_path / "a.flac", tone()).read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    (tmp_path / "a.flac").write_bytes(content)
+    with pytest.raises(AudioError, match=r"does not say how long it is; convert it: ffmpeg -i a\.flac a\.wav"):
+        read_audio(tmp_path / "a.flac")
+
+
+def test_every_reader_of_one_recording_gets_the_remark(tmp_path: Path) -> None:
+    path = with_length(tmp_path / "a.wav", 0xFFFF_FFFF, subtype="PCM_16")
+    recording = Recording(Utterance(id="a", audio=str(path)))
+    for rate in (16_000, 16_000, 8000):
+        recording.remarks.clear()
+        recording.waveform(rate)
+        assert recording.remarks == [NO_LENGTH]
+    assert recording.copy().remarks == []
+
+
+@pytest.mark.parametrize("scale", [32_768.0, 8_388_608.0, 60.0])
+@pytest.mark.parametrize("name", ["a.wav", "a.au", "a.aiff"])
+def test_integers_written_as_floats_are_refused(tmp_path: Path, scale: float, name: str) -> None:
+    with pytest.raises(AudioError, match="integers written as floats"):
+        read_audio(write(tmp_path / name, tone() * scale, subtype="FLOAT"))
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 2.5, 10.0])
+def test_floats_somewhat_above_full_scale_are_read_as_they_are(tmp_path: Path, scale: float) -> None:
+    samples = read_audio(write(tmp_path / "a.wav", tone() * scale, subtype="FLOAT"))
+    assert np.abs(samples).max() == pytest.approx(0.4 * scale, rel=1e-3)
+
+
+CONTAINERS = {
+    **{"wav": "WAV", "wave": "WAVEX", "bwf": "WAV", "rf64": "RF64", "w64": "W64", "flac": "FLAC", "ogg": "OGG"},
+    **{"oga": "OGG", "mp3": "MP3", "aif": "AIFF", "aiff": "AIFF", "aifc": "AIFF", "au": "AU", "snd": "AU"},
+    **{"caf": "CAF", "sph": "NIST", "nist": "NIST", "voc": "VOC", "sf": "IRCAM", "ircam": "IRCAM", "avr": "AVR"},
+    **{"htk": "HTK", "svx": "SVX", "8svx": "SVX", "iff": "SVX", "paf": "PAF", "fap": "PAF", "pvf": "PVF"},
+    **{"sd2": "SD2", "sds": "SDS", "wve": "WVE"},
+}
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_every_format_that_is_taken_is_read(tmp_path: Path, suffix: str) -> None:
+    rate = 8000 if suffix == "wve" else 16_000
+    path = write(tmp_path / f"a.{suffix}", tone(rate), rate, format=CONTAINERS[suffix])
+    assert is_recording(path)
+    samples = read_audio(path)
+    assert len(samples) == 32_000
+    assert np.abs(samples - tone())[4000:28_000].max() < 0.05
+    assert header(path).frames == audio_info(path).frames == 2 * rate
+
+
+def test_every_format_that_libsndfile_reads_is_taken() -> None:
+    """Save for those whose endings mean other things (.mat, .mpc), that do not say their rate (RAW), or cannot seek (XI)."""
+    written = {*CONTAINERS.values(), "RAW", "MAT4", "MAT5", "MPC2K", "XI"}
+    assert set(soundfile.available_formats()) - written == set()
+    lossy = {".opus", ".mp2", ".mp1"}  # other names of what OGG and MP3 hold; read above and in FORMATS
+    assert {f".{suffix}" for suffix in CONTAINERS} | lossy == AUDIO_SUFFIXES
+    assert not AUDIO_SUFFIXES & OTHER_SUFFIXES
+
+
+def test_sound_that_cannot_be_read_is_refused_with_how_to_convert_it(tmp_path: Path) -> None:
+    for name, command in (("a.M4A", "-i a.M4A a.wav"), ("b.raw", "-f s16le -ar 16000 -ac 1 -i b.raw b.wav")):
+        (tmp_path / name).write_bytes(bytes(range(256)) * 4)
+        with pytest.raises(AudioError, match=f"convert it: ffmpeg {command}"):
+            read_audio(tmp_path / name)

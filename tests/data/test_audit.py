@@ -11,7 +11,8 @@ import pytest
 import soundfile
 
 from sertk.data.agreement import interval_alpha, mean_entropy, nominal_alpha
-from sertk.data.audit import audit, hear
+from sertk.data.audio_stats import ODD, audio_stats
+from sertk.data.audit import audit
 from sertk.data.audit_page import audit_page, findings
 from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest, Utterance
@@ -82,16 +83,69 @@ def test_entropy_is_in_bits() -> None:
 
 
 def test_recordings_that_are_silent_doubled_odd_or_broken_are_found(heard: Manifest) -> None:
-    found = audit(heard, hear(heard))["recordings"]
+    found = audit(heard, audio_stats(heard))["recordings"]
     assert found["formats"] == {"16000 Hz, 1 channel": 4, "44100 Hz, 2 channels": 1}
     assert found["duplicates"] == {"count": 1, "listed": [["a", "again"]]}
     assert found["silent"] == {"count": 2, "listed": ["silent", "hush"]}
     assert [name for name, _ in found["bad"]["listed"]] == ["text", "gone"]
 
 
+def test_loud_clipped_shifted_short_and_lengthless_recordings_are_found(tmp_path: Path) -> None:
+    time = np.arange(16_000) / 16_000
+    voice = 0.5 * np.sin(2 * np.pi * 180 * time) * np.sin(2 * np.pi * 3 * time)
+    sounds = {
+        "good": voice,
+        "loud": voice * 2.6,  # floats above 1 keep their shape
+        "integers": voice * 32_768,
+        "clipped": np.clip(voice * 4, -1, 1),
+        "clipped_above": np.clip(voice * 4, -2, 0.995),
+        "touching": voice / np.abs(voice).max(),
+        "shifted": voice + 0.02,
+        "second_channel": np.stack([voice, voice - 0.05], axis=1),
+        "short": voice[:4000],
+        "streamed": voice,
+    }
+    for name, samples in sounds.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples, 16_000, subtype="FLOAT")
+    content = bytearray((tmp_path / "streamed.wav").read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = bytes(4)
+    (tmp_path / "streamed.wav").write_bytes(content)
+    manifest = manifest_of(*(utterance(name) for name in sounds), folder=tmp_path)
+    report = audit(manifest, audio_stats(manifest))
+    found = report["recordings"]
+    assert {key: found[key]["listed"] for key in ODD} == {
+        "silent": [],
+        "over_full_scale": ["loud", "clipped_above"],
+        "clipped": ["clipped", "clipped_above"],
+        "offset": ["clipped_above", "shifted", "second_channel"],
+        "short": ["short"],
+        "no_length": ["streamed"],
+    }
+    ((name, message),) = found["bad"]["listed"]
+    assert name == "integers"
+    assert "integers written as floats" in message
+    assert found["duplicates"]["listed"] == [["good", "streamed"]]
+    shown = {what: count for what, count, _ in findings(report)}
+    assert (shown["clipped recordings"], shown["recordings shorter than 0.3 s"]) == (2, 1)
+
+
+def test_what_extraction_refuses_is_what_the_audit_lists(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 160_000)
+    soundfile.write(tmp_path / "cut.ogg", noise, 16_000)
+    soundfile.write(tmp_path / "cut.wav", noise, 16_000)
+    for path in list(tmp_path.iterdir()):
+        path.write_bytes(path.read_bytes()[:-1000])
+    names = ("cut.ogg", "cut.wav")
+    manifest = manifest_of(*(Utterance(name, name) for name in names), folder=tmp_path)
+    bad = dict(audit(manifest, audio_stats(manifest))["recordings"]["bad"]["listed"])
+    assert set(bad) == set(names)
+    assert all("truncated" in message for message in bad.values())
+
+
 def test_parts_of_one_recording_are_no_duplicates(heard: Manifest) -> None:
     parts = [Utterance(f"p{i}", "a.wav", start=start, duration=0.25) for i, start in enumerate((0.0, 0.5, 0.5))]
-    found = audit(heard.with_utterances(parts), hear(heard.with_utterances(parts)))["recordings"]
+    found = audit(heard.with_utterances(parts), audio_stats(heard.with_utterances(parts)))["recordings"]
     assert found["duplicates"]["listed"] == [["p1", "p2"]]
 
 
@@ -132,7 +186,7 @@ def test_tables_by_split_count_classes_and_seconds() -> None:
 
 
 def test_the_report_is_json_and_the_page_whole_html(heard: Manifest) -> None:
-    report = audit(heard, hear(heard))
+    report = audit(heard, audio_stats(heard))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     page = audit_page({**report, "note": "<script>"})
     assert "<script>" not in page

@@ -149,7 +149,7 @@ def test_a_header_that_promises_hours_takes_no_memory(
 import resource
 from pathlib import Path
 from sertk.data.audio import read_audio
-from sertk.data.audit import _hear
+from sertk.data.audio_stats import audio_stats_of
 from sertk.data.manifest import Utterance
 from sertk.errors import AudioError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -157,7 +157,7 @@ try:
     read_audio(Path({str(path)!r}))
 except AudioError as error:
     print("refused", error)
-assert _hear(Utterance(id="u", audio={str(path)!r})).error
+assert audio_stats_of(Utterance(id="u", audio={str(path)!r})).error
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,8 +17,10 @@ from sertk.errors import AudioError
 
 THREADS = 4
 CLIPPED_LEVEL, CLIPPED_RUN, STEP = 0.98, 4, 2.0**-15
-"""So many samples in a row that differ by one step of 16 bits at most, so near full scale, are cut off: no voice is flat
-there. What a lossy codec makes of clipping is no longer flat; it shows as samples above full scale."""
+"""So many samples in a row, this near full scale and a step of 16 bits apart at most, are cut off: no voice is flat.
+
+What a lossy codec makes of clipping is no longer flat; it shows as samples above full scale.
+"""
 OFFSET = 0.01
 """A mean so far from zero (-40 dB) is an offset of the recorder."""
 SHORT_SECONDS = 0.3

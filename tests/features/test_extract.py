@@ -220,6 +220,22 @@ def test_remarks_of_one_encoder_are_not_listed_with_another(tmp_path: Path, voic
     assert [json.loads(line) for line in lines] == [{"id": "u03", "message": "cut"}]  # u11 is in the report
 
 
+def test_what_was_done_to_read_a_recording_is_listed_with_every_encoder(
+    tmp_path: Path, voices: list[Recording]
+) -> None:
+    content = bytearray(Path(voices[3].utterance.audio).read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = (0x8000_0000).to_bytes(4, "little")
+    (tmp_path / "streamed.wav").write_bytes(content)
+    streamed = Recording(Utterance(id="streamed", audio=str(tmp_path / "streamed.wav"), text="words"))
+    targets = [target(tmp_path / str(number), Means()) for number in range(2)]
+    run(targets, [*voices, streamed])
+    for made in targets:
+        assert torch.equal(FeatureStore.open(made.folder)["streamed"], FeatureStore.open(made.folder)["u03"])
+        (line,) = (made.folder / "remarks.jsonl").read_text().splitlines()
+        assert json.loads(line)["message"].startswith("the header has a placeholder for the length")
+
+
 def test_what_is_listed_is_tried_again_when_its_recording_is_another_or_when_asked_for(
     tmp_path: Path, voices: list[Recording], bad_recordings: dict[str, Recording]
 ) -> None:

@@ -12,6 +12,10 @@ the docstring is what `sertk list` shows. Floors below import this page for its 
 `@revision(1)` of `sertk.revisions` gives a component its version: raise the number whenever its output for the same
 input changes, and whatever was made with it is made again. Without one, every new version of its distribution, and of
 one that is installed editable every change of its source, makes all that anew.
+
+Options that do not go together are refused by the factory, with any exception: `sertk check` builds each component
+and tries it on made-up data. One that loads weights calls `sertk.hub.before_weights()` first, which ends the build
+where options alone are checked.
 """
 
 from __future__ import annotations

@@ -47,6 +47,10 @@ class EncoderError(SertkError):
     """An encoder cannot be loaded or does not fit its input."""
 
 
+class WeightsNeeded(SertkError):
+    """A component would load weights, where only its options are checked."""
+
+
 class TrainingError(SertkError):
     """Training cannot go on: NaN loss, no usable utterances, a state of another experiment."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from sertk.compat import import_transformers, without_bars
-from sertk.errors import EncoderError
+from sertk.errors import EncoderError, WeightsNeeded
 from sertk.files import parse_json, sha256_file, sha256_json
 
 if TYPE_CHECKING:
@@ -37,6 +38,25 @@ EMOTION_LABELS = frozenset(
     {"angry", "anger", "ang", "happy", "happiness", "hap", "joy", "sad", "sadness", "disgust", "fear", "fearful"}
     | {"arousal", "valence", "dominance"}
 )
+
+
+_ONLY_OPTIONS = ContextVar("only options", default=False)
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Within it nothing is downloaded and no weights are loaded: `before_weights` ends a build that would."""
+    before = _ONLY_OPTIONS.set(True)
+    try:
+        yield
+    finally:
+        _ONLY_OPTIONS.reset(before)
+
+
+def before_weights() -> None:
+    """Call it before weights are loaded or fetched. Raises WeightsNeeded where only options are checked."""
+    if _ONLY_OPTIONS.get():
+        raise WeightsNeeded("weights are needed to go on")
 
 
 @dataclass(frozen=True)
@@ -86,6 +106,7 @@ def find_checkpoint(model: str, *, revision: str | None = None) -> Pretrained:
         return check_folder(folder, folder.resolve().name, None)
     if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
         raise EncoderError(f"{model}: there is no such folder. Give one with a checkpoint, or a hub id (owner/name)")
+    before_weights()
     snapshot = _download(model, revision)
     return check_folder(snapshot, model, snapshot.name)
 
@@ -97,6 +118,7 @@ def load_model(
 
     Weights that are missing are an error: transformers would draw them at random and go on.
     """
+    before_weights()
     import torch
 
     transformers = import_transformers()

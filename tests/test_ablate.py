@@ -285,23 +285,6 @@ def test_meta_classifiers_are_averaged_and_each_counts_as_one_model(
     assert "Ensembles of members experiment, other, fitted on held_out" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(
-            f"msp_podcast_2025/conf/{name}.toml"
-            for name in ("ablations/table2", "ablations/table3", "ablations/plus")
-        ),
-        "msp_podcast_2025/conf/toy/ablations.toml",
-        "crema_d/conf/ablations.toml",
-    ],
-)
-def test_the_recipes_ablations_pass_the_check(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    path = RECIPE.parent / name
-    assert main(["check", str(path)]) == 0
-    assert capsys.readouterr().out == f"ok  {path}\n"
-
-
 def test_the_check_of_an_ablation_names_the_arm_at_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conf = shutil.copytree(RECIPE / "conf/toy", tmp_path / "conf")
     text = (conf / "ablations.toml").read_text().replace("attribute_mse.weight=0", "attribute_mse.wight=0")

@@ -282,7 +282,7 @@ def asks_for(folder: Path, options: str) -> Path:
             'use = "gated"\nwidth = 1000000',
             r"fusion\.contents\.0\.weight should be 1000000 x 6, the weights have none",
         ),
-        ('use = "late"\nwidth = 1000000000000', "no network can be built: .*overflow"),
+        ('use = "late"\nwidth = 1000000000000', "no network can be built: (.|\\n)*overflow"),
         ('use = "late"\nwidth = 8\ninner = 8\nlayers = 1000000', r"more than \d+ modules, far more than"),
     ],
 )

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from sertk.config.build import read_options
 from sertk.config.check import check_data
-from sertk.config.files import load_combination, load_experiment, read_toml
+from sertk.config.extends import read_toml
+from sertk.config.files import load_combination, load_experiment
 from sertk.config.schema import Positive, Section
 from sertk.errors import ConfigError, Fault
+
+if TYPE_CHECKING:
+    from sertk.data.manifest import Manifest
 
 Expected = Literal["lower", "higher", "either"]
 FULL = "full"
@@ -109,17 +113,20 @@ def load_ablations(path: Path) -> Ablations:
     return read_options(Ablations, data)
 
 
-def check_ablations(path: Path) -> Ablations:
-    """Read an ablation file and every configuration that it asks for. Raises ConfigError with all faults.
+def check_ablations(path: Path, corpus: Manifest | None = None) -> Ablations:
+    """Read an ablation file and every configuration that it asks for, and try their components.
 
-    A fault of a configuration stands at the arm or the system that asks for it.
+    corpus: what the configurations ask for is looked for in it. Raises ConfigError with all faults; a fault of a
+    configuration is at the arm or the system that asks for it.
     """
+    from sertk.preflight.find import load_sound
+
     asked = load_ablations(path)
     faults: list[Fault] = []
 
     def read(place: str, load: Callable[[Path, Sequence[str]], Section], name: str, sets: Sequence[str]) -> None:
         try:
-            load(path.parent / name, sets)
+            load_sound(load, path.parent / name, sets, corpus=corpus)
         except ConfigError as error:
             faults.extend(Fault(f"{place} ({name})", f"{fault.place}: {fault.message}") for fault in error.faults)
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from sertk.cli.output import fail, say, table
 from sertk.errors import ConfigError
 
+if TYPE_CHECKING:
+    from sertk.config.schema import Section
+    from sertk.data.manifest import Manifest
+
 
 def command(
     files: list[Path] = typer.Argument(
-        help="Experiment, combination, encoder or ablation files (TOML).", metavar="FILE..."
+        help="Experiment, combination, encoder or ablation files (TOML), and bases that these extend.",
+        metavar="FILE...",
     ),
+    manifest: Path | None = typer.Option(
+        None, help="The manifest that they are for: also check what they ask of its splits, attributes and labels."
+    ),
+    splits: list[str] = typer.Option([], "--split", help="A split that the manifest must have; may be repeated."),
     resolved: bool = typer.Option(
         False, "--resolved", help="Print the whole, with `extends` and defaults filled in."
     ),
@@ -21,40 +32,74 @@ def command(
     diff: bool = typer.Option(
         False, "--diff", help="Print where two files, or two folders of files, differ once resolved."
     ),
+    quiet: bool = typer.Option(False, "--quiet", help="Print faults alone."),
 ) -> None:
-    """Check configuration files and name all their faults at once."""
-    from sertk.ablation.config import check_ablations, is_ablation_file
-    from sertk.config.files import differences, load_any, resolved_toml
-
-    if diff and len(files) != 2:
-        raise typer.BadParameter(f"needs two files, got {len(files)}", param_hint="--diff")
-    if diff and all(path.is_dir() for path in files):
-        _show_trees(*files)
+    """Check configuration files, build their components without data, and name all faults at once."""
+    if diff:
+        _show_differences(files, sets)
         return
-    checked = []
+    if splits and manifest is None:
+        raise typer.BadParameter("needs --manifest", param_hint="--split")
+    corpus, failed = None, False
+    if manifest is not None:
+        from sertk.inputs import read_valid
+        from sertk.preflight.find import split_faults
+
+        corpus = read_valid(manifest)
+        faults = split_faults(corpus, splits)
+        if faults:
+            failed = True
+            fail(str(ConfigError(str(manifest), faults)))
+    lines = []
     for path in files:
         try:
-            checked.append(check_ablations(path) if is_ablation_file(path) else load_any(path, sets))
+            lines.append(_checked(path, files, sets, corpus, resolved=resolved))
         except ConfigError as error:  # the other files have their say too
+            failed = True
             fail(str(error))
-    if len(checked) < len(files):
+    if failed:
         raise typer.Exit(1)
-    if diff:
-        first, second = (str(path) for path in files)
-        rows = [(place, one or "-", other or "-") for place, one, other in differences(*checked)]
-        table(("place", first, second), rows)
-        return
-    for path, model in zip(files, checked, strict=True):
-        say(f"# {path}\n{resolved_toml(model)}" if resolved else f"ok  {path}")
+    for line in [] if quiet else lines:
+        say(line)
 
 
-def _show_trees(first: Path, second: Path) -> None:
+def _checked(
+    path: Path, files: Sequence[Path], sets: Sequence[str], corpus: Manifest | None, *, resolved: bool
+) -> str:
+    """What to say of a file without a fault. Raises ConfigError with all faults of another."""
+    from sertk.ablation.config import check_ablations, is_ablation_file
+    from sertk.config.extends import extenders
+    from sertk.config.files import base_faults, load_any, resolved_toml
+    from sertk.preflight.find import load_sound
+
+    extending = [] if resolved else extenders(path, files)
+    if extending:
+        faults = base_faults(path, extending[0])
+        if faults:
+            raise ConfigError(str(path), faults)
+        return f"ok  {path}  (a base of {len(extending)})"
+    model: Section = (
+        check_ablations(path, corpus) if is_ablation_file(path) else load_sound(load_any, path, sets, corpus=corpus)
+    )
+    return f"# {path}\n{resolved_toml(model)}" if resolved else f"ok  {path}"
+
+
+def _show_differences(files: Sequence[Path], sets: Sequence[str]) -> None:
+    from sertk.config.files import differences, load_any
     from sertk.config.trees import tree_differences
 
-    rows = [
-        (_some(one.files), one.place, one.first or "-", one.second or "-") for one in tree_differences(first, second)
-    ]
-    table(("files", "place", str(first), str(second)), rows)
+    if len(files) != 2:
+        raise typer.BadParameter(f"needs two files, got {len(files)}", param_hint="--diff")
+    first, second = files
+    if first.is_dir() and second.is_dir():
+        rows = [
+            (_some(one.files), one.place, one.first or "-", one.second or "-")
+            for one in tree_differences(first, second)
+        ]
+        table(("files", "place", str(first), str(second)), rows)
+        return
+    found = differences(load_any(first, sets), load_any(second, sets))
+    table(("place", str(first), str(second)), [(place, one or "-", other or "-") for place, one, other in found])
 
 
 def _some(files: tuple[str, ...]) -> str:

@@ -26,8 +26,9 @@ def command(
     from sertk.config.files import load_combination
     from sertk.devices import choose_device
     from sertk.ensemble.combine import combine, inputs_fingerprint, is_up_to_date
+    from sertk.preflight.find import load_sound
 
-    combination = load_combination(config, sets)
+    combination = load_sound(load_combination, config, sets)
     named, folds = _named(members, "members"), _named(out_of_fold, "--out-of-fold")
     if not force and is_up_to_date(out, inputs_fingerprint(combination, named, folds)):
         up_to_date(out)

@@ -173,13 +173,15 @@ def _target(path: Path, work: _Work, utterances: Sequence[Utterance]) -> Target:
     from sertk.config.files import load_encoder_file
     from sertk.config.schema import EncoderFile, Use
     from sertk.features.extract import Target, store_card
+    from sertk.preflight.complaints import build_of
 
     if is_checkpoint(path):
         model = Use.model_validate({"use": "checkpoint", "folder": str(path), "from_stores": True})
         wanted = EncoderFile(encoder=model, dtype="float32")
+        encoder = build(registry.encoders, model)
     else:
         wanted = load_encoder_file(path)
-    encoder = build(registry.encoders, wanted.encoder)
+        encoder = build_of(path, "encoder", registry.encoders, wanted.encoder)
     card = store_card(
         wanted.encoder.use, wanted.encoder.options, encoder, dtype=wanted.dtype, precision=work.precision
     )

@@ -29,9 +29,11 @@ def command(
         raise typer.BadParameter("give --out FOLDER for one experiment file, or --into FOLDER for several")
     tasks = [(config, out or (into or Path()) / config.stem) for config in configs]
     from sertk.config.files import load_experiment
+    from sertk.preflight.find import load_sound
 
     run_tasks = choose(engine, address, jobs)
-    threads = [load_experiment(config, sets).compute.threads for config, _ in tasks]  # all faults before any work
+    experiments = [load_sound(load_experiment, config, sets) for config in configs]  # all faults before any work
+    threads = [experiment.compute.threads for experiment in experiments]
     waiting = []
     for config, folder in tasks:
         if not force and _is_up_to_date(config, folder, sets):

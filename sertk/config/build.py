@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from sertk.config.schema import Use
-from sertk.errors import BrokenPluginError, ConfigError
+from sertk.errors import BrokenPluginError, ConfigError, Fault, SertkError
 from sertk.registry import Registry
 
 Options = TypeVar("Options", bound=BaseModel)
@@ -56,16 +57,18 @@ def build(registry: Registry, use: Use, *given: Any) -> Any:
     """Build a component: `factory(*given, **options)`.
 
     Raises RegistryError for a name that is unknown, broken, or whose factory cannot take `given`, and ConfigError
-    with all faults of its options.
+    with all faults of its options: those of their types, and whatever the factory itself complains of. SertkErrors
+    of the factory about anything else (data, weights) pass as they are.
     """
     factory = registry.get(use.use)
     model = options_model(factory)
+    source = f"{registry.kind} {use.use!r}"
     try:
         checked = read_options(model, use.options)
     except ValidationError as error:
         from sertk.config.check import option_faults  # which stands on this module
 
-        raise ConfigError(f"{registry.kind} {use.use!r}", option_faults(model, use.use, use.options, error)) from None
+        raise ConfigError(source, option_faults(model, use.use, use.options, error)) from None
     options = {name: getattr(checked, name) for name in checked.model_fields_set}
     try:
         inspect.signature(factory).bind(*given, **options)
@@ -74,7 +77,31 @@ def build(registry: Registry, use: Use, *given: Any) -> Any:
             f"the {registry.kind} {use.use!r} ({_place(factory)}) has another signature than its kind: {error}. "
             f"See sertk.contracts."
         ) from None
-    return factory(*given, **options)
+    try:
+        return factory(*given, **options)
+    except ConfigError as error:
+        raise ConfigError(source, error.faults) from error
+    except SertkError:
+        raise
+    except Exception as error:  # whatever a stranger's factory raises
+        told = {name: getattr(checked, name) for name in model.model_fields}
+        raise ConfigError(source, [complaint(use.use, told, error)]) from error
+
+
+def complaint(name: str, options: Mapping[str, Any], error: Exception) -> Fault:
+    """What a component raised that is no SertkError: at the option that it most likely speaks of, or at none."""
+    text = (str(error).strip().splitlines() or [""])[0]
+
+    def named(option: str) -> int:
+        value = options[option]
+        quoted = value is not None and re.search(rf"(?<!\w){re.escape(repr(value))}(?!\w)", text) is not None
+        return 2 * quoted + (re.search(rf"\b{re.escape(option)}\b", text) is not None)
+
+    likely = sorted(options, key=named, reverse=True)[:2]
+    clear = likely and named(likely[0]) > (named(likely[1]) if len(likely) > 1 else 0)
+    place = likely[0] if clear else ""
+    what = f"{json.dumps(options[place], default=str)} will not do" if place else f"{name!r} cannot be used"
+    return Fault(place, f"{what}: {type(error).__name__}: {text}")
 
 
 def _annotation(factory: Callable[..., Any], parameter: inspect.Parameter, scope: dict[str, Any]) -> Any:

@@ -43,19 +43,22 @@ EXPECTED = {
 }
 
 
-def check_data(model: type[Section], data: Table) -> list[Fault]:
-    """Find every fault of the contents of a file: the schema's first, then those of the components."""
+def check_data(model: type[Section], data: Table, *, whole: bool = True) -> list[Fault]:
+    """Find every fault of the contents of a file: the schema's first, then those of the components.
+
+    whole: false for a file that others extend, which may leave to them what must be there.
+    """
     faults: list[Fault] = []
     try:
         read_options(model, data)
     except ValidationError as error:
-        faults += _faults(model, data, error, (), owner=None)
+        faults += _faults(model, data, error, (), owner=None, whole=whole)
     missing: dict[str, list[str]] = {}
     for location, use_model, use in uses(model, data):
         try:
-            faults += _use_faults(data, location, use_model, use)
+            faults += _use_faults(data, location, use_model, use, whole=whole)
         except RegistryError as error:
-            missing.setdefault(str(error), []).append(_place(data, location))
+            missing.setdefault(str(error), []).append(place_of(data, location))
     for message, (first, *others) in missing.items():
         faults.append(Fault(first, f"{message} Also at: {', '.join(others)}." if others else message))
     return faults
@@ -89,7 +92,9 @@ def kind_at(location: Location) -> str | None:
     return KIND_OF_KEY.get(next(str(step) for step in reversed(location) if isinstance(step, str)))
 
 
-def _use_faults(data: Table, location: Location, use_model: type[Use], use: dict[str, Any]) -> list[Fault]:
+def _use_faults(
+    data: Table, location: Location, use_model: type[Use], use: dict[str, Any], *, whole: bool = True
+) -> list[Fault]:
     """The faults of one component's options and of the components that they name. Raises RegistryError."""
     kind, name = kind_at(location), use.get("use")
     if kind is None or not isinstance(name, str):
@@ -100,26 +105,34 @@ def _use_faults(data: Table, location: Location, use_model: type[Use], use: dict
     try:
         read_options(model, options)
     except ValidationError as error:
-        faults += _faults(model, data, error, location, owner=name)
+        faults += _faults(model, data, error, location, owner=name, whole=whole)
     for inner_location, inner_model, inner in uses(model, options, location):
         try:
             faults += _use_faults(data, inner_location, inner_model, inner)
         except RegistryError as error:
-            faults.append(Fault(_place(data, inner_location), str(error)))
+            faults.append(Fault(place_of(data, inner_location), str(error)))
     return faults
 
 
 def _faults(
-    model: type[BaseModel], data: Table, error: ValidationError, at: Location, *, owner: str | None
+    model: type[BaseModel],
+    data: Table,
+    error: ValidationError,
+    at: Location,
+    *,
+    owner: str | None,
+    whole: bool = True,
 ) -> list[Fault]:
     """One fault a place; the branches of a union are joined to one: `should be a string or a list, got 3.`"""
     found: dict[Location, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
+        if details["type"] == "missing" and not whole:
+            continue
         location = _present(data, (*at, *details["loc"]), details["type"])
         found.setdefault(location, []).append(details)
     deepest = [here for here in found if not any(here == there[: len(here)] != there for there in found)]
     return [
-        Fault(_place(data, here), _message(found[here], _keys(model, here[len(at) : -1]), str(here[-1:][0]), owner))
+        Fault(place_of(data, here), _message(found[here], _keys(model, here[len(at) : -1]), str(here[-1:][0]), owner))
         if here
         else Fault("(file)", _message(found[here], [], "", owner))
         for here in deepest
@@ -157,7 +170,7 @@ def _present(data: Any, location: Location, error: str) -> Location:
     return tuple(steps)
 
 
-def _place(data: Any, location: Location) -> str:
+def place_of(data: Any, location: Location) -> str:
     """A location as people write it: entries of an array by their name where they have one."""
     place = ""
     for step in location:

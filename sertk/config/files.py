@@ -1,10 +1,8 @@
-"""Configuration files: TOML with one level of `extends`, overrides, checked whole before anything is used."""
+"""Configuration files: read, with overrides, and checked whole before anything is used."""
 
 from __future__ import annotations
 
 import json
-import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +11,10 @@ import tomli_w
 
 from sertk.config.build import options_model, read_options
 from sertk.config.check import check_data, kind_at, uses
+from sertk.config.extends import extenders, read_extended, read_toml
 from sertk.config.overrides import apply_sets
 from sertk.config.schema import Combination, EncoderFile, Experiment, Section
-from sertk.errors import ConfigError, Fault, did_you_mean
-from sertk.files import parse_toml
+from sertk.errors import ConfigError, Fault
 from sertk.registry import REGISTRIES
 
 File = TypeVar("File", bound=Section)
@@ -42,6 +40,15 @@ def load_any(path: Path, sets: Sequence[str] = ()) -> Section:
     return _load(path, sets, None)
 
 
+def base_faults(base: Path, extender: Path) -> tuple[Fault, ...]:
+    """Find the faults of a file that others extend, as one of them reads it; what it leaves to them is none."""
+    try:
+        model = _model_of(read_extended(extender))
+        return tuple(check_data(model, read_toml(base), whole=False))
+    except ConfigError as error:
+        return error.faults
+
+
 def check_faults(path: Path, sets: Sequence[str] = ()) -> tuple[Fault, ...]:
     """Find all faults of a file of any kind; none for a good one."""
     try:
@@ -63,55 +70,24 @@ def differences(first: Section, second: Section) -> list[tuple[str, str | None, 
     return [(place, one.get(place), other.get(place)) for place in places if one.get(place) != other.get(place)]
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file as it is. Raises ConfigError with the line of a mistake."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(str(path), [Fault("(file)", f"cannot be read: {error.strerror}.")]) from None
-    try:
-        return parse_toml(raw.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise ConfigError(str(path), [Fault(f"line {line}", "is not UTF-8: save the file as UTF-8.")]) from None
-    except tomllib.TOMLDecodeError as error:
-        found = re.fullmatch(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", str(error))
-        place = f"line {found['line']}" if found and found["line"] else "end of the file"
-        what = found["what"] if found else error
-        raise ConfigError(str(path), [Fault(place, f"is no TOML: {what}.")]) from None
-
-
-def read_extended(path: Path) -> dict[str, Any]:
-    """Read a file and what it `extends`, one level: tables are merged, anything else replaced.
-
-    A table that names another component (`use`) replaces the one below it, whose options would mean nothing to it.
-    """
-    data = read_toml(path)
-    if "extends" not in data:
-        return data
-    name = data.pop("extends")
-    if not isinstance(name, str):
-        raise ConfigError(str(path), [Fault("extends", f"should be the path of one file, got {json.dumps(name)}.")])
-    below = path.parent / name
-    if not below.is_file():
-        near = did_you_mean(below.name, [other.name for other in below.parent.glob("*.toml")])
-        raise ConfigError(str(path), [Fault("extends", f"there is no file {str(below)!r}. {near}".rstrip())])
-    base = read_toml(below)
-    if "extends" in base:
-        message = f"{str(below)!r} extends {base['extends']!r} itself: one level is allowed. Extend that file."
-        raise ConfigError(str(path), [Fault("extends", message)])
-    return _merged(base, data)
-
-
 def _load(path: Path, sets: Sequence[str], model: type[File] | None) -> File:
     data = read_extended(path)
     faults = apply_sets(data, sets)
     chosen: Any = model or _model_of(data)
     faults += check_data(chosen, data)
     if faults:
-        raise ConfigError(str(path), faults)
+        raise ConfigError(str(path), faults + _hint(path))
     loaded: File = _filled(read_options(chosen, data))
     return loaded
+
+
+def _hint(path: Path) -> list[Fault]:
+    """What to say beside the faults of a file that is only half of one."""
+    others = extenders(path)
+    if not others:
+        return []
+    more = f" and {len(others) - 1} more extend" if len(others) > 1 else " extends"
+    return [Fault("(file)", f"is a base that {others[0]}{more}: name the files that extend it.")]
 
 
 def _model_of(data: dict[str, Any]) -> type[Section]:
@@ -134,21 +110,6 @@ def _filled(model: File) -> File:
 
 def _plain(model: Section) -> dict[str, Any]:
     return model.model_dump(mode="json", exclude_none=True)
-
-
-def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        if (
-            isinstance(value, dict)
-            and isinstance(below, dict)
-            and value.get("use", below.get("use")) == below.get("use")
-        ):
-            merged[key] = _merged(below, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def _flat(place: str, value: Any) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertk.config.files import differences, load_any, read_toml
+from sertk.config.extends import extended
+from sertk.config.files import differences, load_any
 from sertk.errors import ConfigError, Fault
 
 
@@ -44,12 +44,5 @@ def _files(folder: Path, *, beside: Path) -> set[str]:
     """Paths relative to the folder, without those that other files extend."""
     shared = [path for path in folder.iterdir() if path.is_dir() and (beside / path.name).is_dir()]
     paths = sorted(folder.glob("*.toml")) + [path for inner in shared for path in sorted(inner.rglob("*.toml"))]
-    below = set(_extended(paths))
+    below = extended(paths)
     return {path.relative_to(folder).as_posix() for path in paths if path.resolve() not in below}
-
-
-def _extended(paths: Iterable[Path]) -> Iterable[Path]:
-    for path in paths:
-        name = read_toml(path).get("extends")
-        if isinstance(name, str):
-            yield (path.parent / name).resolve()

@@ -27,6 +27,7 @@ from sertk.errors import AudioError, CheckpointError, UnknownNameError
 from sertk.features.frames import DTYPES
 from sertk.features.sources import Read, default_reads, joined_digests
 from sertk.features.store import FeatureStore
+from sertk.hub import before_weights
 from sertk.models.classifier import Classifier
 from sertk.tensors import Features, Padded
 
@@ -196,6 +197,7 @@ def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
     folder: a checkpoint. from_stores: read the feature stores that its experiment names instead of recordings.
     Raises CheckpointError for a folder that is none, or whose stores were made by other encoders.
     """
+    before_weights()
     if from_stores:
         tree, sources = stored_tree(Checkpoint.load(Path(folder)))
         return CheckpointEncoder(tree, {}, {k: s for k, s in sources.items() if isinstance(s, FeatureStore)}).eval()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from sertk.errors import CheckpointError
+from sertk.errors import CheckpointError, ConfigError
 
 Module = TypeVar("Module", bound=nn.Module)
 MODULES_A_TENSOR = 50
@@ -44,7 +44,7 @@ def _shapes(build: Callable[[], nn.Module], *, most: int) -> dict[str, tuple[int
     try:
         with torch.device("meta"), _at_most(most):
             return {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
-    except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
+    except (ConfigError, RuntimeError, NotImplementedError, TypeError, ValueError) as error:
         if "meta" in str(error):  # it looks at the values of its tensors
             return None
         raise CheckpointError(f"no network can be built: {error}") from None

@@ -111,20 +111,6 @@ def test_without_its_plugins_the_check_names_each_missing_component_once() -> No
         assert result.stderr.count(f"There is no {kind} '{name}'") == 1, result.stderr
 
 
-@pytest.mark.parametrize("folder", ["conf", "conf/toy"])
-def test_every_file_of_the_recipe_passes_the_check(folder: str) -> None:
-    conf = RECIPE / folder
-    files = [
-        *conf.glob("members/*.toml"),
-        *conf.glob("encoders/*.toml"),
-        *(p for p in conf.glob("*.toml") if p.stem != "base"),
-    ]
-    result = subprocess.run(
-        [*SERTK, "check", *map(str, sorted(files))], env=_environment(), capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-
-
 def _run(exp: Path, *options: str) -> str:
     command = [
         *SERTK,

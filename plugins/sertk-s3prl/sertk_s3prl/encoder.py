@@ -14,7 +14,7 @@ from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, states
 from sertk.errors import EncoderError, did_you_mean
 from sertk.files import sha256_json
-from sertk.hub import check_folder
+from sertk.hub import before_weights, check_folder
 from sertk.tensors import Padded
 from sertk_s3prl.remedy import s3prl_at_work
 
@@ -57,6 +57,7 @@ def s3prl(
                 f"s3prl has no upstream {upstream!r}. {did_you_mean(upstream, names)}It has {len(names)}, among them "
                 f"fbank, mfcc, hubert, wavlm_large; python -c 'import s3prl.hub' and its documentation list them"
             )
+        before_weights()
         try:
             loaded = S3PRLUpstream(upstream, path_or_url=checkpoint)
         except Exception as error:  # whatever one of two hundred loaders raises

@@ -138,7 +138,7 @@ def fix(
     from sertk.data.validation import fix as mend
     from sertk.files import made_from, note_inputs
 
-    corpus = Manifest.read(manifest)
+    corpus = Manifest.read(manifest, any_names=True)
     inputs = _inputs("fix", corpus.fingerprint, [] if no_audio else _recordings(corpus))
     if not force and made_from(out, inputs):
         return up_to_date(out)
@@ -167,7 +167,7 @@ def audit(
     from sertk.data.manifest import Manifest
     from sertk.files import made_from, note_inputs, write_text
 
-    corpus = Manifest.read(manifest)
+    corpus = Manifest.read(manifest, any_names=True)
     inputs = _inputs("audit", corpus.fingerprint, [] if no_audio else _recordings(corpus))
     if html and not as_json and not force and made_from(html, inputs):
         return up_to_date(html)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sertk.data.ids import name_fault
 from sertk.errors import DataError, LabelError, did_you_mean
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class LabelSet:
     def __post_init__(self) -> None:
         if len(self.names) < 2 or len(set(self.names)) != len(self.names):
             raise LabelError(f"a label set needs two or more distinct names, got {list(self.names)}")
+        if fault := next((fault for name in self.names if (fault := name_fault("class", name))), None):
+            raise LabelError(fault)
         if OTHER in self.names:
             raise LabelError(f"{OTHER!r} is the vote outside the label set and cannot be one of its classes")
         if self.letters and len(set(self.letters)) != len(self.names):

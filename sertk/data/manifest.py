@@ -15,8 +15,10 @@ from typing import IO, Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sertk.data.collection import without_collection
+from sertk.data.ids import id_fault, name_fault
 from sertk.data.labels import LabelSet
 from sertk.errors import DataError, LabelError, did_you_mean
+from sertk.escapes import escaped
 from sertk.files import atomic_path
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -106,21 +108,33 @@ class Manifest:
 
     @staticmethod
     @without_collection
-    def read(path: Path) -> Manifest:
-        """Read `*.jsonl` or `*.jsonl.gz`. Raises DataError naming file and line for what is not a manifest."""
+    def read(path: Path, *, any_names: bool = False) -> Manifest:
+        """Read `*.jsonl` or `*.jsonl.gz`. Raises DataError naming file and line for what is not a manifest.
+
+        any_names: let ids and names through that would break other files (`sertk.data.ids`), to list or drop them.
+        """
         try:
             with _open(path, "r") as file:
-                return _parse(path, file)
+                return _parse(path, file, any_names=any_names)
         except FileNotFoundError:
             raise DataError(f"there is no manifest {path}: `sertk data prepare` writes one") from None
         except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
             raise DataError(f"{path}: cannot be read as a manifest: {error}") from error
 
     def write(self, path: Path) -> None:
-        """Write `*.jsonl` or `*.jsonl.gz`, whole or not at all; the same content gives the same bytes."""
+        """Write `*.jsonl` or `*.jsonl.gz`, whole or not at all; the same content gives the same bytes.
+
+        Raises DataError for an id, speaker or split that could not be read again, and for text that is no UTF-8.
+        """
+        for utterance in self.utterances:
+            if fault := names_fault(utterance):
+                raise DataError(f"{path}: utterance {escaped(utterance.id)!r}: {fault}")
         with atomic_path(path) as temporary, _open(temporary, "w", like=path) as file:
             for line in self._lines():
-                file.write(line)
+                try:
+                    file.write(line)
+                except UnicodeEncodeError:
+                    raise DataError(f"{path}: text that is no UTF-8: {escaped(line[:200])}...") from None
 
     def _lines(self) -> Iterator[str]:
         ranges = {name: (float(low), float(high)) for name, (low, high) in self.ranges.items()}
@@ -169,7 +183,17 @@ def _open(path: Path, mode: Literal["r", "w"], like: Path | None = None) -> IO[s
     return io.TextIOWrapper(packed, encoding="utf-8")
 
 
-def _parse(path: Path, lines: Iterable[str]) -> Manifest:
+def names_fault(utterance: Utterance) -> str | None:
+    """What makes an utterance's id, speaker or split unfit for files, or None."""
+    faults = (
+        id_fault(utterance.id),
+        name_fault("speaker", utterance.speaker),
+        name_fault("split", utterance.split),
+    )
+    return next((fault for fault in faults if fault), None)
+
+
+def _parse(path: Path, lines: Iterable[str], *, any_names: bool) -> Manifest:
     utterances: list[Utterance] = []
     manifest: Manifest | None = None
     number = 0
@@ -180,11 +204,16 @@ def _parse(path: Path, lines: Iterable[str]) -> Manifest:
                 for name, (low, high) in header.attributes.items():
                     if not low < high:
                         raise DataError(f"{path}, line {number}: the range of {name!r} is {low:g} to {high:g}")
+                    if fault := name_fault("attribute", name):
+                        raise DataError(f"{path}, line {number}: {fault}")
                 labels = LabelSet(tuple(header.labels), header.letters)
                 folder = path.absolute().parent
                 manifest = Manifest(header.corpus, labels, header.attributes, (), header.note, folder)
             else:
-                utterances.append(_UTTERANCE.validate_json(line))
+                utterance = _UTTERANCE.validate_json(line)
+                if not any_names and (fault := names_fault(utterance)):
+                    raise DataError(f"{path}, line {number}: {fault}; `sertk data fix` drops such utterances")
+                utterances.append(utterance)
         except ValidationError as error:
             raise DataError(f"{path}, line {number}: {_reasons(error)}") from None
         except LabelError as error:

@@ -6,21 +6,21 @@ import math
 from dataclasses import replace
 
 from sertk.data.labels import OTHER
-from sertk.data.manifest import Manifest, Utterance
+from sertk.data.manifest import Manifest, Utterance, names_fault
 from sertk.errors import DataError, Fault, LabelError, did_you_mean
 
 
 def validate(manifest: Manifest, *, audio: bool = False) -> list[Fault]:
     """Find all faults, each with its utterance id.
 
-    Looks for ids that stand twice, labels outside the set, counts below zero, attributes out of range,
-    times below zero and, with `audio`, recordings that do not exist.
+    Looks for ids that are in it twice, ids and names that would break other files, labels outside the set, counts
+    below zero, attributes out of range, times below zero and, with `audio`, recordings that do not exist.
     """
     faults: list[Fault] = []
     seen: set[str] = set()
     for utterance in manifest:
         if utterance.id in seen:
-            faults.append(Fault(utterance.id, "this id stands in the manifest twice: ids must be unique"))
+            faults.append(Fault(utterance.id, "this id is in the manifest twice: ids must be unique"))
         seen.add(utterance.id)
         faults += [Fault(utterance.id, message) for message in _faults(manifest, utterance, audio=audio)]
         faults += [Fault(utterance.id, message) for message in _attribute_faults(manifest, utterance).values()]
@@ -37,7 +37,7 @@ def fix(manifest: Manifest, *, audio: bool = False) -> tuple[Manifest, list[Faul
     seen: set[str] = set()
     for utterance in manifest:
         if utterance.id in seen:
-            dropped.append(Fault(utterance.id, "this id stands in the manifest twice; the first is kept"))
+            dropped.append(Fault(utterance.id, "this id is in the manifest twice; the first is kept"))
             continue
         faults = _faults(manifest, utterance, audio=audio)
         if faults:
@@ -58,7 +58,8 @@ def shared_speakers(manifest: Manifest, first: str, second: str) -> list[str]:
 
 
 def _faults(manifest: Manifest, utterance: Utterance, *, audio: bool) -> list[str]:
-    faults: list[str] = []
+    unfit = names_fault(utterance)
+    faults: list[str] = [unfit] if unfit else []
     for name in dict.fromkeys([*utterance.votes, utterance.emotion or OTHER]):
         try:
             if name != OTHER:

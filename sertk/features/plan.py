@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from sertk.data.ids import id_fault
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, DataError, StoreError
 from sertk.features.card import StoreCard
@@ -21,8 +22,11 @@ BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "int8": 1}
 def of_part(recordings: Sequence[Recording], part: tuple[int, int]) -> list[Recording]:
     """The recordings of one part: every n-th by sorted id, so that positions do not count.
 
-    Raises DataError for an id that stands twice.
+    Raises DataError for an id that is there twice, and for one that would ruin a store.
     """
+    for recording in recordings:
+        if fault := id_fault(recording.id):
+            raise DataError(f"{fault}: it cannot be stored under that id")
     twice = [utterance for utterance, count in Counter(r.id for r in recordings).items() if count > 1]
     if twice:
         raise DataError(f"{len(twice)} ids stand twice, the first is {twice[0]}: ids must be unique")

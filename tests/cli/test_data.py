@@ -150,6 +150,32 @@ def test_fix_drops_faults_and_keeps_recordings_findable(prepared: Path, tmp_path
     assert capsys.readouterr().out == f"up to date  {out}\n"
 
 
+def test_a_manifest_with_ids_that_break_files_is_refused_and_can_be_fixed(
+    prepared: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    spoiled, out = tmp_path / "spoiled.jsonl", tmp_path / "fixed.jsonl"
+    whole = Manifest.read(prepared)
+    whole.with_utterances(whole.utterances[:5]).write(spoiled)
+    lines = spoiled.read_text().splitlines(keepends=True)
+    for number, id in ((2, ""), (3, "__metadata__"), (4, "a\u2028b")):
+        lines[number] = json.dumps(json.loads(lines[number]) | {"id": id}) + "\n"
+    spoiled.write_text("".join(lines))
+    encoder = tmp_path / "words.toml"
+    encoder.write_text('[encoder]\nuse = "hashed_text"\n')
+    for words in (
+        ("data", "stats", spoiled),
+        ("data", "split", spoiled, "--out", tmp_path / "x.jsonl"),
+        ("transcribe", spoiled, "--out", tmp_path / "x.jsonl"),
+        ("extract", encoder, "--manifest", spoiled, "--into", tmp_path / "x"),
+    ):
+        assert sertk(*words) == 1
+        assert "spoiled.jsonl, line 3: the id is empty; `sertk data fix` drops" in capsys.readouterr().err
+    assert sertk("data", "audit", spoiled, "--no-audio") == 0
+    assert r"3 faults of the manifest: : the id is empty; __metadata__: the id" in capsys.readouterr().out
+    assert sertk("data", "fix", spoiled, "--no-audio", "--out", out) == 0
+    assert [u.id for u in Manifest.read(out)] == [whole.utterances[0].id, whole.utterances[4].id]
+
+
 def test_audit_writes_json_and_a_page(prepared: Path, tmp_path: Path, capsys: Capture) -> None:
     assert sertk("data", "audit", prepared, "--no-audio", "--json") == 0
     report = json.loads(capsys.readouterr().out)

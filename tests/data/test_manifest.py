@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sertk.data.ids import id_fault
 from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError
@@ -22,17 +24,18 @@ def manifest(*utterances: Utterance) -> Manifest:
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 number = st.floats(allow_nan=False, allow_infinity=False)
 maybe_text = st.none() | text
+name = text.filter(lambda text: id_fault(text) is None)
 utterances = st.builds(
     Utterance,
-    id=text,
+    id=name,
     audio=text,
     start=number,
     duration=st.none() | number,
     sample_rate=st.none() | st.integers(1, 10**6),
-    speaker=maybe_text,
+    speaker=st.none() | name,
     gender=maybe_text,
     language=maybe_text,
-    split=maybe_text,
+    split=st.none() | name,
     text=maybe_text,
     text_source=maybe_text,
     votes=st.dictionaries(text, number, max_size=3),
@@ -52,6 +55,81 @@ def test_any_manifest_round_trips(tmp_path_factory: pytest.TempPathFactory, rows
     assert read.utterances == wanted.utterances
     assert replace(read, folder=Path()) == wanted
     assert read.fingerprint == wanted.fingerprint
+
+
+UNFIT = [
+    "",
+    "  ",
+    "__metadata__",
+    "a\nb",
+    "a\r",
+    "a\u2028b",
+    "a\u2029",
+    "a\x85b",
+    "a\x1cb",
+    "\x0b",
+    "a\x1b[2J",
+    "a\x00",
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(name, min_size=1, max_size=5, unique=True))
+def test_ids_that_are_fit_survive_a_list_with_one_id_on_each_line(ids: list[str]) -> None:
+    assert "\n".join(ids).splitlines() == ids
+
+
+@pytest.mark.parametrize("id", [*UNFIT, "a\udce9", "\ud800"])
+def test_an_id_that_would_break_files_is_no_id(id: str) -> None:
+    assert id_fault(id)
+    assert not set(id_fault(id) or "") & set("\n\r\u2028\x1b\udce9")
+    with pytest.raises(DataError, match="utterance"):
+        manifest(Utterance(id=id, audio="a.wav")).write(Path("never.jsonl"))
+
+
+@pytest.mark.parametrize("id", ["a", "folder/a b.wav", "é", "日本", "__metadata", "a\u200db", "-", "0"])
+def test_ids_of_any_language_are_fit(id: str) -> None:
+    assert id_fault(id) is None
+
+
+@pytest.mark.parametrize("field", ["id", "speaker", "split"])
+@pytest.mark.parametrize("name", UNFIT)
+def test_a_manifest_with_a_name_that_would_break_files_is_refused_naming_the_line(
+    tmp_path: Path, field: str, name: str
+) -> None:
+    path = tmp_path / "m.jsonl"
+    manifest(Utterance(id="a", audio="a.wav"), Utterance(id="b", audio="b.wav", speaker="s", split="train")).write(
+        path
+    )
+    header, first, second = path.read_text().splitlines()
+    row = json.loads(second) | {field: name}
+    path.write_text("\n".join([header, first, json.dumps(row)]))
+    if field != "id" and name == "__metadata__":
+        assert getattr(Manifest.read(path).utterances[1], field) == name
+        return
+    with pytest.raises(DataError, match=rf"line 3: the {field} .*`sertk data fix` drops"):
+        Manifest.read(path)
+    assert getattr(Manifest.read(path, any_names=True).utterances[1], field) == name
+
+
+@pytest.mark.parametrize("where", ["labels", "attributes"])
+def test_a_header_with_a_name_that_would_break_files_is_refused(tmp_path: Path, where: str) -> None:
+    path = tmp_path / "m.jsonl"
+    manifest().write(path)
+    path.write_text(path.read_text().replace('"Sad"' if where == "labels" else '"arousal"', r'"S\u001b[2Jd"'))
+    with pytest.raises(DataError, match=r"line 1: the (class|attribute) 'S\\x1b\[2Jd' has a line break or control"):
+        Manifest.read(path)
+
+
+def test_text_that_is_no_utf_8_is_refused_both_ways(tmp_path: Path) -> None:
+    for broken in (Utterance(id="a", audio="\udce9.wav"), Utterance(id="a", audio="a.wav", text="\ud800")):
+        with pytest.raises(DataError, match="no UTF-8"):
+            manifest(broken).write(tmp_path / "m.jsonl")
+    assert list(tmp_path.iterdir()) == []
+    manifest(Utterance(id="a", audio="b.wav")).write(tmp_path / "m.jsonl")
+    (tmp_path / "m.jsonl").write_text((tmp_path / "m.jsonl").read_text().replace("b.wav", r"\udce9"))
+    with pytest.raises(DataError, match="line 2"):
+        Manifest.read(tmp_path / "m.jsonl")
 
 
 def test_the_same_content_gives_the_same_bytes_and_fingerprint(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def test_a_sound_manifest_has_no_faults() -> None:
         ({"duration": 0.0}, "duration 0.0 s > 0"),
         ({"duration": float("inf")}, "duration inf s > 0"),
         ({"audio": "../a.wav"}, "climbs out"),
+        ({"split": ""}, "the split is empty"),
+        ({"speaker": "a\u2028b"}, r"the speaker 'a\u2028b' has a line break or control character (\u2028)"),
     ],
 )
 def test_what_cannot_be_used_is_found_and_dropped(row: dict[str, Any], message: str) -> None:
@@ -50,6 +52,17 @@ def test_what_cannot_be_used_is_found_and_dropped(row: dict[str, Any], message: 
     assert len(dropped) == 1
     assert dropped[0].message.endswith("utterance dropped")
     assert validate(kept) == []
+
+
+@pytest.mark.parametrize("id", ["", "__metadata__", "b\nc", "b\u2028c", "\x85"])
+def test_an_id_that_would_break_files_is_found_and_dropped(id: str) -> None:
+    broken = made({"id": "a"}, {"id": id}, {"id": "c"})
+    (fault,) = validate(broken)
+    assert fault.place == id
+    assert "the id " in fault.message
+    kept, dropped = fix(broken)
+    assert [u.id for u in kept] == ["a", "c"]
+    assert [fault.place for fault in dropped] == [id]
 
 
 @pytest.mark.parametrize("value", [0.99, 7.01, float("nan"), float("inf")])

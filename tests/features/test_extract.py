@@ -356,6 +356,16 @@ def test_an_id_twice_and_a_folder_twice_are_refused(tmp_path: Path, voices: list
         run([target(tmp_path / "s", Means()), target(tmp_path / "s", Means())], voices)
 
 
+@pytest.mark.parametrize("id", ["", "__metadata__", "a\nb", "a\u2028b"])
+def test_an_id_that_would_ruin_a_store_is_refused_before_anything_is_written(
+    tmp_path: Path, voices: list[Recording], id: str
+) -> None:
+    odd = Recording(replace(voices[0].utterance, id=id))
+    with pytest.raises(DataError, match=r"the id .* cannot be stored"):
+        run([target(tmp_path / "s", Means())], [*voices, odd])
+    assert not (tmp_path / "s").exists()
+
+
 def test_progress_gives_rate_and_time_left(tmp_path: Path, voices: list[Recording]) -> None:
     seen: list[Progress] = []
     report = run([target(tmp_path / "s", Means())], voices, max_batch=7, progress=seen.append)

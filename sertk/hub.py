@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from sertk.compat import import_transformers, without_bars
+from sertk.digests import file_digest
 from sertk.errors import EncoderError, WeightsNeeded
-from sertk.files import parse_json, sha256_file, sha256_json
+from sertk.files import parse_json, sha256_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,8 +22,17 @@ if TYPE_CHECKING:
 Dtype = Literal["float32", "bfloat16", "float16"]
 Attention = Literal["auto", "eager", "sdpa"]
 
-WANTED = ("*.json", "*.txt", "*.model", "model.safetensors", "model-*-of-*.safetensors")
+SETTINGS = ("*.json", "*.txt", "*.model", "*.codes", "*.tokenizer", "*.tiktoken", "*.jinja")
+"""Whatever transformers reads beside weights: configurations, feature extractors, tokenizers of all kinds."""
+
+WANTED = (*SETTINGS, "model.safetensors", "model-*-of-*.safetensors")
 """The files of a hub repository that are downloaded: no pickled weights, no second copy in another precision."""
+
+OF_TOKENIZERS = frozenset(
+    {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"}
+    | {"normalizer.json"}
+)
+"""JSON files that no speech encoder reads, as it reads none of the settings that are not JSON."""
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
@@ -82,15 +92,30 @@ class Pretrained:
         labels = {str(label).lower() for label in (self.config.get("id2label") or {}).values()}
         return bool(EMOTION_TRAINED.search(self.name) or labels & EMOTION_LABELS)
 
-    def fingerprint(self, options: Mapping[str, Any]) -> str:
+    def fingerprint(self, options: Mapping[str, Any], *, tokenizer: bool = True) -> str:
         """SHA-256 over name and commit (on the hub), the bytes of weights and settings, and the options given.
 
-        A folder counts by its content alone, wherever it lies.
+        A folder counts by its content alone, wherever it is. tokenizer: whether the tokenizer's files are read too.
         """
-        settings = [p for p in self.folder.glob("*.json") if not p.name.endswith(".index.json")]
-        files = {path.name: sha256_file(path) for path in (*self.weights, *settings)}
+        files = files_read(self.folder, weights=self.weights, tokenizer=tokenizer)
         hub = {"id": self.name, "revision": self.revision} if self.revision else None
         return sha256_json({"files": files, "hub": hub, "options": dict(options)})
+
+
+def files_read(path: Path, *, weights: Iterable[Path] = (), tokenizer: bool = True) -> dict[str, str]:
+    """SHA-256 of the files that are read of a checkpoint, a folder or one file, by name, remembered.
+
+    weights: those of a folder. tokenizer: whether the tokenizer's files are read too. Raises EncoderError for a file
+    that cannot be read.
+    """
+    found = [path] if path.is_file() else [*weights]
+    for kind in SETTINGS if tokenizer else ("*.json",):
+        found += [other for other in path.glob(kind) if tokenizer or other.name not in OF_TOKENIZERS]
+    read = [other for other in found if other.is_file() and not other.name.endswith(".index.json")]
+    try:
+        return {other.name: file_digest(other) for other in read}
+    except OSError as error:
+        raise EncoderError(f"{path}: {error}") from None
 
 
 def find_checkpoint(model: str, *, revision: str | None = None) -> Pretrained:

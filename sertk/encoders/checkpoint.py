@@ -29,6 +29,7 @@ from sertk.features.sources import Read, default_reads, joined_digests
 from sertk.features.store import FeatureStore
 from sertk.hub import before_weights
 from sertk.models.classifier import Classifier
+from sertk.revisions import revision
 from sertk.tensors import Features, Padded
 
 
@@ -191,6 +192,7 @@ class CheckpointEncoder(nn.Module):
         return self
 
 
+@revision(1)
 def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
     """A trained model: one frame of class probabilities and attributes an utterance.
 

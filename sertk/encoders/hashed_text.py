@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError
 from sertk.files import sha256_json
+from sertk.revisions import revision
 from sertk.tensors import Padded
 
 if TYPE_CHECKING:
     from sertk.contracts import Batching, Modality
 
-VERSION = 2
+REVISION = 2
 """Raised whenever the frames for the same transcript change."""
 
 _MARK = "\u0300"
@@ -34,6 +35,7 @@ _SPELLING = str.maketrans({"’": "'", "\u00ad": None})
 _BITS = 512
 
 
+@revision(REVISION)
 def hashed_text(*, dim: int = 64, shortest: int = 3, longest: int = 5) -> HashedText:
     """One frame a word: the sum of vectors hashed from the word and its character n-grams.
 
@@ -63,7 +65,7 @@ class HashedText(nn.Module):
     def __init__(self, dim: int, shortest: int, longest: int) -> None:
         super().__init__()
         self.dim = dim
-        self.fingerprint = sha256_json(["hashed_text", VERSION, dim, shortest, longest])
+        self.fingerprint = sha256_json(["hashed_text", REVISION, dim, shortest, longest])
         self._shortest = shortest
         self._longest = longest
 

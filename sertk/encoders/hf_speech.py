@@ -19,6 +19,7 @@ from sertk.encoders.whisper_context import Context, context_samples, positions
 from sertk.encoders.windows import check_windows, join, window_samples, windows
 from sertk.errors import AudioError, EncoderError
 from sertk.hub import Attention, Dtype, Pretrained, find_checkpoint, load_model, load_part
+from sertk.revisions import revision as revised
 from sertk.tensors import Padded
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ MODEL_CLASSES = {
     "whisper": "WhisperModel",
 }
 
+REVISION = 1
+"""Raised whenever the frames for the same recording change."""
+
 LONGEST_WHOLE_SECONDS = 300.0
 """Attention takes memory by the square of the duration: longer recordings want `window_seconds`."""
 
@@ -39,6 +43,7 @@ WINDOWS_AT_ONCE = 8
 """Windows of a long recording that are encoded together."""
 
 
+@revised(REVISION)
 def hf_speech(
     *,
     model: str,
@@ -109,7 +114,7 @@ def hf_speech(
         layers=layers,
         window=front.window if window_seconds is None else front.samples(window_seconds),
         overlap=front.samples(overlap_seconds),
-        fingerprint=checkpoint.fingerprint(options),
+        fingerprint=checkpoint.fingerprint({"encoder": ["hf_speech", REVISION], **options}, tokenizer=False),
         challenge_legal=not checkpoint.emotion_trained if challenge_legal is None else challenge_legal,
     )
 
@@ -162,6 +167,8 @@ class SpeechEncoder(nn.Module):
     frames are the same whatever stands beside it: models that padding would change (group norm over time, stacked
     convolutions behind the mask) are run on equal lengths only.
     """
+
+    unkeyed = ("model", "challenge_legal")
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, pick, states
 from sertk.errors import AudioError, EncoderError
 from sertk.hub import Attention, Dtype, Pretrained, find_checkpoint, load_model, load_part, reading
+from sertk.revisions import revision as revised
 from sertk.tensors import Padded
 
 if TYPE_CHECKING:
@@ -28,10 +29,14 @@ TOKENIZER_FILES = (
     "sentencepiece.bpe.model",
 )
 
+REVISION = 1
+"""Raised whenever the frames for the same transcript change."""
+
 EMPTY = -1
 """Stands for an utterance without words, which becomes one frame of zeros."""
 
 
+@revised(REVISION)
 def hf_text(
     *,
     model: str,
@@ -70,7 +75,7 @@ def hf_text(
         loaded,
         words,
         layers=layers,
-        fingerprint=checkpoint.fingerprint(options),
+        fingerprint=checkpoint.fingerprint({"encoder": ["hf_text", REVISION], **options}),
         challenge_legal=not checkpoint.emotion_trained if challenge_legal is None else challenge_legal,
     )
 
@@ -95,6 +100,8 @@ class Words:
 
 class TextEncoder(nn.Module):
     """A frozen text model as an `Encoder`."""
+
+    unkeyed = ("model", "challenge_legal")
 
     def __init__(self, model: Any, words: Words, *, layers: Layers, fingerprint: str, challenge_legal: bool) -> None:
         super().__init__()

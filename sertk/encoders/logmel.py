@@ -12,12 +12,13 @@ from sertk.compat import import_torchaudio
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError
 from sertk.files import sha256_json
+from sertk.revisions import revision
 from sertk.tensors import Padded
 
 if TYPE_CHECKING:
     from sertk.contracts import Batching, Modality
 
-VERSION = 1
+REVISION = 1
 """Raised whenever the frames for the same recording change."""
 
 FLOOR = 1e-10
@@ -27,6 +28,7 @@ LEAST_DEVIATION = 1e-2
 """Normalising divides by no less, so that a band that does not move stays near 0."""
 
 
+@revision(REVISION)
 def logmel(
     *,
     mels: int = 80,
@@ -65,7 +67,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.dim = mels * stack
         self.fingerprint = sha256_json(
-            ["logmel", VERSION, mels, sample_rate, float(window_ms), float(hop_ms), stack, normalise]
+            ["logmel", REVISION, mels, sample_rate, float(window_ms), float(hop_ms), stack, normalise]
         )
         self._sample_rate = sample_rate
         self._window = round(sample_rate * window_ms / 1000)

@@ -146,6 +146,9 @@ def test_reduced_precision_stays_near(tiny: Tiny, speech: Speech) -> None:
 def test_the_fingerprint_follows_content_and_options_not_the_place(tiny: Tiny, tmp_path: Path) -> None:
     first = hf_speech(model=str(tiny("wavlm"))).fingerprint
     moved = shutil.copytree(tiny("wavlm"), tmp_path / "elsewhere")
+    (moved / "README.md").write_text("whatever is said of it")
+    (moved / "vocab.json").write_text("{}")  # of a tokenizer, which no speech encoder reads
+    (moved / "merges.txt").write_text("a b")
     assert hf_speech(model=str(moved)).fingerprint == first
     assert hf_speech(model=str(moved), layers="last").fingerprint != first
     settings = json.loads((moved / "preprocessor_config.json").read_text())

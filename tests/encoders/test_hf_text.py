@@ -22,6 +22,7 @@ from sertk.data.recording import Recording
 from sertk.encoders.hf_text import hf_text
 from sertk.errors import AudioError, EncoderError
 from sertk.features.extract import Target, extract, store_card
+from sertk.hub import check_folder
 from sertk.tensors import Padded
 from sertk.testing import checks
 
@@ -116,6 +117,41 @@ def test_max_tokens_cuts_earlier_and_changes_the_fingerprint(tiny: Tiny, said: A
     whole, cut = hf_text(model=str(tiny("roberta"))), hf_text(model=str(tiny("roberta")), max_tokens=6)
     assert len(alone(cut, said(TEXTS[0]))) == 4
     assert whole.fingerprint != cut.fingerprint
+
+
+@pytest.fixture
+def of_two_files(tiny: Tiny, tmp_path: Path) -> Path:
+    """A RoBERTa whose tokenizer is vocab.json and merges.txt, as it was released."""
+    folder = shutil.copytree(tiny("roberta"), tmp_path / "roberta")
+    rules = json.loads((folder / "tokenizer.json").read_text())["model"]
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(rules["vocab"]))
+    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in rules["merges"]]
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{pair}\n" for pair in merges))
+    return folder
+
+
+def test_each_file_of_a_tokenizer_is_in_the_fingerprint(of_two_files: Path, said: Any) -> None:
+    encoder = hf_text(model=str(of_two_files))
+    lines = (of_two_files / "merges.txt").read_text().splitlines()
+    (of_two_files / "README.md").write_text("whatever is said of it")
+    assert hf_text(model=str(of_two_files)).fingerprint == encoder.fingerprint
+    (of_two_files / "merges.txt").write_text("\n".join(lines[: len(lines) // 3]) + "\n")
+    other = hf_text(model=str(of_two_files))
+    assert not torch.equal(alone(other, said(TEXTS[0])), alone(encoder, said(TEXTS[0])))
+    assert other.fingerprint != encoder.fingerprint
+
+
+@pytest.mark.parametrize(
+    "name", ["vocab.txt", "merges.txt", "spiece.model", "bpe.codes", "added_tokens.json", "chat_template.jinja"]
+)
+def test_a_file_that_some_tokenizer_reads_is_in_the_fingerprint(tmp_path: Path, tiny: Tiny, name: str) -> None:
+    folder = shutil.copytree(tiny("roberta"), tmp_path / "roberta")
+    prints = [check_folder(folder, "x").fingerprint({})]
+    for content in ("one", "other"):
+        (folder / name).write_text(content)
+        prints.append(check_folder(folder, "x").fingerprint({}))
+    assert len(set(prints)) == 3
 
 
 @pytest.mark.parametrize("text", ["", "   "])

@@ -15,6 +15,7 @@ from torch import Tensor
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, EncoderError
 from sertk.files import sha256_json
+from sertk.revisions import revision
 from sertk.tensors import Padded
 
 if TYPE_CHECKING:
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
 LICENCE = "openSMILE: audEERING Research License Agreement, non-commercial research; binds features made with it"
 
+REVISION = 1
+"""Raised whenever the values for the same recording change."""
+
 SHORTEST_SECONDS = 0.1
 """openSMILE has no values for less; shorter recordings are followed by silence up to here."""
 
 LEVELS = {"lld": "LowLevelDescriptors", "functionals": "Functionals"}
 
 
+@revision(REVISION)
 def opensmile(
     *,
     features: Literal["eGeMAPSv02", "ComParE_2016"] = "eGeMAPSv02",
@@ -71,7 +76,9 @@ class OpenSmile:
         self.modality: Modality = "speech"
         self.dim = len(extractor.feature_names) * stack
         self.frames_per_second = 0.0 if level == "functionals" else 100.0 / stack
-        self.fingerprint = sha256_json([features, level, stack, sample_rate, metadata.version("opensmile")])
+        self.fingerprint = sha256_json(
+            ["opensmile", REVISION, features, level, stack, sample_rate, metadata.version("opensmile")]
+        )
         self.batching: Batching = "padded"
         self.challenge_legal = True
         self.licence = LICENCE

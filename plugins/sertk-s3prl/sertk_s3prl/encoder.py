@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,16 @@ from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, states
 from sertk.errors import EncoderError, did_you_mean
 from sertk.files import sha256_json
-from sertk.hub import before_weights, check_folder
+from sertk.hub import before_weights, check_folder, files_read
+from sertk.revisions import revision
 from sertk.tensors import Padded
 from sertk_s3prl.remedy import s3prl_at_work
 
 if TYPE_CHECKING:
     from sertk.contracts import Batching, Modality
+
+REVISION = 1
+"""Raised whenever the frames for the same recording change."""
 
 SAMPLE_RATE = 16_000
 
@@ -27,6 +32,7 @@ TRANSFORMERS_FOLDERS = {"hf_wav2vec2_custom": "wav2vec2", "hf_hubert_custom": "h
 """Upstreams that read a folder of transformers, and the one architecture that each reads rightly."""
 
 
+@revision(REVISION)
 def s3prl(
     *, upstream: str, checkpoint: str | None = None, layers: Layers = "last", challenge_legal: bool = True
 ) -> Upstream:
@@ -67,13 +73,18 @@ def s3prl(
                 f"to be downloaded: connect once, or copy its checkpoint and name it with a `_local` or `_custom` "
                 f"upstream; where it holds more than tensors, convert it with s3prl's own converters first"
             ) from error
-    return Upstream(loaded, upstream, layers, challenge_legal=challenge_legal)
+    settings = {} if checkpoint is None else files_read(Path(checkpoint))
+    return Upstream(loaded, upstream, layers, settings, challenge_legal=challenge_legal)
 
 
 class Upstream(nn.Module):
     """A frozen upstream as an `Encoder`. Fed one by one: padding changes the frames of every upstream of s3prl."""
 
-    def __init__(self, model: Any, name: str, layers: Layers, *, challenge_legal: bool) -> None:
+    unkeyed = ("checkpoint", "challenge_legal")
+
+    def __init__(
+        self, model: Any, name: str, layers: Layers, settings: Mapping[str, str], *, challenge_legal: bool
+    ) -> None:
         super().__init__()
         self.model = model.eval().requires_grad_(False)
         self.layers: Layers = layers
@@ -85,7 +96,9 @@ class Upstream(nn.Module):
         self.modality: Modality = "speech"
         self.dim: int = sum(widths) if layers == "all" else widths[0]
         self.frames_per_second = SAMPLE_RATE / strides.pop()
-        self.fingerprint = sha256_json([name, metadata.version("s3prl"), layers, _digest(model)])
+        self.fingerprint = sha256_json(
+            ["s3prl", REVISION, name, metadata.version("s3prl"), layers, _digest(model), dict(settings)]
+        )
         self.batching: Batching = "single"
         self.challenge_legal = challenge_legal
 

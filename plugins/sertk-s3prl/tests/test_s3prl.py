@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +112,11 @@ def test_the_fingerprint_follows_weights_and_options(folders: dict[str, Path], t
     ]
     assert len(set(prints)) == 5
     assert s3prl(**given).fingerprint == prints[0]  # type: ignore[arg-type]
+    moved = shutil.copytree(folders["wav2vec2"], tmp_path / "moved")
+    assert s3prl(upstream="hf_wav2vec2_custom", checkpoint=str(moved)).fingerprint == prints[0]
+    settings = json.loads((moved / "preprocessor_config.json").read_text())
+    (moved / "preprocessor_config.json").write_text(json.dumps({**settings, "do_normalize": False}))
+    assert s3prl(upstream="hf_wav2vec2_custom", checkpoint=str(moved)).fingerprint != prints[0]
 
 
 @pytest.mark.parametrize(

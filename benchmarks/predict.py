@@ -31,9 +31,10 @@ from sertk.checkpoint import Checkpoint
 from sertk.compat import import_transformers
 from sertk.config.build import build
 from sertk.config.schema import Experiment, Use
+from sertk.data.find import find_recordings
 from sertk.data.labels import MSP_PODCAST
 from sertk.models.classifier import build_classifier
-from sertk.predict import find_recordings, load
+from sertk.predict import load
 from sertk.registry import encoders
 from sertk.tensors import Padded
 from sertk.testing.tiny_models import tiny_roberta, tiny_speech
@@ -154,7 +155,7 @@ def main() -> None:
         for number in range(arguments.recordings):
             soundfile.write(folder / f"{number}.wav", 0.1 * random.standard_normal(SECONDS * 16_000), 16_000)
             (folder / f"{number}.txt").write_text(WORDS)
-        recordings = find_recordings(sorted(folder.glob("*.wav")))
+        recordings, _ = find_recordings(sorted(folder.glob("*.wav")))
         alone = [load(member, device=device) for member in sorted((folder / "real" / "members").iterdir())]
         together = load(vote, device=device)
         sides: dict[str, Callable[[], object]] = {

@@ -12,6 +12,7 @@ import torch
 from sertk.batching.collate import pad
 from sertk.checkpoint import Checkpoint
 from sertk.contracts import Encoder
+from sertk.data.find import recording_of
 from sertk.data.manifest import Utterance
 from sertk.data.recording import Recording
 from sertk.devices import choose_device
@@ -22,8 +23,6 @@ from sertk.errors import AudioError, DataError, Fault
 from sertk.features.card import StoreCard
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.plan import batches, spoken_seconds
-
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3"})
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Model:
 
     def predict(self, audio: str | Path, *, text: str | None = None) -> Prediction:
         """Predict one recording. text: its transcript. Raises AudioError for one that cannot be used."""
-        predictions, faults = self.predict_recordings([recording_of(Path(audio), text=text)])
+        predictions, faults = self.predict_recordings([recording_of(Path(audio), text=text, words=self.reads_text)])
         if faults:
             raise AudioError(faults[0].message)
         return rows(predictions)[0]
@@ -88,10 +87,12 @@ class Model:
         frame_budget: float = 120.0,
         max_batch: int = 32,
         progress: Callable[[int], None] = lambda _: None,
+        remark: Callable[[Fault], None] = lambda _: None,
     ) -> tuple[Predictions, list[Fault]]:
         """Predict many recordings, in the order given; a bad one is left out and listed as a fault.
 
         frame_budget: seconds of audio in a batch, padding included. progress: called with the size of each batch.
+        remark: called with what was done to a recording that is predicted all the same, such as cutting its words.
         """
         by_id = {recording.id: recording for recording in recordings}
         if len(by_id) != len(recordings):
@@ -109,6 +110,8 @@ class Model:
                 prepared = _prepare(encoder, [copy for copy in copies if copy.id not in failed])
                 frames[key], broken = encode[key](prepared)
                 failed |= prepared.failed | broken
+                for id, message in prepared.remarks.items():
+                    remark(Fault(id, message))
             good = [id for id in ids if id not in failed]
             if good:
                 leaves = {key: pad([of[id] for id in good]).to(self.device) for key, of in frames.items()}
@@ -148,35 +151,6 @@ def predict_stores(
     posteriors = torch.cat([*found.frames.values()])  # (N, C + A)
     faults = [Fault(id, f"has no features in {', '.join(names)}") for id, names in found.lacking.items()]
     return _predictions(checkpoint, list(found.frames), posteriors), faults
-
-
-def find_recordings(paths: Iterable[Path], *, text: str | None = None) -> list[Recording]:
-    """The recordings among files and folders (searched through), each with its words (see `recording_of`).
-
-    text: the words instead, for a single recording. Raises AudioError for a path that does not exist, DataError
-    where there is none.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-        elif path.exists():
-            found.append(path)
-        else:
-            raise AudioError(f"{path}: there is no such file or folder")
-    if not found:
-        raise DataError(f"no recording found; looked for {', '.join(sorted(AUDIO_SUFFIXES))}")
-    if text is not None and len(found) != 1:
-        raise DataError(f"one text for {len(found)} recordings: put a .txt with its words beside each instead")
-    return [recording_of(path, text=text) for path in found]
-
-
-def recording_of(path: Path, *, text: str | None = None) -> Recording:
-    """A recording on its own. Its words: `text`, else `NAME.txt` beside it or in `../Transcripts`, else none."""
-    for words in (path.with_suffix(".txt"), path.absolute().parent.parent / "Transcripts" / f"{path.stem}.txt"):
-        if text is None and words.is_file():
-            text = words.read_text(encoding="utf-8").strip()
-    return Recording(Utterance(id=str(path), audio=str(path.absolute()), text=text))
 
 
 def rows(predictions: Predictions) -> list[Prediction]:

@@ -14,6 +14,7 @@ from sertk.config.build import build
 from sertk.config.files import load_experiment
 from sertk.config.schema import Combination, Data, Use
 from sertk.data.corpora.msp_podcast.read import read_msp_podcast
+from sertk.data.find import find_recordings, recording_of
 from sertk.data.manifest import Manifest
 from sertk.data.recording import Recording
 from sertk.data.splits import hold_out
@@ -24,7 +25,7 @@ from sertk.errors import AudioError, CheckpointError, DataError
 from sertk.experiment import run
 from sertk.features.extract import Target, extract, store_card
 from sertk.features.store import FeatureStore
-from sertk.predict import find_recordings, load, predict_stores, recording_of
+from sertk.predict import load, predict_stores
 
 CPU = torch.device("cpu")
 ENCODERS = {"logmel": {"mels": 12, "stack": 10}, "hashed_text": {"dim": 8}}
@@ -185,14 +186,14 @@ def test_recordings_are_found_in_folders(tmp_path: Path) -> None:
     for name in ("b/two.FLAC", "a/one.wav", "a/notes.txt", "three.mp3"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = find_recordings([tmp_path / "a", tmp_path / "b", tmp_path / "three.mp3"])
+    found, faults = find_recordings([tmp_path / "a", tmp_path / "b", tmp_path / "three.mp3"])
     assert [Path(recording.id).name for recording in found] == ["one.wav", "two.FLAC", "three.mp3"]
+    assert faults == []
     with pytest.raises(AudioError, match="no such file"):
         find_recordings([tmp_path / "gone"])
+    (tmp_path / "c").mkdir()
     with pytest.raises(DataError, match="no recording found"):
-        find_recordings(
-            [tmp_path.joinpath("a", "x").parent.parent / "c"] if (tmp_path / "c").mkdir() else [tmp_path / "c"]
-        )
+        find_recordings([tmp_path / "c"])
     with pytest.raises(DataError, match="one text for 2"):
         find_recordings([tmp_path / "a", tmp_path / "b"], text="words")
 

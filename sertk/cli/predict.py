@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
 from sertk.cli.output import progress, say, table, up_to_date, warn
+from sertk.escapes import escaped
 
 if TYPE_CHECKING:
     from sertk.ensemble.predictions import Predictions
@@ -50,22 +52,23 @@ def command(
 
 
 def _predict_recordings(model: Path, audio: list[Path], text: str | None, output: Path | None, device: str) -> None:
-    from sertk.predict import find_recordings, load
+    from sertk.data.find import find_files, recordings_of
+    from sertk.predict import load
 
-    recordings = find_recordings(audio, text=text)
+    files, unread = find_files(audio)
     loaded = load(model, device=device)
+    recordings, unfit = recordings_of(files, text=text, words=loaded.reads_text)
     wordless = [r.id for r in recordings if not r.utterance.text] if loaded.reads_text else []
     if wordless:
         warn(
             f"{len(wordless)} of {len(recordings)} recordings have no words, which the model reads too: "
             f"give --text, or put NAME.txt beside NAME.wav"
         )
-    if len(recordings) == 1:
-        predictions, faults = loaded.predict_recordings(recordings)
-    else:
-        with progress("predict", len(recordings)) as advance:
-            predictions, faults = loaded.predict_recordings(recordings, progress=advance)
-    _show(predictions, faults, output)
+    remarks: list[Fault] = []
+    with progress("predict", len(recordings)) if len(recordings) > 1 else nullcontext(lambda _: None) as advance:
+        predictions, faults = loaded.predict_recordings(recordings, progress=advance, remark=remarks.append)
+    _show_remarks(remarks)
+    _show(predictions, [*unread, *unfit, *faults], output)
     if not len(predictions):
         raise typer.Exit(1)
 
@@ -90,18 +93,29 @@ def _predict_corpus(model: Path, manifest: Path, split: str, output: Path | None
         note_inputs(output, wanted)
 
 
+def _show_remarks(remarks: list[Fault]) -> None:
+    """What was done to recordings, each thing once."""
+    by_message: dict[str, list[str]] = {}
+    for remark in remarks:
+        by_message.setdefault(remark.message, []).append(remark.place)
+    for message, places in by_message.items():
+        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+        warn(f"{escaped(', '.join(places[:3]))}{more}: {message}")
+
+
 def _show(predictions: Predictions, faults: list[Fault], output: Path | None) -> None:
     from sertk.files import write_text
     from sertk.predict import rows
 
     for fault in faults[:10]:
-        warn(f"left out {fault.place}: {fault.message}")
+        warn(f"left out {escaped(fault.place)}: {fault.message}")
     if len(faults) > 10:
         warn(f"... and {len(faults) - 10} more")
     if output:
         predictions.write(output)
+        output.with_suffix(".left_out.tsv").unlink(missing_ok=True)  # of an earlier call
         if faults:
-            lines = [f"{fault.place}\t{fault.message}\n" for fault in faults]
+            lines = [f"{escaped(fault.place)}\t{escaped(fault.message)}\n" for fault in faults]
             write_text(output.with_suffix(".left_out.tsv"), "".join(lines))
         say(f"{output}  {len(predictions)} predictions" + (f"  left out {len(faults)}" if faults else ""))
         return

@@ -1,0 +1,146 @@
+"""`sertk predict` over a folder as people have them: some files cannot be used, the rest is predicted."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sertk.cli import main
+
+Capture = pytest.CaptureFixture[str]
+MODEL = """
+[data]
+manifest = "MANIFEST"
+[features]
+FEATURES
+[fusion]
+use = "concat"
+[[stage]]
+name = "full"
+epochs = 1
+optimizer = { lr = 1e-3 }
+"""
+
+
+@pytest.fixture(scope="module")
+def models(toy_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the model `both`, which reads speech and text, and `speech`, which reads no words."""
+    folder = tmp_path_factory.mktemp("models")
+    corpus, manifest = folder / "corpus.jsonl", folder / "m.jsonl"
+    assert main(["data", "prepare", "msp_podcast", str(toy_corpus), "--allow-partial", "--out", str(corpus)]) == 0
+    assert main(["data", "split", str(corpus), "--share", "0.3", "--out", str(manifest)]) == 0
+    (folder / "logmel.toml").write_text('[encoder]\nuse = "logmel"\nmels = 12\nstack = 10\n')
+    (folder / "words.toml").write_text('[encoder]\nuse = "hashed_text"\ndim = 8\n')
+    into = ["--manifest", str(manifest), "--into", str(folder / "features"), "--device", "cpu"]
+    assert main(["extract", str(folder / "logmel.toml"), str(folder / "words.toml"), *into]) == 0
+    for name, stores in (("both", ("logmel", "words")), ("speech", ("logmel",))):
+        features = "\n".join(f'{store} = "{folder}/features/{store}"' for store in stores)
+        text = MODEL.replace("MANIFEST", str(manifest)).replace("FEATURES", features)
+        (folder / f"{name}.toml").write_text(text)
+        assert main(["train", str(folder / f"{name}.toml"), "--out", str(folder / name), "--device", "cpu"]) == 0
+    return folder
+
+
+@pytest.fixture
+def voices(tmp_path: Path) -> Path:
+    """A folder with good recordings a.wav, b.aiff and c.oga, and their words."""
+    folder = tmp_path / "voices"
+    folder.mkdir()
+    for number, (name, form) in enumerate((("a.wav", "WAV"), ("b.aiff", "AIFF"), ("c.oga", "OGG"))):
+        voice = np.random.default_rng(number).normal(0, 0.1, 16_000 + 1000 * number)
+        soundfile.write(folder / name, voice, 16_000, format=form)
+        (folder / name).with_suffix(".txt").write_text("some words")
+    return folder
+
+
+def ids(path: Path) -> list[str]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return [Path(row["id"]).name for row in csv.DictReader(file)]
+
+
+def spoil(folder: Path) -> dict[str, str]:
+    """Put files beside the good ones that cannot be used; give what is said of each, by its name as it is shown."""
+    voice = (folder / "a.wav").read_bytes()
+    latin = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.wav"))
+    for path in (latin, folder / "x\x1b[2J.wav", folder / "words.wav"):
+        path.write_bytes(voice)
+    (folder / "words.txt").write_bytes(b"caf\xe9")
+    soundfile.write(folder / "loud.wav", np.sin(np.arange(16_000) / 9) * 20_000, 16_000, subtype="FLOAT")
+    for name in ("talk.m4a", "film.webm"):
+        (folder / name).write_bytes(bytes(1000))
+    return {
+        r"caf\xe9.wav": "is no UTF-8: rename the file",
+        r"x\x1b[2J.wav": r"has a line break or control character (\x1b): rename the file",
+        "words.wav": "words.txt: the words are no UTF-8 (byte 3): save the file as UTF-8",
+        "loud.wav": "integers written as floats",
+        "talk.m4a": "m4a is not read here; convert it: ffmpeg -i talk.m4a talk.wav",
+        "film.webm": "webm is not read here; convert it: ffmpeg -i film.webm film.wav",
+    }
+
+
+def test_what_cannot_be_used_is_listed_and_the_rest_is_predicted(
+    models: Path, voices: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    wanted, out = spoil(voices), tmp_path / "out.csv"
+    assert main(["predict", str(models / "both"), str(voices), "--output", str(out), "--device", "cpu"]) == 0
+    assert ids(out) == ["a.wav", "b.aiff", "c.oga"]
+    lines = [line.split("\t") for line in (tmp_path / "out.left_out.tsv").read_text("utf-8").splitlines()]
+    assert {Path(place).name for place, _ in lines} == set(wanted)
+    for place, message in lines:
+        assert wanted[Path(place).name] in message
+    shown = capfd.readouterr()
+    assert f"{out}  3 predictions  left out 6" in shown.out
+    for name, message in wanted.items():
+        (line,) = (line for line in shown.err.splitlines() if line.startswith(f"warning left out {voices}/{name}: "))
+        assert message in line
+    assert "\x1b" not in shown.out + shown.err
+
+
+def test_words_that_cannot_be_read_do_not_matter_to_a_model_that_reads_none(
+    models: Path, voices: Path, tmp_path: Path
+) -> None:
+    (voices / "a.txt").write_bytes(b"caf\xe9")
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(models / "speech"), str(voices), "--output", str(out), "--device", "cpu"]) == 0
+    assert ids(out) == ["a.wav", "b.aiff", "c.oga"]
+    assert not (tmp_path / "out.left_out.tsv").exists()
+
+
+def test_a_list_of_what_was_left_out_goes_when_nothing_is(models: Path, voices: Path, tmp_path: Path) -> None:
+    words = ["predict", str(models / "both"), str(voices), "--output", str(tmp_path / "out.csv"), "--device", "cpu"]
+    (voices / "d.wav").write_bytes(b"no audio")
+    assert main(words) == 0
+    assert (tmp_path / "out.left_out.tsv").exists()
+    (voices / "d.wav").unlink()
+    assert main(words) == 0
+    assert not (tmp_path / "out.left_out.tsv").exists()
+
+
+def test_what_was_done_to_read_a_recording_is_said_once(models: Path, voices: Path, capfd: Capture) -> None:
+    content = bytearray((voices / "a.wav").read_bytes())
+    place = content.index(b"data") + 4
+    content[place : place + 4] = (0x8000_0000).to_bytes(4, "little")
+    for name in ("s.wav", "t.wav"):
+        (voices / name).write_bytes(content)
+    assert main(["predict", str(models / "speech"), str(voices), "--device", "cpu"]) == 0
+    shown = capfd.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith("warning ")
+    assert "s.wav" in line
+    assert "t.wav: the header has a placeholder for the length" in line
+    rows = {line.split()[0][-5:]: line.split()[1:] for line in shown.out.splitlines() if ".wav" in line}
+    assert rows["a.wav"] == rows["s.wav"]
+
+
+def test_a_single_file_of_another_format_is_an_error_with_how_to_convert_it(
+    models: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    (tmp_path / "talk.m4a").write_bytes(bytes(1000))
+    for given in (tmp_path / "talk.m4a", tmp_path):
+        assert main(["predict", str(models / "speech"), str(given), "--device", "cpu"]) == 1
+        assert "convert it: ffmpeg -i talk.m4a talk.wav" in capfd.readouterr().err

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from sertk.errors import OutputError
@@ -123,7 +123,7 @@ def _written(out: Path, sides: Iterable[str]) -> list[Path]:
 
 def _free(path: Path) -> Path:
     """A name for an edited file that no file has."""
-    names = (beside(path, f".edited{number}") for number in ("", *(f"-{n}" for n in count(2))))
+    names = (beside(path, f".edited{number}") for number in chain([""], (f"-{n}" for n in count(2))))
     return next(name for name in names if not os.path.lexists(name))
 
 

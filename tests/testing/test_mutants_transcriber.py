@@ -64,6 +64,11 @@ class RandomWords(Sound):
         return str(np.random.rand())
 
 
+class NamesTheEmotion(Sound):
+    def words(self, recording: Recording) -> str | None:
+        return f"{super().words(recording)} {recording.utterance.emotion or ''}".strip()
+
+
 class GeneratorForList(Sound):
     def __call__(self, recordings: Sequence[Recording]) -> list[str | None]:
         return (self.words(recording) for recording in recordings)
@@ -101,6 +106,7 @@ MUTANTS = [
     (NeedsARecording, "no_recordings"),
     (RemembersWhatWasSaid, "repeatable"),
     (RandomWords, "repeatable"),
+    (NamesTheEmotion, "labels"),
     (GeneratorForList, "one_answer"),
     (NoSource, "source"),
     (ScalesTheRecording, "input_unchanged"),

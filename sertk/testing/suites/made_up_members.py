@@ -126,7 +126,7 @@ def _inputs(table: LabelTable, dims: Mapping[str, int]) -> dict[str, Rows]:
     dealt = signal[:, torch.arange(total) % signal.shape[1]] + 0.3 * torch.randn(
         len(table), total, generator=generator
     )
-    parts = dealt.split(list(dims.values()), dim=1)
+    parts = torch.split(dealt, list(dims.values()), dim=1)
     return {
         name: Rows(dict(zip(table.ids, part[:, None].contiguous(), strict=True)), part.shape[1])
         for name, part in zip(dims, parts, strict=True)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from sertk.contracts import Transcriber
 from sertk.testing.suites.base import Subject, global_seeds, require
-from sertk.testing.suites.made_up_recordings import made_up_recordings, samples_of
+from sertk.testing.suites.made_up_recordings import described_otherwise, made_up_recordings, samples_of
 
 
 def one_answer(subject: Subject) -> None:
-    """There is one answer a recording: words, or None."""
+    """There is one answer for each recording: words, or None."""
     with made_up_recordings() as recordings:
         answers = _built(subject)(recordings)
-    require(isinstance(answers, list), f"the answers are a {type(answers).__name__}, no list")
-    require(len(answers) == len(recordings), f"{len(recordings)} recordings have {len(answers)} answers")
+    require(isinstance(answers, list), f"the answers should be a list, got a {type(answers).__name__}")
+    require(
+        len(answers) == len(recordings),
+        f"{len(recordings)} recordings should have as many answers, got {len(answers)}: None for no words",
+    )
     for answer in answers:
-        require(answer is None or isinstance(answer, str), f"an answer is {answer!r}, neither words nor None")
+        require(answer is None or isinstance(answer, str), f"an answer should be words or None, got {answer!r}")
 
 
 def order(subject: Subject) -> None:
-    """Answers stand in the order of the recordings."""
+    """Answers are in the order of the recordings."""
     transcriber = _built(subject)
     with made_up_recordings() as recordings:
         answers = transcriber(recordings)
         turned = transcriber(recordings[::-1])[::-1]
-    require(turned == answers, f"recordings turned round have other answers: {turned}, they had {answers}")
+    require(turned == answers, f"recordings in another order have other answers: {turned}, not {answers}")
 
 
 def neighbours(subject: Subject) -> None:
@@ -33,39 +36,53 @@ def neighbours(subject: Subject) -> None:
         answers = transcriber(recordings)
         for recording, answer in zip(recordings, answers, strict=True):
             alone = transcriber([recording])
-            require(alone == [answer], f"{recording.id} alone has {alone}, beside others {answer!r}")
+            require(alone == [answer], f"{recording.id} alone gets {alone}, beside others {answer!r}")
 
 
 def no_recordings(subject: Subject) -> None:
     """No recordings have no answers."""
     answers = _built(subject)([])
-    require(answers == [], f"no recordings gave {answers!r}")
+    require(answers == [], f"an empty list of recordings should give an empty list, got {answers!r}")
 
 
 def plain_words(subject: Subject) -> None:
     """Words come without blanks around them or line ends inside, as manifests keep them."""
     with made_up_recordings() as recordings:
         for answer in _built(subject)(recordings):
-            require(answer is None or answer == answer.strip(), f"{answer!r} has blanks around it")
-            require(answer is None or len(answer.splitlines()) < 2, f"{answer!r} has line ends inside")
+            require(answer is None or answer == answer.strip(), f"{answer!r} has blanks around it: strip them")
+            require(
+                answer is None or len(answer.splitlines()) < 2,
+                f"{answer!r} has line ends inside: put blanks in their place",
+            )
 
 
 def repeatable(subject: Subject) -> None:
     """Two builds give the same words, whatever the global random states, asked once or twice."""
-    found = []
+    results = []
     with made_up_recordings() as recordings:
         for seed in (1, 2):
             with global_seeds(seed):
                 transcriber = _built(subject)
-                found += [transcriber(recordings), transcriber(recordings)]
-    require(all(answers == found[0] for answers in found), f"asked four times it said {found}")
+                results += [transcriber(recordings), transcriber(recordings)]
+    require(
+        all(answers == results[0] for answers in results),
+        f"two builds, each asked twice, give four answers: {results}",
+    )
+
+
+def labels(subject: Subject) -> None:
+    """Who speaks, what raters chose and which split it is decide no word."""
+    with made_up_recordings() as recordings:
+        answers = _built(subject)(recordings)
+        otherwise = _built(subject)([described_otherwise(recording) for recording in recordings])
+    require(otherwise == answers, f"with another speaker and other labels the answers are {otherwise}, not {answers}")
 
 
 def source(subject: Subject) -> None:
     """`source` names, alike in every build, where the words come from: what manifests record."""
-    said = _built(subject).source
-    require(isinstance(said, str) and said.strip() != "", f"source is {said!r}")
-    require(_built(subject).source == said, "two builds name two sources")
+    name = _built(subject).source
+    require(isinstance(name, str) and name.strip() != "", f"`source` should be a text, got {name!r}")
+    require(_built(subject).source == name, f"two builds name two sources, {name!r} is one of them")
 
 
 def input_unchanged(subject: Subject) -> None:
@@ -78,10 +95,10 @@ def input_unchanged(subject: Subject) -> None:
         require(given == recordings, "the list of recordings was changed")
         require([recording.utterance for recording in recordings] == utterances, "an utterance was changed")
         for recording, samples in zip(recordings, before, strict=True):
-            require(bool((recording.waveform() == samples).all()), "the recording's samples were changed in place")
+            require(bool((recording.waveform() == samples).all()), "the samples were changed in place: copy them")
 
 
-CONTRACTS = (one_answer, order, neighbours, no_recordings, plain_words, repeatable, source, input_unchanged)
+CONTRACTS = (one_answer, order, neighbours, no_recordings, plain_words, repeatable, labels, source, input_unchanged)
 
 
 def _built(subject: Subject) -> Transcriber:

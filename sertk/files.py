@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SUMS = "SHA256SUMS"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -40,11 +41,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, flush: bool = True) -> Iterator[Path]:
     """Give an empty temporary folder beside `folder`; on success it takes its place, on failure it is removed.
 
-    Raises OSError, which names `folder`, where the disk refuses. What a killed process left is put right by the next
-    writer of `folder` on the same machine. A link is written through.
+    flush: whether to wait until its files are on the disk, as for what cannot simply be made again. Raises OSError,
+    which names `folder`, where the disk refuses. What a killed process left is put right by the next writer of
+    `folder` on the same machine. A link is written through.
     """
     folder = folder.resolve() if folder.is_symlink() else folder
     temporary, old = _temporary(folder, "part"), _temporary(folder, "old")
@@ -56,7 +58,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         try:
             yield temporary
             for path in temporary.rglob("*"):
-                if path.is_file():
+                if flush and path.is_file():
                     with open(path, "rb") as file:
                         os.fsync(file.fileno())
             if folder.exists():
@@ -84,7 +86,10 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON that a person can read, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if not text.isascii() and _SURROGATE.search(text):  # a path that is not UTF-8
+        text = json.dumps(value, indent=2)
+    write_text(path, text + "\n")
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -114,7 +119,8 @@ def sha256_file(path: Path) -> str:
 
 def sha256_json(value: Any) -> str:
     """SHA-256 of a value written as JSON with sorted keys: equal for equal content."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def write_sums(folder: Path) -> None:

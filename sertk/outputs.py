@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 from pathlib import Path
@@ -31,14 +31,24 @@ def making(out: Path, made: Provenance, *, sides: Sequence[str] = ()) -> Iterato
     """
     refuse_foreign_files(made.verb, [out], sides=sides)
     with sole_writer(out):
+        yield from _recorded(out, made, dict(zip(("", *sides), _written(out, sides), strict=True)))
+
+
+@contextmanager
+def making_in(out: Path, made: Provenance, names: Sequence[str]) -> Iterator[list[Path]]:
+    """Write files into a folder that has their record; what else is in the folder stays.
+
+    names: of the files that the block may write. Gives and raises what `making` does.
+    """
+    refuse_foreign(out, made.verb)
+    with sole_writer(out):
+        out.mkdir(parents=True, exist_ok=True)
         record = read_record(out)
-        moved = [path.replace(_free(path)) for path in edited(out, record)] if record and record.finished else []
-        write_record(out, made, files=dict.fromkeys(sides, ""), finished=False)
-        for path in _written(out, sides)[1:]:
-            remove(path)
-        yield moved
-        pairs = zip(("", *sides), _written(out, sides), strict=True)
-        write_record(out, made, files={ending: sha256_file(path) for ending, path in pairs if path.is_file()})
+        known = record.files if record is not None else {}
+        foreign = [out / name for name in names if os.path.lexists(out / name) and name not in known]
+        if foreign:
+            raise OutputError(f"{foreign[0]} is not of an earlier result of `sertk {made.verb}`: move it away")
+        yield from _recorded(out, made, {name: out / name for name in names})
 
 
 def refuse_foreign(out: Path, verb: str, *, ours: Iterable[str] = ()) -> None:
@@ -114,6 +124,18 @@ def refuse_collisions(outs: Iterable[Path], inputs: Iterable[Path] = ()) -> None
         for here, out in placed.items():
             if place == here or place.is_relative_to(here):
                 raise OutputError(f"the output {out} would replace the input {path}: choose another output")
+
+
+def _recorded(out: Path, made: Provenance, paths: Mapping[str, Path]) -> Iterator[list[Path]]:
+    """Put edited files aside, let the block write others, and record them. paths: by their names in the record."""
+    record = read_record(out)
+    moved = [path.replace(_free(path)) for path in edited(out, record)] if record and record.finished else []
+    write_record(out, made, files=dict.fromkeys(paths, ""), finished=False)
+    for name, path in paths.items():
+        if name:  # the output itself is there until it is replaced
+            remove(path)
+    yield moved
+    write_record(out, made, files={name: sha256_file(path) for name, path in paths.items() if path.is_file()})
 
 
 def _written(out: Path, sides: Iterable[str]) -> list[Path]:

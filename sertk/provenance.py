@@ -45,7 +45,8 @@ class Provenance:
 class Record:
     """The provenance of an output as it was written beside it or into it.
 
-    files: SHA-256 of the bytes of a file ("") and of its side files, by ending; those of a folder are in SHA256SUMS.
+    files: SHA-256 of the bytes of a file ("") and of its side files, by ending; of files in a folder, by name. Those
+    of a folder that was written as a whole are in SHA256SUMS.
     finished: whether the work came to its end. folder: the working folder of the call, relative to the record's own.
     intact: whether the key is that of the parts; a damaged record still says whose the output is.
     """
@@ -121,15 +122,19 @@ def is_whole(out: Path, record: Record) -> bool:
     """Whether an output is as its record says: finished, and neither edited nor damaged since."""
     if not record.finished:
         return False
-    if out.is_dir():
-        return not damaged(out)
-    return all(beside(out, ending).is_file() for ending in ("", *record.files)) and not edited(out, record)
+    names = [*record.files] if out.is_dir() else ["", *record.files]
+    there = all(_file_of(out, name).is_file() for name in names)
+    return there and not edited(out, record) and not (out.is_dir() and damaged(out))
 
 
 def edited(out: Path, record: Record) -> list[Path]:
     """The files of an output, among those that are there, whose bytes are not what its record says."""
-    pairs = [(beside(out, ending), digest) for ending, digest in record.files.items()]
+    pairs = [(_file_of(out, name), digest) for name, digest in record.files.items()]
     return [path for path, digest in pairs if path.is_file() and sha256_file(path) != digest]
+
+
+def _file_of(out: Path, name: str) -> Path:
+    return out / name if out.is_dir() else beside(out, name)
 
 
 def changes(before: Provenance, now: Provenance) -> list[Change]:
@@ -149,9 +154,8 @@ def write_record(
 ) -> None:
     """Write the record of an output.
 
-    out: a folder that is there, or a file. files: the digests of a file and its side files. finished: False says
-    whose the output is while it is written. place: where the output will be, for a folder that is still under a
-    temporary name.
+    out: a folder that is there, or a file. files: as in `Record`. finished: False says whose the output is while it
+    is written. place: where the output will be, for a folder that is still under a temporary name.
     """
     path = record_path(out)
     row = {"sertk_provenance": FORMAT, "verb": made.verb, "key": made.key, "parts": dict(made.parts)}

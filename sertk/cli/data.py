@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sertk.cli import data_tables as tables
-from sertk.cli.output import say, say_json, track, up_to_date, warn
+from sertk.cli.output import kept, progress, say, say_json, track, up_to_date, warn
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Manifest
@@ -63,16 +62,14 @@ def prepare(
     force: bool = FORCE,
 ) -> None:
     """Read a corpus into a manifest, and report what is wrong with it."""
-    from sertk.data.corpora import READERS
-    from sertk.errors import DataError, did_you_mean
-    from sertk.files import made_from, note_inputs
+    from sertk.data.corpora import find_reader
+    from sertk.data.provenance import REPORT, prepare_provenance
+    from sertk.outputs import making, refuse_foreign_files
+    from sertk.provenance import beside, is_current
 
-    if corpus not in READERS:
-        raise DataError(f"there is no corpus {corpus!r}. {did_you_mean(corpus, READERS)}Known: {', '.join(READERS)}.")
+    reader = find_reader(corpus)
     _one_of("--secondary", secondary, ("drop", "half"))
     _one_of("--missing", missing, ("consensus", "unlabelled"))
-    module, _, function = READERS[corpus].partition(":")
-    reader = getattr(import_module(module), function)
     options: dict[str, Any] = {"allow_partial": allow_partial, "audio": not no_audio}
     options |= _of_reader(
         reader,
@@ -82,21 +79,22 @@ def prepare(
         secondary=(secondary, "drop"),
         missing=(missing, "consensus"),
     )
-    inputs = _inputs(
-        "prepare", corpus, {**options, "transcripts": []}, *(_listing(p, but=out) for p in (folder, *transcripts))
-    )
-    if not force and made_from(out, inputs):
+    refuse_foreign_files("data prepare", [out], sides=[REPORT])
+    with progress("files of the corpus read", last_line=False) as advance:
+        made = prepare_provenance(corpus, str(folder), str(out), options, progress=advance)
+    if not force and is_current(out, made):
         return up_to_date(out)
     manifest, report = reader(folder, **options)
-    manifest.write(out)
     tables.say_corpus(report)
+    with making(out, made, sides=[REPORT]) as edited:
+        manifest.seen_from(out.parent).write(out)
+        if report.faults:
+            report.write(beside(out, REPORT))
+    kept(edited)
     if report.faults:
-        listed = _beside(out, ".report.jsonl")
-        report.write(listed)
         kinds = ", ".join(f"{kind} {len(faults):,}" for kind, faults in report.faults.items())
-        warn(f"{kinds}: listed in {listed}")
+        warn(f"{kinds}: listed in {beside(out, REPORT)}")
     say(f"wrote  {out}  {len(manifest):,} utterances")
-    note_inputs(out, inputs)
 
 
 @app.command()
@@ -111,18 +109,20 @@ def split(
 ) -> None:
     """Move a share of a split into a new one, whole speakers at a time."""
     from sertk.data.manifest import Manifest
+    from sertk.data.provenance import split_provenance
     from sertk.data.splits import hold_out
-    from sertk.files import made_from, note_inputs, sha256_file
+    from sertk.outputs import making, refuse_foreign_files
+    from sertk.provenance import is_current
 
-    if not manifest.is_file():
-        Manifest.read(manifest)  # which says so
-    inputs = _inputs("split", part, into, share, seed, sha256_file(manifest))
-    if not force and made_from(out, inputs):
+    refuse_foreign_files("data split", [out], inputs=[manifest])
+    made = split_provenance(str(manifest), str(out), part, into, share, seed)
+    if not force and is_current(out, made):
         return up_to_date(out)
     corpus = hold_out(Manifest.read(manifest), part, into=into, share=share, seed=seed)
-    _write_manifest(corpus, out)
+    with making(out, made) as edited:
+        _moved(corpus, out).write(out)
+    kept(edited)
     say(f"wrote  {out}  {part} {len(corpus.split(part)):,}, {into} {len(corpus.split(into)):,} utterances")
-    note_inputs(out, inputs)
 
 
 @app.command()
@@ -135,21 +135,25 @@ def fix(
     """Drop what cannot be used of a manifest, and list what was dropped."""
     from sertk.data.corpora.report import write_faults
     from sertk.data.manifest import Manifest
+    from sertk.data.provenance import REPORT, fix_provenance
     from sertk.data.validation import fix as mend
-    from sertk.files import made_from, note_inputs
+    from sertk.outputs import making, refuse_foreign_files
+    from sertk.provenance import beside, is_current
 
-    corpus = Manifest.read(manifest, any_names=True)
-    inputs = _inputs("fix", corpus.fingerprint, [] if no_audio else _recordings(corpus))
-    if not force and made_from(out, inputs):
+    refuse_foreign_files("data fix", [out], sides=[REPORT], inputs=[manifest])
+    made = fix_provenance(str(manifest), str(out), not no_audio)
+    if not force and is_current(out, made):
         return up_to_date(out)
+    corpus = Manifest.read(manifest, any_names=True)
     mended, faults = mend(corpus, audio=not no_audio)
-    _write_manifest(mended, out)
+    with making(out, made, sides=[REPORT]) as edited:
+        _moved(mended, out).write(out)
+        if faults:
+            write_faults(beside(out, REPORT), {"fixed": faults}, {"kept": len(mended), "fixed": len(faults)})
+    kept(edited)
     if faults:
-        listed = _beside(out, ".report.jsonl")
-        write_faults(listed, {"fixed": faults}, {"kept": len(mended), "fixed": len(faults)})
-        warn(f"{len(faults):,} faults mended or dropped: listed in {listed}")
+        warn(f"{len(faults):,} faults mended or dropped: listed in {beside(out, REPORT)}")
     say(f"wrote  {out}  {len(mended):,} of {len(corpus):,} utterances")
-    note_inputs(out, inputs)
 
 
 @app.command()
@@ -165,19 +169,26 @@ def audit(
     from sertk.data.audit import audit as look
     from sertk.data.audit_page import audit_page
     from sertk.data.manifest import Manifest
-    from sertk.files import made_from, note_inputs, write_text
+    from sertk.data.provenance import audit_provenance
+    from sertk.files import write_text
+    from sertk.outputs import making, refuse_foreign_files
+    from sertk.provenance import is_current
 
+    if html:
+        refuse_foreign_files("data audit", [html], inputs=[manifest])
+        with progress("recordings read", last_line=False) as advance:
+            made = audit_provenance(str(manifest), not no_audio, progress=advance)
+        if not as_json and not force and is_current(html, made):
+            return up_to_date(html)
     corpus = Manifest.read(manifest, any_names=True)
-    inputs = _inputs("audit", corpus.fingerprint, [] if no_audio else _recordings(corpus))
-    if html and not as_json and not force and made_from(html, inputs):
-        return up_to_date(html)
     sound = None if no_audio else audio_stats(corpus)
     if sound is not None and not as_json:
         sound = track(sound, "recordings", len(corpus))
     report = look(corpus, sound)
     if html:
-        write_text(html, audit_page(report))
-        note_inputs(html, inputs)
+        with making(html, made) as edited:
+            write_text(html, audit_page(report))
+        kept(edited)
     if as_json:
         return say_json(report)
     tables.say_audit(report)
@@ -208,42 +219,9 @@ def _of_reader(reader: Callable[..., Any], **options: tuple[Any, Any]) -> dict[s
     return given
 
 
-def _write_manifest(corpus: Manifest, out: Path) -> None:
-    """Write a manifest, its recordings by absolute paths where it goes into another folder than it came from."""
-    moved = corpus.folder.absolute() != out.absolute().parent
-    (corpus.with_utterances(corpus.located()) if moved else corpus).write(out)
-
-
-def _recordings(corpus: Manifest) -> list[tuple[str, int, int]]:
-    """Path, size and time of all recordings."""
-    paths = {utterance.audio for utterance in corpus.located()}
-    stats = ((path, Path(path).stat()) for path in sorted(paths) if Path(path).is_file())
-    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-
-
-def _inputs(verb: str, *what: Any) -> dict[str, str]:
-    """What an output was made from, as its sidecar keeps it."""
-    from sertk import __version__
-    from sertk.files import sha256_json
-
-    return {"verb": f"data {verb}", "version": __version__, "inputs": sha256_json([*what])}
-
-
-def _listing(folder: Path, *, but: Path) -> list[tuple[str, int, int]]:
-    """Path, size and time of all files below a folder but the output's: a corpus is too large to be read for this."""
-    from sertk.data.corpora.msp_podcast.layout import files_below
-
-    if not folder.is_dir():
-        return []
-    ours = str(_beside(but.absolute(), ""))
-    found = (entry for entry in files_below([folder.absolute()], "") if entry.is_file())
-    stats = ((entry.path, entry.stat()) for entry in found if not entry.path.startswith(ours))
-    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-
-
-def _beside(path: Path, ending: str) -> Path:
-    """`data/corpus.jsonl.gz` -> `data/corpus.jsonl.report.jsonl`, as `sertk.files.made_from` has it."""
-    return path.with_suffix(ending)
+def _moved(corpus: Manifest, out: Path) -> Manifest:
+    """A manifest whose recordings are found from the folder that it goes into."""
+    return corpus if corpus.folder.absolute() == out.absolute().parent else corpus.seen_from(out.parent)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:

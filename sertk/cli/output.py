@@ -68,6 +68,12 @@ def up_to_date(path: Path) -> None:
     say(f"up to date  {path}")
 
 
+def kept(edited: Iterable[Path]) -> None:
+    """Warn of results that somebody had edited, and that were moved aside before they were written again."""
+    for path in edited:
+        warn(f"{path.name.partition('.edited')[0]} was edited since it was written: kept as {path}")
+
+
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, right: Sequence[str] = ()
 ) -> None:
@@ -83,14 +89,14 @@ def table(
 
 
 @contextmanager
-def progress(what: str, total: int | None = None) -> Iterator[Advance]:
+def progress(what: str, total: int | None = None, *, last_line: bool = True) -> Iterator[Advance]:
     """Show how far long work is, with rate and time left. Gives `advance(n)`, or `advance(n, pace)`.
 
     pace: what to say in place of items a second and the time left. On a terminal a bar; elsewhere a plain line each
-    half minute and one at the end, if anything was done.
+    half minute and, with last_line, one at the end if anything was done.
     """
     if sys.stdout.isatty():
-        with _bar(what, total) as advance:
+        with _bar(what, total, last_line=last_line) as advance:
             yield advance
         return
     begun = last = time.monotonic()
@@ -105,7 +111,7 @@ def progress(what: str, total: int | None = None) -> Iterator[Advance]:
             say(_progress_line(what, done, total, now - begun, pace))
 
     yield advance_plainly
-    if done:
+    if done and last_line:
         say(f"{what}  {done} in {time.monotonic() - begun:.1f} s")
 
 
@@ -134,11 +140,12 @@ def _plain(text: str, style: str = "") -> Text:
 
 
 @contextmanager
-def _bar(what: str, total: int | None) -> Iterator[Advance]:
+def _bar(what: str, total: int | None, *, last_line: bool) -> Iterator[Advance]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     name, rate = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[pace]}"))
-    with Progress(name, BarColumn(), MofNCompleteColumn(), rate, console=console()) as bar:
+    columns = (name, BarColumn(), MofNCompleteColumn(), rate)
+    with Progress(*columns, console=console(), transient=not last_line) as bar:
         task = bar.add_task(escaped(what), total=total, pace="")
 
         def advance(count: int = 1, pace: str = "") -> None:

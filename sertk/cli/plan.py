@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,16 +57,12 @@ def command(
 
 
 def _manifest(corpus: Path | None, manifest: Path | None, reader: str) -> Manifest:
-    from sertk.data.corpora import READERS
+    from sertk.data.corpora import find_reader
     from sertk.data.manifest import Manifest
-    from sertk.errors import DataError, did_you_mean
 
     if manifest is not None:
         return Manifest.read(manifest)
-    if reader not in READERS:
-        raise DataError(f"there is no corpus {reader!r}. {did_you_mean(reader, READERS)}Known: {', '.join(READERS)}.")
-    module, _, function = READERS[reader].partition(":")
-    found: Manifest = getattr(import_module(module), function)(corpus, allow_partial=True)[0]
+    found: Manifest = find_reader(reader)(corpus, allow_partial=True)[0]
     return found
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import typer
 
-from sertk.cli.output import say, up_to_date
+from sertk.cli.output import kept, say, up_to_date
 from sertk.errors import DataError
-from sertk.files import sha256_file, sha256_json, write_text
+from sertk.files import write_text
 
 
 def command(
@@ -22,22 +22,26 @@ def command(
     force: bool = typer.Option(False, "--force", help="Write it again although it is up to date."),
 ) -> None:
     """Write one HTML page with tables, plots and recordings; it needs no network and nothing beside it."""
+    from sertk.outputs import making, refuse_foreign_files
+    from sertk.provenance import is_current
+    from sertk.scoring.provenance import report_provenance
     from sertk.scoring.report import find_sources, gather
     from sertk.scoring.report_html import render
 
     if not exp.is_dir():
         raise DataError(f"there is no experiment folder {exp}")
-    sources = find_sources(exp, manifest=manifest)
     path = output or exp / "report.html"
-    inputs = [sources.manifest, *(file for systems in sources.predictions.values() for file in systems.values())]
-    inputs += [folder / "card.json" for folder in sources.models.values()]
-    found = [[str(file), sha256_file(file)] for file in inputs if file.is_file()]
-    mark = f"<!-- {sha256_json([1, found, clips, draws, seed])} -->"
-    if not force and path.is_file() and mark in path.read_text(encoding="utf-8", errors="replace"):
+    sources = find_sources(exp, manifest=manifest)
+    files = [file for systems in sources.predictions.values() for file in systems.values()]
+    refuse_foreign_files("report", [path], inputs=[sources.manifest, *files])
+    made = report_provenance(str(exp), None if manifest is None else str(manifest), clips, draws, seed)
+    if not force and is_current(path, made):
         up_to_date(path)
         return
     words: list[object] = ["sertk", "report", exp, *(["--manifest", manifest] if manifest else [])]
     words += ["--clips", clips, "--draws", draws, "--seed", seed]
     page = render(gather(sources, clips=clips, draws=draws, seed=seed), command=shlex.join(map(str, words)))
-    write_text(path, f"{page}{mark}\n")
+    with making(path, made) as edited:
+        write_text(path, page)
+    kept(edited)
     say(f"report  {path}  {path.stat().st_size / 1e6:.1f} MB")

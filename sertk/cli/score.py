@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sertk.cli.output import say_json, up_to_date
+from sertk.cli.output import kept, say_json, up_to_date
 from sertk.errors import DataError
-from sertk.files import made_from, note_inputs, sha256_file, sha256_json, write_json, write_text
+from sertk.files import write_json, write_text
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Manifest
@@ -45,19 +45,19 @@ def command(
         raise typer.BadParameter("--calibrate takes one system: its predictions and its held-out predictions")
     if card is not None and len(predictions) > 1:
         raise typer.BadParameter("--card takes one model and the predictions of that model")
-    files = [*predictions, manifest, *(path for path in (compare, calibrate) if path is not None)]
-    for path in files:
-        if not path.is_file():
-            raise DataError(f"there is no file {path}")
-    inputs = [[path.name, sha256_file(path)] for path in files]
-    options = [split, compare is not None, calibrate is not None, groups, draws, seed]
-    fingerprint = sha256_json([1, inputs, options])
+    from sertk.outputs import making, refuse_foreign_files
+    from sertk.provenance import is_current
+    from sertk.scoring.provenance import score_provenance, system_names
+
     written = [path for path in (output, results) if path is not None]
-    current = [made_from(path, fingerprint) for path in written]
+    others = [None if path is None else str(path) for path in (compare, calibrate)]
+    refuse_foreign_files("score", written, inputs=[*predictions, manifest, *map(Path, filter(None, others))])
+    made = score_provenance([*map(str, predictions)], str(manifest), split, *others, groups, draws, seed)
+    current = [is_current(path, made) for path in written]
     if card is not None:
         from sertk.scoring.on_card import on_card, put_on_card
 
-        current.append(on_card(card, ", ".join(split)) == fingerprint)
+        current.append(on_card(card, ", ".join(split)) == made.key)
         written.append(card)
     if written and not force and all(current):
         for path in written:
@@ -73,7 +73,7 @@ def command(
     from sertk.scoring.score import score
 
     corpus = Manifest.read(manifest)
-    names = _names(predictions)
+    names = system_names([*map(str, predictions)])
     cases = {name: _case(corpus, split, path) for name, path in zip(names, predictions, strict=True)}
     if calibrate is not None:
         cases |= _calibrated(corpus, names[0], cases[names[0]], calibrate)
@@ -97,10 +97,11 @@ def command(
             systems[name]["groups"] = [group.as_dict() for group in tables[name]]
         if name in differences:
             systems[name]["less"] = {"system": other_name, **differences[name].as_dict()}
-    result = {"split": split, "labels": corpus.labels.names, "systems": systems, "fingerprint": fingerprint}
+    result = {"split": split, "labels": corpus.labels.names, "systems": systems, "fingerprint": made.key}
     if output is not None:
-        write_json(output, result)
-        note_inputs(output, fingerprint)
+        with making(output, made) as edited:
+            write_json(output, result)
+        kept(edited)
     if results is not None:
         page = results_markdown(
             scores,
@@ -108,14 +109,15 @@ def command(
             splits=split,
             note=corpus.note,
             command=_command(predictions, manifest, split, compare, calibrate, draws, seed, results),
-            fingerprint=fingerprint,
+            fingerprint=made.key,
             other=other_name,
             comparisons=differences,
         )
-        write_text(results, page)
-        note_inputs(results, fingerprint)
+        with making(results, made) as edited:
+            write_text(results, page)
+        kept(edited)
     if card is not None:
-        put_on_card(card, ", ".join(split), scores[names[0]], cases[names[0]], made_from=fingerprint)
+        put_on_card(card, ", ".join(split), scores[names[0]], cases[names[0]], made_from=made.key)
     if as_json:
         say_json(result)
         return
@@ -151,12 +153,6 @@ def _command(
         words += [name, here(path)] if path else []
     words += ["--draws", draws, "--seed", seed, "--results", here(results)]
     return shlex.join(map(str, words))
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """File names without suffix, or the whole paths where two would be called the same."""
-    stems = [path.stem for path in paths]
-    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
 
 
 def _case(corpus: Manifest, split: Sequence[str], path: Path) -> Case:

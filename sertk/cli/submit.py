@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from sertk.cli.output import fail, say, up_to_date, warn
+from sertk.cli.output import fail, kept, say, up_to_date, warn
 
 
 def command(
@@ -31,32 +31,29 @@ def command(
     ids = [utterance.id for utterance in Manifest.read(manifest).split(split)]
     if check:
         _check(check, ids)
-    elif predictions and out:
-        _write(predictions, ids, out, model, allow_illegal=allow_illegal, force=force)
-
-
-def _write(path: Path, ids: list[str], out: Path, model: Path | None, *, allow_illegal: bool, force: bool) -> None:
+        return
+    assert predictions is not None
+    assert out is not None
     from sertk.data.labels import MSP_PODCAST
     from sertk.ensemble.predictions import Predictions
-    from sertk.errors import DataError
-    from sertk.files import made_from, note_inputs, sha256_file, sha256_json
-    from sertk.scoring.submission import check_submission, illegal_encoders, write_submission
+    from sertk.outputs import making_in, refuse_collisions, refuse_foreign
+    from sertk.provenance import is_current
+    from sertk.scoring.provenance import submit_provenance
+    from sertk.scoring.submission import TASKS, check_submission, write_submission
 
-    illegal = illegal_encoders(model) if model else []
-    if illegal and not allow_illegal:
-        raise DataError(
-            f"{model} hears with {', '.join(illegal)}, trained on emotion labels, which the challenge forbids. "
-            f"Use another model, or --allow-illegal for a submission that is no entry."
-        )
-    predicted = Predictions.read(path, labels=MSP_PODCAST)
-    inputs = {"predictions": sha256_file(path), "ids": sha256_json(ids)}
-    if not force and made_from(out, inputs) and not check_submission(out, ids):
+    refuse_foreign(out, "submit")
+    refuse_collisions([out], [predictions, manifest])
+    wanted = None if model is None else str(model)
+    made = submit_provenance(str(predictions), str(manifest), split, wanted, allow_illegal)
+    if not force and is_current(out, made) and not check_submission(out, ids):
         return up_to_date(out)
-    written = write_submission(predicted, ids, out)
+    predicted = Predictions.read(predictions, labels=MSP_PODCAST)
+    with making_in(out, made, [*TASKS]) as edited:
+        written = write_submission(predicted, ids, out)
+    kept(edited)
     _check(out, ids)
     if len(written) == 1:
-        warn(f"{path} has no attributes: there is no task2.csv")
-    note_inputs(out, inputs)
+        warn(f"{predictions} has no attributes: there is no task2.csv")
 
 
 def _check(folder: Path, ids: list[str]) -> None:

@@ -94,6 +94,14 @@ class Manifest:
         """The utterances with `audio` made absolute, as encoders read them."""
         return tuple(replace(u, audio=str(self.audio_path(u).absolute())) for u in self.utterances)
 
+    def seen_from(self, folder: Path) -> Manifest:
+        """The same corpus with `audio` as a manifest in that folder names it."""
+        return replace(
+            self,
+            utterances=tuple(replace(u, audio=seen_from(self.audio_path(u), folder)) for u in self.utterances),
+            folder=folder.absolute(),
+        )
+
     def with_utterances(self, utterances: Iterable[Utterance]) -> Manifest:
         """The same corpus with other utterances."""
         return replace(self, utterances=tuple(utterances))
@@ -142,6 +150,14 @@ class Manifest:
         yield json.dumps(vars(header), ensure_ascii=False) + "\n"
         for utterance in self.utterances:
             yield json.dumps(_row(utterance), ensure_ascii=False) + "\n"
+
+
+def seen_from(path: Path, folder: Path) -> str:
+    """A path as a manifest in a folder names it: relative below the folder, absolute elsewhere."""
+    path, folder = path.absolute(), folder.absolute()
+    if path.is_relative_to(folder) and ".." not in path.relative_to(folder).parts:
+        return str(path.relative_to(folder))
+    return str(path)
 
 
 @dataclass(frozen=True)

@@ -112,12 +112,17 @@ def gather(sources: Sources, *, clips: int = 8, draws: int = 1000, seed: int = 1
     parts = []
     for split, files in sources.predictions.items():
         utterances = manifest.split(split)
-        if any(utterance.emotion or utterance.votes for utterance in utterances):
+        if is_labelled(utterances):
             parts.append(_part(manifest, split, utterances, files, clips=clips, draws=draws, seed=seed))
     if not parts:
         raise DataError(f"no split of {some([*sources.predictions])} has labels to score against")
-    models = tuple(_model(name, folder) for name, folder in sources.models.items())
+    models = tuple(read_model(name, folder) for name, folder in sources.models.items())
     return Report(sources.title, manifest, manifest.fingerprint, tuple(parts), models)
+
+
+def is_labelled(utterances: Sequence[Utterance]) -> bool:
+    """Whether there are labels to score against."""
+    return any(utterance.emotion or utterance.votes for utterance in utterances)
 
 
 def _part(
@@ -170,7 +175,8 @@ def _clips(case: Case, by_id: Mapping[str, Utterance], count: int) -> tuple[tupl
     return tuple(confused), tuple(ambiguous)
 
 
-def _model(name: str, folder: Path) -> Model:
+def read_model(name: str, folder: Path) -> Model:
+    """What the folder of a trained model says of it. Raises DataError for what cannot be read."""
     config, history = folder / "config.toml", folder / "history.jsonl"
     try:
         card = parse_json((folder / "card.json").read_text(encoding="utf-8"))

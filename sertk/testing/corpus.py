@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tempfile
 import wave
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Literal
 import numpy as np
 
 from sertk.errors import DataError
+from sertk.files import atomic_folder
+from sertk.locks import sole_writer
 from sertk.testing import crowd, synthesis
 from sertk.testing.population import (
     SPLITS,
@@ -70,9 +71,7 @@ def write_toy_corpus(
         return
     about_audio = "" if audio else "It was written without audio: the folder Audios is empty.\n"
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        partial = Path(scratch) / "corpus"
+    with sole_writer(folder), atomic_folder(folder, flush=False) as partial:
         for part in ("Audios", "Labels", "Transcripts", "Toy/Transcripts"):
             (partial / part).mkdir(parents=True)
         rng = np.random.default_rng(seed)
@@ -88,9 +87,6 @@ def write_toy_corpus(
             _write_audio(partial / "Audios", drawn, speakers, seed)
         readme = README.format(about_audio=about_audio, marker=marker)
         (partial / "readme.txt").write_text(readme, encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        partial.replace(folder)
 
 
 def _is_written(folder: Path, marker: str) -> bool:

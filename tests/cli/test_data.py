@@ -90,7 +90,7 @@ def test_prepare_lists_faults_in_a_report(tmp_path: Path, capsys: Capture) -> No
     recordings[0].unlink()
     recordings[1].write_bytes(b"RIFF")
     assert sertk("data", "prepare", "msp_podcast", folder, "--out", out) == 0
-    report = tmp_path / "m.jsonl.report.jsonl"
+    report = tmp_path / "m.jsonl.gz.report.jsonl"
     captured = capsys.readouterr()
     assert f"no recording 1, bad recording 1: listed in {report}" in captured.err
     summary, *faults = (json.loads(line) for line in report.read_text().splitlines())
@@ -144,7 +144,7 @@ def test_fix_drops_faults_and_keeps_recordings_findable(prepared: Path, tmp_path
     fixed = Manifest.read(out)
     assert [u.id for u in fixed] == [first.id, second.id]
     assert fixed.audio_path(fixed.utterances[1]) == tmp_path / "a" / "sounds" / "second.wav"
-    listed = [json.loads(line) for line in (tmp_path / "b" / "fixed.report.jsonl").read_text().splitlines()]
+    listed = [json.loads(line) for line in (tmp_path / "b" / "fixed.jsonl.report.jsonl").read_text().splitlines()]
     assert listed[1]["place"] == first.id
     assert sertk("data", "fix", spoiled, "--no-audio", "--out", out) == 0
     assert capsys.readouterr().out == f"up to date  {out}\n"

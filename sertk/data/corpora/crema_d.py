@@ -12,6 +12,7 @@ from sertk.data.corpora.tables import Row, read_table
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError, Fault
+from sertk.revisions import revision
 
 CREMA_D = LabelSet(("Anger", "Disgust", "Fear", "Happiness", "Neutral", "Sadness"), letters="ADFHNS")
 """The six emotions that raters chose among, in the order of the corpus's own tables."""
@@ -58,6 +59,7 @@ class Clip:
     identical_to: str = ""
 
 
+@revision(1)
 def read_crema_d(
     folder: Path, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:

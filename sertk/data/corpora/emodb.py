@@ -10,6 +10,7 @@ from sertk.data.corpora.tables import read_table
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError
+from sertk.revisions import revision
 
 EMODB = LabelSet(("Anger", "Boredom", "Disgust", "Fear", "Happiness", "Neutral", "Sadness"), letters="WLEAFNT")
 """The seven emotions that were acted, with the (German) letters that stand in the names of the recordings."""
@@ -42,6 +43,7 @@ SENTENCES = {
 SUFFIXES = (".wav", ".flac")
 
 
+@revision(1)
 def read_emodb(
     folder: Path, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:

@@ -18,9 +18,11 @@ from sertk.data.corpora.report import CorpusReport
 from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import Fault
+from sertk.revisions import revision
 
 
 @without_collection
+@revision(1)
 def read_msp_podcast(
     folder: Path,
     *,

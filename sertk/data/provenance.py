@@ -1,0 +1,146 @@
+"""What the verbs of `sertk data` make their outputs from: the planners of `prepare`, `split`, `fix` and `audit`."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sertk.data.corpora import find_reader
+from sertk.data.manifest import Manifest, seen_from
+from sertk.digests import file_digests
+from sertk.errors import DataError
+from sertk.files import sha256_file, sha256_json
+from sertk.provenance import RECORD, Provenance, from_here, options_as_parts
+
+SPLIT, FIX, AUDIT = 1, 1, 1
+"""The revisions of the verbs: each is raised when its outputs change for the same inputs."""
+
+REPORT = ".report.jsonl"
+"""The ending of the side file that lists faults."""
+
+TABLES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl"})
+RECORDINGS = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf"})
+"""The endings of the files that readers of corpora read."""
+
+FEW = 20
+"""A folder's files of one ending are a part each when there are no more."""
+
+Progress = Callable[[int], object]
+
+
+def prepare_provenance(
+    corpus: str, folder: str, out: str, options: Mapping[str, Any], *, progress: Progress | None = None
+) -> Provenance:
+    """Plan `sertk data prepare`: the reader, its options, and the content of the corpus's files.
+
+    options: of the reader; `transcripts` are folders. progress: called with the number of files that were read since.
+    """
+    reader = find_reader(corpus)
+    place = Path(folder)
+    if not place.is_dir():
+        raise DataError(f"{folder}: there is no such folder. Name the folder of the corpus.")
+    resolved = {k: v for k, v in options.items() if k != "transcripts"}
+    parts = {"reader": f"{corpus} revision {reader.revision}", "recordings": seen_from(place, Path(out).parent)}
+    parts |= options_as_parts("options", resolved)
+    folders = {"corpus": place} | {f"transcripts {n}": Path(p) for n, p in enumerate(options.get("transcripts", []))}
+    for name, each in folders.items():
+        parts |= folder_parts(name, each, audio=bool(options.get("audio", True)), progress=progress)
+    call_options = resolved | {"transcripts": [from_here(Path(p)) for p in options.get("transcripts", [])]}
+    call = {"corpus": corpus, "folder": from_here(place), "out": from_here(Path(out)), "options": call_options}
+    return Provenance("data prepare", parts, call)
+
+
+def split_provenance(manifest: str, out: str, part: str, into: str, share: float, seed: int) -> Provenance:
+    """Plan `sertk data split`."""
+    options = {"split": part, "into": into, "share": share, "seed": seed}
+    parts = {"revision": str(SPLIT), **manifest_parts(manifest, out), **options_as_parts("options", options)}
+    call = {"part": part, "into": into, "share": share, "seed": seed}
+    return _of_manifest("data split", parts, manifest, call | {"out": from_here(Path(out))})
+
+
+def fix_provenance(manifest: str, out: str, audio: bool) -> Provenance:
+    """Plan `sertk data fix`, which asks of recordings only if they are there."""
+    parts = {"revision": str(FIX), **manifest_parts(manifest, out), "options.audio": str(audio)}
+    if audio:
+        parts["recordings that are missing"] = sha256_json(_missing(Manifest.read(Path(manifest), any_names=True)))
+    return _of_manifest("data fix", parts, manifest, {"out": from_here(Path(out)), "audio": audio})
+
+
+def audit_provenance(manifest: str, audio: bool, *, progress: Progress | None = None) -> Provenance:
+    """Plan `sertk data audit --html`."""
+    parts = {"revision": str(AUDIT), **manifest_parts(manifest, manifest), "options.audio": str(audio)}
+    if audio:
+        parts["recordings"] = recordings_digest(Manifest.read(Path(manifest), any_names=True), progress=progress)
+    return _of_manifest("data audit", parts, manifest, {"audio": audio})
+
+
+def manifest_parts(manifest: str, out: str) -> dict[str, str]:
+    """A manifest as a part; and, for a manifest made of it in another folder, where its recordings are from there."""
+    path = Path(manifest)
+    if not path.is_file():
+        Manifest.read(path, any_names=True)  # which says so
+    parts = {"manifest": sha256_file(path)}
+    if path.absolute().parent != Path(out).absolute().parent:
+        parts["recordings are in"] = seen_from(path.parent, Path(out).parent)
+    return parts
+
+
+def recordings_digest(manifest: Manifest, *, progress: Progress | None = None) -> str:
+    """A digest of the content of all recordings, by utterance."""
+    paths = [(utterance.id, Path(utterance.audio)) for utterance in manifest.located()]
+    files = file_digests((path for _, path in paths), progress=progress)
+    return sha256_json([[id, files[path]] for id, path in paths])
+
+
+def folder_parts(name: str, folder: Path, *, audio: bool, progress: Progress | None = None) -> dict[str, str]:
+    """The content of a corpus's folder as parts: a file each, or one of all files of a folder and an ending.
+
+    audio: whether recordings are read too. What sertk made, which has a record, is not of the corpus.
+    """
+    endings = TABLES | RECORDINGS if audio else TABLES
+    paths = [path for path in corpus_files(folder) if path.suffix.lower() in endings]
+    digests = file_digests(paths, progress=progress)
+    groups: dict[str, dict[str, str | None]] = defaultdict(dict)
+    for path in paths:
+        inside = path.relative_to(folder)
+        groups[f"{inside.parent / '*'}{path.suffix.lower()}"][str(inside)] = digests[path]
+    parts: dict[str, str] = {}
+    for group, files in sorted(groups.items()):
+        if len(files) <= FEW:
+            parts |= {f"{name} {file}": str(digest) for file, digest in files.items()}
+        else:
+            parts[f"{name} {group}"] = f"{len(files)} files {sha256_json(sorted(files.items()))}"
+    return parts
+
+
+def corpus_files(folder: Path) -> Iterator[Path]:
+    """All files below a folder in the order of their names, but hidden ones and what sertk made."""
+    seen: set[tuple[int, int]] = set()
+    for above, folders, names in os.walk(folder, followlinks=True):
+        stat = Path(above).stat()
+        if (stat.st_dev, stat.st_ino) in seen:  # a link to a folder that it is in
+            folders.clear()
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
+        ours = tuple(n.removesuffix(RECORD) for n in names if n.endswith(f".{RECORD}"))
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and not Path(above, n, RECORD).is_file())
+        kept = (n for n in sorted(names) if not n.startswith(".") and n != RECORD and not f"{n}.".startswith(ours))
+        yield from (Path(above, n) for n in kept)
+
+
+def _missing(manifest: Manifest) -> list[str]:
+    missing = []
+    for utterance in manifest:
+        try:
+            missing += [] if manifest.audio_path(utterance).is_file() else [utterance.id]
+        except DataError:  # it climbs out of the manifest's folder
+            missing.append(utterance.id)
+    return missing
+
+
+def _of_manifest(verb: str, parts: Mapping[str, str], manifest: str, call: Mapping[str, Any]) -> Provenance:
+    read = from_here(Path(manifest))
+    return Provenance(verb, parts, {"manifest": read, **call}, (read,))

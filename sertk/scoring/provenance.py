@@ -1,0 +1,114 @@
+"""What scores, reports and submissions are made from: the planners of `score`, `report` and `submit`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sertk.data.manifest import Manifest, Utterance
+from sertk.data.provenance import recordings_digest
+from sertk.ensemble.predictions import Predictions
+from sertk.errors import DataError
+from sertk.files import sha256_file, sha256_json
+from sertk.provenance import Provenance, from_here, options_as_parts
+from sertk.scoring.report import find_sources, is_labelled, read_model
+from sertk.scoring.submission import illegal_encoders
+
+SCORE, REPORT, SUBMIT = 1, 1, 1
+"""The revisions of the verbs: each is raised when its outputs change for the same inputs."""
+
+
+def score_provenance(
+    predictions: Sequence[str],
+    manifest: str,
+    split: Sequence[str],
+    compare: str | None,
+    calibrate: str | None,
+    groups: bool,
+    draws: int,
+    seed: int,
+) -> Provenance:
+    """Plan `sertk score`: prediction files, and what scores see of the manifest's utterances."""
+    others = {name: path for name, path in (("compare", compare), ("calibrate", calibrate)) if path is not None}
+    for path in (*predictions, manifest, *others.values()):
+        if not Path(path).is_file():
+            raise DataError(f"there is no file {path}")
+    corpus = Manifest.read(Path(manifest))
+    options = {"split": [*split], "groups": groups, "draws": draws, "seed": seed}
+    parts = {"revision": str(SCORE), **options_as_parts("options", options)}
+    parts |= {
+        f"predictions {system}": sha256_file(Path(path))
+        for system, path in zip(system_names(predictions), predictions, strict=True)
+    }
+    parts |= {f"{name} {Path(path).stem}": sha256_file(Path(path)) for name, path in others.items()}
+    parts["labels"] = _labels_digest(corpus, corpus.split(*split), groups=groups)
+    if calibrate is not None:
+        held_out = {*Predictions.read(Path(calibrate), labels=corpus.labels).ids}
+        parts["labels to calibrate on"] = _labels_digest(corpus, [u for u in corpus if u.id in held_out])
+    reads = [from_here(Path(path)) for path in (*predictions, manifest, *others.values())]
+    call = {"predictions": reads[: len(predictions)], "manifest": from_here(Path(manifest)), **options}
+    call |= {
+        name: None if path is None else from_here(Path(path))
+        for name, path in (("compare", compare), ("calibrate", calibrate))
+    }
+    return Provenance("score", parts, call, tuple(reads))
+
+
+def report_provenance(exp: str, manifest: str | None, clips: int, draws: int, seed: int) -> Provenance:
+    """Plan `sertk report`: predictions, the manifest, and of models what the page shows."""
+    sources = find_sources(Path(exp), manifest=None if manifest is None else Path(manifest))
+    corpus = Manifest.read(sources.manifest)
+    options = {"clips": clips, "draws": draws, "seed": seed}
+    parts = {"revision": str(REPORT), "manifest": corpus.fingerprint, **options_as_parts("options", options)}
+    for split, files in sources.predictions.items():
+        parts |= {f"predictions {split} {system}": sha256_file(path) for system, path in files.items()}
+        if clips and is_labelled(utterances := corpus.split(split)):
+            parts[f"recordings {split}"] = recordings_digest(corpus.with_utterances(utterances))
+    for number, (name, folder) in enumerate(sources.models.items()):
+        model = read_model(name, folder)
+        history = [{key: value for key, value in row.items() if key != "seconds"} for row in model.history]
+        shown = [model.config, model.card.get("encoders"), model.card.get("weights_sha256"), history]
+        parts[f"model {name}"] = sha256_json([*shown, None if number else model.card.get("versions")])
+    files = [path for systems in sources.predictions.values() for path in systems.values()]
+    reads = tuple(from_here(path) for path in (sources.manifest, *files, *sources.models.values()))
+    call = {"exp": from_here(Path(exp)), "manifest": None if manifest is None else from_here(Path(manifest))}
+    return Provenance("report", parts, call | options, reads)
+
+
+def submit_provenance(
+    predictions: str, manifest: str, split: str, model: str | None, allow_illegal: bool
+) -> Provenance:
+    """Plan `sertk submit`: predictions, the ids of the test split, and what the challenge forbids of the model."""
+    ids = [utterance.id for utterance in Manifest.read(Path(manifest)).split(split)]
+    illegal = illegal_encoders(Path(model)) if model else []
+    if illegal and not allow_illegal:
+        raise DataError(
+            f"{model} hears with {', '.join(illegal)}, trained on emotion labels, which the challenge forbids. "
+            f"Use another model, or --allow-illegal for a submission that is no entry."
+        )
+    path = Path(predictions)
+    if not path.is_file():
+        Predictions.read(path)  # which says so
+    parts = {"revision": str(SUBMIT), "predictions": sha256_file(path), "ids": sha256_json(ids)}
+    reads = [from_here(Path(read)) for read in (predictions, manifest, model) if read is not None]
+    call = {"predictions": reads[0], "manifest": reads[1], "split": split, "allow_illegal": allow_illegal}
+    return Provenance("submit", parts, call | {"model": reads[2] if model else None}, tuple(reads))
+
+
+def system_names(paths: Sequence[str]) -> list[str]:
+    """File names without suffix, or the whole paths where two would be called the same."""
+    stems = [Path(path).stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+
+
+def _labels_digest(corpus: Manifest, utterances: Iterable[Utterance], *, groups: bool = False) -> str:
+    """A digest of what scores see of a manifest, and of what their pages say of it."""
+
+    def row(u: Utterance) -> list[Any]:
+        values: list[Mapping[str, float]] = [u.votes, u.attributes]
+        numbers = [sorted((name, float(value)) for name, value in each.items()) for each in values]
+        return [u.id, u.emotion, u.speaker, *numbers, *([u.gender, u.duration] if groups else [])]
+
+    head = [corpus.corpus, corpus.note, [*corpus.labels.names], corpus.labels.letters, [*corpus.ranges]]
+    return sha256_json([head, [row(utterance) for utterance in utterances]])

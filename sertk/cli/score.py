@@ -50,9 +50,18 @@ def command(
     from sertk.scoring.provenance import score_provenance, system_names
 
     written = [path for path in (output, results) if path is not None]
-    others = [None if path is None else str(path) for path in (compare, calibrate)]
-    refuse_foreign_files("score", written, inputs=[*predictions, manifest, *map(Path, filter(None, others))])
-    made = score_provenance([*map(str, predictions)], str(manifest), split, *others, groups, draws, seed)
+    others = [path for path in (compare, calibrate) if path is not None]
+    refuse_foreign_files("score", written, inputs=[*predictions, manifest, *others])
+    made = score_provenance(
+        [*map(str, predictions)],
+        str(manifest),
+        split,
+        None if compare is None else str(compare),
+        None if calibrate is None else str(calibrate),
+        groups,
+        draws,
+        seed,
+    )
     current = [is_current(path, made) for path in written]
     if card is not None:
         from sertk.scoring.on_card import on_card, put_on_card

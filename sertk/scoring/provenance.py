@@ -70,8 +70,8 @@ def report_provenance(exp: str, manifest: str | None, clips: int, draws: int, se
         history = [{key: value for key, value in row.items() if key != "seconds"} for row in model.history]
         shown = [model.config, model.card.get("encoders"), model.card.get("weights_sha256"), history]
         parts[f"model {name}"] = sha256_json([*shown, None if number else model.card.get("versions")])
-    files = [path for systems in sources.predictions.values() for path in systems.values()]
-    reads = tuple(from_here(path) for path in (sources.manifest, *files, *sources.models.values()))
+    tables = [path for systems in sources.predictions.values() for path in systems.values()]
+    reads = tuple(from_here(path) for path in (sources.manifest, *tables, *sources.models.values()))
     call = {"exp": from_here(Path(exp)), "manifest": None if manifest is None else from_here(Path(manifest))}
     return Provenance("report", parts, call | options, reads)
 

@@ -184,18 +184,21 @@ class Site:
         assert litter == []
 
     def contents(self, folder: Path, name: str) -> dict[str, bytes]:
-        """Every file that a verb wrote there, without locks and without what clocks said."""
+        """Every file that a verb wrote there, without locks, damaged files put aside, and what clocks and folders say."""
         found = {}
         for path in written(folder, self.verbs[name]):
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                if file.is_file() and not LOCK.fullmatch(file.name):
+                if file.is_file() and not LOCK.fullmatch(file.name) and not file.name.endswith(".edited"):
                     data = file.read_bytes()
+                    if file.name.endswith("provenance.json"):
+                        row = json.loads(data)
+                        data = json.dumps([row[name] for name in ("verb", "key", "parts", "finished")]).encode()
                     if file.name == "history.jsonl":
                         data = re.sub(rb'"seconds": [0-9.e-]+', b"", data)
                     if file.name.startswith("RESULTS"):
-                        data = re.sub(rb", commit \w+\+?|\"RESULTS.md\": \"\w+", b"", data)
+                        data = re.sub(rb", commit \w+\+?", b"", data)
                     if file.name == "SHA256SUMS":
-                        data = re.sub(rb"\w+  history.jsonl\n", b"", data)
+                        data = re.sub(rb"\w+  (history.jsonl|provenance.json)\n", b"", data)
                     found[str(file.relative_to(folder))] = data
         return found
 

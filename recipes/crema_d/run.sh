@@ -9,7 +9,7 @@
 # is one sertk call or one script of local/. Features lie in the experiment folder, all else in a folder a fold,
 # inside which it runs: paths in the configuration are relative to it.
 #
-# stage 1: prepare - Read the corpus into a manifest a fold, and audit it
+# stage 1: prepare - Read the corpus into a manifest a fold, see that it has what conf/ asks for, and audit it
 # stage 2: extract - Run each encoder once over the corpus
 # stage 3: train - Train the members (the paper's stages 1 and 2 inside each)
 # stage 4: posteriors - Run each member over the held-out and test parts
@@ -50,6 +50,7 @@ for fold in $folds; do
   enter "$exp/fold$fold"
   if want 1; then
     sertk data prepare crema_d "$corpus" --fold "$fold" --out "$manifest" "${force[@]}"
+    sertk check "${members[@]}" "$conf"/{vote,soft_vote,prior_corrected,meta,soup}.toml --manifest "$manifest" --split test --quiet
   fi
 done
 if want 1; then

@@ -3,7 +3,7 @@
 #
 #   sertk run recipes/emodb/run.sh --corpus /data/emodb
 #
-# stage 1: prepare - Read the corpus into a manifest a speaker
+# stage 1: prepare - Read the corpus into a manifest a speaker, and see that it has what conf/ asks for
 # stage 2: extract - Run each encoder once over the corpus
 # stage 3: train - Train the members, for each speaker without it
 # stage 4: predict - Run the members over the speaker that was left out, and average them
@@ -39,6 +39,7 @@ for fold in $folds; do
   enter "$exp/fold$fold"
   if want 1; then
     sertk data prepare emodb "$corpus" --fold "$fold" --out "$manifest" "${force[@]}"
+    sertk check "$conf"/members/*.toml "$conf/soft_vote.toml" --manifest "$manifest" --split test --quiet
   fi
 done
 if want 2; then

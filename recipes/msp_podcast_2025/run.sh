@@ -8,7 +8,7 @@
 # Every stage skips what is up to date and goes on from where it was stopped. The shell holds no logic: each line
 # is one sertk call. Paths in the configuration are relative to the experiment folder, where all of it runs.
 #
-# stage 1: prepare - Read the corpus into a manifest and hold out a tenth of the training speakers
+# stage 1: prepare - Read the corpus into a manifest, hold out some speakers, and see that it has what conf/ asks for
 # stage 2: transcribe - Put the words of one source into every split
 # stage 3: extract - Run each frozen encoder once over the corpus
 # stage 4: train - Train the members (the paper's stages 1 and 2 inside each)
@@ -44,6 +44,8 @@ enter() { mkdir -p "$1" && cd "$(realpath "$1")" || { echo "run.sh: the folder $
 enter "${exp:-$here/exp/$preset}"
 members=$conf/members ensembles=$conf training=() further=() submitted=soup
 . "$conf/settings.sh"
+combinations=()
+for name in vote soft_vote prior_corrected meta soup "${further[@]}"; do combinations+=("$ensembles/$name.toml"); done
 manifest=data/manifest.jsonl.gz
 on=(--device "$device" "${force[@]}")
 via=(--engine "$engine") && [ "$engine" != ray ] || via+=("${ray_options[@]}")
@@ -54,6 +56,8 @@ if want 1; then
   sertk data prepare msp_podcast "$corpus" --out data/corpus.jsonl.gz "${force[@]}"
   sertk data split data/corpus.jsonl.gz --split train --into held_out --share "$held_out_share" --out data/split.jsonl.gz \
     "${force[@]}"
+  sertk check "$members"/*.toml --manifest data/split.jsonl.gz --split development --split test3 --quiet "${training[@]}"
+  sertk check "$conf"/encoders/*.toml "${combinations[@]}" --manifest data/split.jsonl.gz --quiet
 fi
 if want 2; then
   sertk transcribe data/split.jsonl.gz --out "$manifest" "${on[@]}" "${transcriber[@]}"

@@ -13,7 +13,9 @@ from sertk.files import write_text
 
 
 def command(
-    exp: Path = typer.Argument(help="The experiment folder: predictions/SPLIT/SYSTEM.csv, members/, ensembles/."),
+    exp: Path = typer.Argument(
+        help="The experiment folder: predictions/SPLIT/SYSTEM.csv (or predictions/SYSTEM.csv), members/, ensembles/."
+    ),
     manifest: Path | None = typer.Option(None, help="The manifest; EXP/data/manifest.jsonl.gz without it."),
     output: Path | None = typer.Option(None, help="Where to write the page; EXP/report.html without it."),
     clips: int = typer.Option(8, min=0, help="Recordings of each kind that the page carries."),

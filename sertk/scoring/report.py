@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sertk.checkpoint import is_checkpoint
 from sertk.data.manifest import Manifest, Utterance
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import DataError
@@ -88,22 +89,38 @@ class Report:
 
 
 def find_sources(exp: Path, *, manifest: Path | None = None) -> Sources:
-    """Look where a recipe leaves its files: `predictions/SPLIT/SYSTEM.csv`, `members/`, `ensembles/`, `data/`.
+    """Look where verbs leave their files: `predictions/`, models beside it, in `members/` and `ensembles/`, `data/`.
 
+    Predictions are in `predictions/SPLIT/SYSTEM.csv`, or in `predictions/SYSTEM.csv`, where their ids tell the split.
     Splits whose labels are withheld are passed over when the report is gathered. Raises DataError when there are no
     predictions or no manifest.
     """
-    predictions: dict[str, dict[str, Path]] = {}
-    for path in sorted((exp / "predictions").glob("*/*")):
-        if path.suffix in SPLIT_SUFFIXES and not path.name.startswith("."):
-            predictions.setdefault(path.parent.name, {})[path.stem] = path
-    if not predictions:
-        raise DataError(f"{exp} has no predictions/SPLIT/SYSTEM.csv: `sertk predict --output` writes them")
     manifest = manifest or exp / "data" / "manifest.jsonl.gz"
-    cards = sorted([*exp.glob("members/*/card.json"), *exp.glob("ensembles/**/card.json")])
-    folders = {card.parent.relative_to(exp): card.parent for card in cards}
+    predictions: dict[str, dict[str, Path]] = {}
+    for path in sorted([*(exp / "predictions").glob("*"), *(exp / "predictions").glob("*/*")]):
+        if path.suffix in SPLIT_SUFFIXES and not path.name.startswith("."):
+            split = path.parent.name if path.parent.parent == exp / "predictions" else _split_of(path, manifest)
+            predictions.setdefault(split, {})[path.stem] = path
+    if not predictions:
+        raise DataError(
+            f"{exp} has no predictions/SPLIT/SYSTEM.csv: `sertk predict --split SPLIT --into predictions/SPLIT` "
+            f"writes them"
+        )
+    cards = [*exp.glob("members/*/card.json"), *exp.glob("ensembles/**/card.json")]
+    cards += [card for card in exp.glob("*/card.json") if is_checkpoint(card.parent)]
+    folders = {card.parent.relative_to(exp): card.parent for card in sorted(cards)}
     models = {str(name): folder for name, folder in folders.items() if "members" not in name.parts[1:]}
     return Sources(manifest, predictions, models, title=exp.resolve().name)
+
+
+def _split_of(path: Path, manifest: Path) -> str:
+    """The split whose utterances a file predicts."""
+    ids = set(Predictions.read(path).ids)
+    splits = sorted({utterance.split or "none" for utterance in Manifest.read(manifest) if utterance.id in ids})
+    if len(splits) != 1:
+        what = f"utterances of the splits {', '.join(splits)}" if splits else f"no utterance of {manifest}"
+        raise DataError(f"{path} predicts {what}: put the predictions of one split into predictions/SPLIT/")
+    return splits[0]
 
 
 def gather(sources: Sources, *, clips: int = 8, draws: int = 1000, seed: int = 1) -> Report:

@@ -282,3 +282,24 @@ def test_a_browser_shows_plots_plays_recordings_and_asks_for_nothing(exp: Path, 
     assert all(plots)
     assert wider <= 0
     assert colours == ["rgb(255, 255, 255)", "rgb(18, 22, 29)"]
+
+
+def test_predictions_that_are_in_no_folder_of_a_split_are_told_by_their_ids(exp: Path) -> None:
+    whole = {part.split: part for part in gather(find_sources(exp), draws=20).parts}
+    for path in (exp / "predictions" / "test").iterdir():
+        path.rename(exp / "predictions" / path.name)
+    (exp / "predictions" / "test").rmdir()
+    moved = {part.split: part for part in gather(find_sources(exp), draws=20).parts}
+    assert moved == whole
+    strange = Predictions.read(exp / "predictions" / "members-01.csv")
+    replace(strange, ids=tuple(f"other-{name}" for name in strange.ids)).write(exp / "predictions" / "other.csv")
+    with pytest.raises(DataError, match=r"other\.csv predicts no utterance of .*manifest"):
+        find_sources(exp)
+
+
+def test_a_model_beside_the_predictions_is_shown_too(exp: Path) -> None:
+    (exp / "members/01").rename(exp / "mine")
+    (exp / "mine" / "model.safetensors").touch()
+    (exp / "features" / "logmel").mkdir(parents=True)
+    (exp / "features" / "logmel" / "card.json").write_text("{}")  # of a store, not of a model
+    assert set(find_sources(exp).models) == {"mine", "ensembles/meta/1"}

@@ -101,14 +101,31 @@ def written_fold(folder: Path, test: str, train: str, systems: tuple[str, ...]) 
 def test_pooling_puts_the_test_parts_and_the_systems_that_all_folds_have_together(tmp_path: Path) -> None:
     written_fold(tmp_path / "fold1", "one", "two", ("a", "b"))
     written_fold(tmp_path / "fold2", "two", "one", ("a",))
-    (tmp_path / "pooled").mkdir()
-    (tmp_path / "pooled" / "b.csv").write_text("of an earlier call\n")
-    script("pool.py", 1, 2, "--exp", tmp_path, "--into", "pooled")
-    assert {path.name for path in (tmp_path / "pooled").iterdir()} == {"a.csv", "manifest.jsonl.gz"}
+    words = ("pool.py", 1, 2, "--exp", tmp_path, "--into", "pooled")
+    later = tmp_path / "fold2" / "predictions" / "test" / "b.csv"
+    later.write_text("id,emotion,Sad,Glad\ntwo,Sad,0.9,0.1\n")
+    script(*words)
+    assert (tmp_path / "pooled" / "b.csv").is_file()
+    assert script(*words).startswith("up to date")
+    later.unlink()
+    script(*words)
+    assert {path.name for path in (tmp_path / "pooled").iterdir()} == {
+        "a.csv",
+        "manifest.jsonl.gz",
+        "provenance.json",
+    }
     assert Predictions.read(tmp_path / "pooled" / "a.csv").ids == ("one", "two")
     manifest = Manifest.read(tmp_path / "pooled" / "manifest.jsonl.gz")
     assert [(u.id, u.split) for u in manifest] == [("one", "test"), ("two", "test")]
     assert manifest.note == "test parts of folds 1, 2; made up"
+
+
+def test_pooling_replaces_nothing_that_it_has_not_made(tmp_path: Path) -> None:
+    for fold, test, train in ((1, "one", "two"), (2, "two", "one")):
+        written_fold(tmp_path / f"fold{fold}", test, train, ("a",))
+    with pytest.raises(AssertionError, match="would be replaced: nothing was done"):
+        script("pool.py", 1, 2, "--exp", tmp_path, "--into", "fold1")
+    assert (tmp_path / "fold1" / "data" / "manifest.jsonl.gz").is_file()
 
 
 def test_pooling_refuses_folds_that_test_an_utterance_twice(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from sertk.batching.dataset import FeatureSet, feature_set
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.features.store import FeatureStore
-from sertk.files import made_from, note_inputs, sha256_file
+from sertk.files import sha256_file
+from sertk.outputs import making
+from sertk.provenance import Provenance, is_current
 
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 POWERS = (0.0, 0.5, 1.0)
@@ -39,8 +41,14 @@ def main() -> None:
     parser.add_argument("--force", action="store_true")
     asked = parser.parse_args()
     store = FeatureStore.open(asked.features)
-    inputs = [sha256_file(Path(__file__)), store.fingerprint, sha256_file(asked.manifest), asked.split]
-    if not asked.force and made_from(asked.output, inputs):
+    parts = {
+        "script": sha256_file(Path(__file__)),
+        "features": store.fingerprint,
+        "manifest": sha256_file(asked.manifest),
+        "split": asked.split,
+    }
+    made = Provenance("control", parts)
+    if not asked.force and is_current(asked.output, made):
         print(f"up to date  {asked.output}")
         return
     manifest = Manifest.read(asked.manifest)
@@ -63,8 +71,8 @@ def main() -> None:
     said = Predictions(
         asked_for.table.ids, manifest.labels, models[best].predict_proba(matrix(asked_for)), attributes, names
     )
-    said.write(asked.output)
-    note_inputs(asked.output, inputs)
+    with making(asked.output, made):
+        said.write(asked.output)
     print(f"{asked.output}  C {best[0]:g}  class weight power {best[1]:g}  held_out macro_f1 {scores[best]:.3f}")
 
 

@@ -12,7 +12,9 @@ import numpy as np
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
-from sertk.files import atomic_folder
+from sertk.files import atomic_folder, sha256_file, sha256_json
+from sertk.outputs import refuse_foreign
+from sertk.provenance import Provenance, is_current, write_record
 
 
 def main() -> None:
@@ -23,16 +25,32 @@ def main() -> None:
     parser.add_argument("--into", required=True, help="the folder in it that gets the files")
     asked = parser.parse_args()
     into, folders = asked.exp / asked.into, [asked.exp / f"fold{fold}" for fold in asked.folds]
-    manifests = [Manifest.read(folder / "data" / "manifest.jsonl.gz") for folder in folders]
-    manifest = pooled_manifest(manifests, asked.folds)
+    refuse_foreign(into, "pool")
     parts = [folder / "predictions" / "test" for folder in folders]
     systems = [
         path.name for path in sorted(parts[0].glob("*.csv")) if all((part / path.name).is_file() for part in parts)
     ]
+    manifests = [folder / "data" / "manifest.jsonl.gz" for folder in folders]
+    read = [*manifests, *(part / name for part in parts for name in systems)]
+    made = Provenance(
+        "pool",
+        {
+            "script": sha256_file(Path(__file__)),
+            "folds": " ".join(asked.folds),
+            "systems": " ".join(systems),
+            "files": sha256_json([*map(sha256_file, read)]),
+        },
+    )
+    if is_current(into, made):
+        print(f"up to date  {into}")
+        return
+    manifest = pooled_manifest([*map(Manifest.read, manifests)], asked.folds)
     with atomic_folder(into) as temporary:  # whole, so that no system of an earlier call stays in it
         manifest.write(temporary / "manifest.jsonl.gz")
         for name in systems:
             pooled([Predictions.read(part / name) for part in parts]).write(temporary / name)
+        digests = {path.name: sha256_file(path) for path in temporary.iterdir()}
+        write_record(temporary, made, files=digests, place=into)
     print(f"{into}  {len(manifest)} utterances, {len(systems)} systems, {manifest.note}")
 
 

@@ -65,10 +65,11 @@ def _scores(metrics: Mapping[str, Any], scores: Mapping[str, Mapping[str, Any]])
 def _split(name: str, score: Mapping[str, Any]) -> str:
     """The scores of one split as a table."""
     rows = "\n".join(f"| {metric} | {_value(value)} |" for metric, value in score["metrics"].items())
+    remarks = "".join(f"\n* {remark}" for remark in score["remarks"])
     return (
-        f"### {name}\n{score['utterances']} utterances, {score['speakers']} speakers. "
+        f"### {name}\n{score['utterances']} utterances of {score['speakers']}. "
         f"In brackets: {score['intervals']}.\n\n| metric | value |\n|---|---|\n{rows}"
-    )
+    ) + (f"\n{remarks}" if remarks else "")
 
 
 def _value(value: Mapping[str, float | None]) -> str:

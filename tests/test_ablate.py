@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_directions_that_do_not_show_are_said_in_words() -> None:
     assert rows["whole"].seen == ""
     assert seen_in_words("higher", Interval(0.1, 0.05, 0.2)) == "seen"
     assert seen_in_words("either", Interval(0.1, -0.05, 0.2)) == "no difference seen: interval covers 0"
-    assert seen_in_words("lower", Interval(0.1, None, None)) == "not tested: needs two speakers"
+    assert seen_in_words("lower", Interval(0.1, None, None)) == "not tested: too few speakers"
 
 
 def test_an_arm_that_says_the_same_has_no_difference_at_all() -> None:
@@ -120,6 +121,27 @@ def test_intervals_are_wider_with_seeds_that_disagree() -> None:
     shares = (0.45, 0.6, 0.75)
     torn = Runs("b", tuple(tuple(a_case(share, 80 + n) for n in range(2)) for share in shares))
     assert width_of(table_of("t", some_runs("a", 0.7), [torn], ["macro_f1"])) > 1.5 * steady
+
+
+def test_a_table_names_what_was_resampled_and_tests_nothing_on_few_speakers() -> None:
+    def table(speakers: tuple[str | None, ...]) -> Table:
+        def changed(one: Case) -> Case:
+            names = tuple(speakers[row % len(speakers)] for row in range(COUNT))
+            return replace(one, truth=replace(one.truth, speakers=names))
+
+        full, other = (
+            Runs(one.name, tuple(tuple(changed(case) for case in part) for part in one.cases))
+            for one in (some_runs("a", 0.7), some_runs("b", 0.4, first=500))
+        )
+        return table_of("t", full, [other], ["macro_f1"], draws=50)
+
+    unknown, two = " ".join(legend(table((None,)))), table(("x", "y"))
+    assert "600 utterances of unknown speakers" in unknown
+    assert "paired bootstrap over utterances and seeds" in unknown
+    assert "paired bootstrap over speakers and seeds" in " ".join(legend(two))
+    assert two.rows[1].seen == "not tested: too few speakers"
+    assert two.rows[1].difference is not None
+    assert two.rows[1].difference.low is None
 
 
 def test_arms_are_compared_on_the_utterances_of_all() -> None:

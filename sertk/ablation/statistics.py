@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from sertk.ablation.config import Expected
 from sertk.errors import DataError
-from sertk.scoring.bootstrap import Interval, clusters_of, interval
-from sertk.scoring.score import resampled
+from sertk.scoring.bootstrap import Clusters, Interval, clusters_of, interval
+from sertk.scoring.score import Speakers, resampled
 from sertk.scoring.tallies import Tally, tally
 from sertk.scoring.truth import Case
 
 Array = NDArray[np.float64]
-METHOD = "paired bootstrap over speakers and seeds"
+METHOD = "paired bootstrap over {resampled} and seeds"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Table:
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
     utterances: int
-    speakers: int
+    speakers: Speakers
     draws: int
     seed: int
     notes: tuple[str, ...] = field(default=())
@@ -73,11 +73,11 @@ class Table:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """One metric of one arm: (S,) values and (S, draws) bootstrap values, and (K,) utterances a speaker."""
+    """One metric of one arm: (S,) values and (S, draws) bootstrap values, and the speakers that it rests on."""
 
     values: Array
     drawn: Array
-    sizes: Array
+    clusters: Clusters
 
 
 def table_of(
@@ -101,14 +101,13 @@ def table_of(
         _row(one, _measure(one, metrics, clusters, draws, seed), metrics, reference, full, chosen) for one in runs[1:]
     ]
     truth = runs[0].cases[0][0].truth
-    speakers = len({name for name in truth.speakers if name is not None})
-    return Table(title, tuple(metrics), tuple(rows), len(truth), speakers, draws, seed)
+    return Table(title, tuple(metrics), tuple(rows), len(truth), Speakers.of(truth.speakers), draws, seed)
 
 
 def seen_in_words(expected: Expected, difference: Interval) -> str:
     """Whether the direction that the paper reports is seen here."""
     if difference.low is None or difference.high is None:
-        return "not tested: needs two speakers"
+        return "not tested: too few speakers"
     if difference.low <= 0 <= difference.high:
         return "no difference seen: interval covers 0" if expected == "either" else "not seen here: interval covers 0"
     found = "lower" if difference.high < 0 else "higher"
@@ -138,7 +137,7 @@ def _row(
     value = float(ours.values.mean() - theirs.values.mean())
     draws = np.arange(len(chosen))[:, None]
     drawn = (ours.drawn - theirs.drawn).T[draws, chosen].mean(axis=1)  # (draws,)
-    difference = interval(value, drawn, theirs.sizes)
+    difference = interval(value, drawn, theirs.clusters)
     base, own = float(theirs.values.mean()), means[first]
     known = runs.paper is not None and full.paper is not None
     return Row(
@@ -167,7 +166,7 @@ def _measure(
         name: _Drawn(
             values=np.array([np.mean([one[name].values for one in cases]) for cases in by_seed]),
             drawn=np.stack([np.mean([one[name].drawn for one in cases], axis=0) for cases in by_seed]),
-            sizes=by_seed[0][0][name].sizes,
+            clusters=by_seed[0][0][name].clusters,
         )
         for name in metrics
     }
@@ -184,11 +183,8 @@ def _resampled(
     measures = {name: made.measures[name] for name in metrics}
     kept = Tally({measure.block: made.blocks[measure.block] for measure in measures.values()}, measures)
     values = kept.values()
-    if not clusters.any():  # one speaker: nothing to draw
-        sizes = np.array([float(len(case))])
-        return {name: _Drawn(np.array(values[name]), np.full(draws, values[name]), sizes) for name in metrics}
-    drawn, sizes_of = resampled(kept, clusters, draws=draws, seed=seed)
-    return {name: _Drawn(np.array(values[name]), drawn[name], sizes_of[name]) for name in metrics}
+    found = resampled(kept, clusters, draws=draws, seed=seed)
+    return {name: _Drawn(np.array(values[name]), one.drawn, one.clusters) for name, one in found.items()}
 
 
 def _common(runs: Sequence[Runs]) -> list[Runs]:

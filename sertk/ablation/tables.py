@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sertk.ablation.statistics import METHOD, Row, Table
 from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.results import COLUMNS
+from sertk.scoring.score import RULE
 
 OF_FULL = "% of full"
 OF_ABLATED = "% of ablated"
@@ -49,9 +50,10 @@ def legend(table: Table) -> list[str]:
         else f"{first.seeds} seeds, mean ± standard deviation over them"
     )
     return [
-        f"{table.utterances} utterances of {table.speakers} speakers; {seeds}.",
-        f"difference: to {first.name} in {metric}, with its {LEVEL:.0%} interval ({METHOD}, {table.draws} draws, "
-        f"seed {table.seed}).",
+        f"{table.utterances} utterances of {table.speakers}; {seeds}.",
+        f"difference: to {first.name} in {metric}, with its {LEVEL:.0%} interval "
+        f"({METHOD.format(resampled=table.speakers.resampled)}, {table.draws} draws, seed {table.seed}).",
+        f"{RULE[0].upper()}{RULE[1:]}.",
         f"{OF_FULL}: the difference divided by the score of {first.name}; {OF_ABLATED}: divided by the ablated "
         f"score, as the paper's tables have it.",
         *table.notes,

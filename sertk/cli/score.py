@@ -40,7 +40,7 @@ def command(
     ),
     force: bool = typer.Option(False, "--force", help="Score again although the output is up to date."),
 ) -> None:
-    """Score predictions against labels and votes, with 95 % intervals over speakers."""
+    """Score predictions against labels and votes, with 95 % intervals that resample speakers."""
     if calibrate is not None and len(predictions) > 1:
         raise typer.BadParameter("--calibrate takes one system: its predictions and its held-out predictions")
     if card is not None and len(predictions) > 1:

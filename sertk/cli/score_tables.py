@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sertk.cli.output import say, table
-from sertk.scoring.bootstrap import Interval
+from sertk.scoring.bootstrap import FEWEST, Interval
 from sertk.scoring.compare import Comparison
 from sertk.scoring.groups import Group
-from sertk.scoring.score import Score
+from sertk.scoring.remarks import remarks
+from sertk.scoring.score import ONE_BY_ONE, RULE, Score
 
 SHOWN = {
     "macro_f1": "macro-F1",
@@ -35,19 +36,24 @@ def show_scores(scores: Mapping[str, Score], split: Sequence[str]) -> None:
     """One row a system, then what was left out."""
     shown = [name for name in SHOWN if any(name in one.metrics for one in scores.values())]
     rows = [
-        (name, one.utterances, one.speakers, *(_number(one.metrics.get(metric)) for metric in shown))
+        (name, one.utterances, one.speakers or "unknown", *(_number(one.metrics.get(metric)) for metric in shown))
         for name, one in scores.items()
     ]
     columns = ("system", "utterances", "speakers", *(SHOWN[name] for name in shown))
-    table(columns, rows, title=f"{', '.join(split)}, with 95 % intervals over speakers", right=columns[1:])
+    table(columns, rows, title=f"{', '.join(split)}, {_intervals(scores.values())}", right=columns[1:])
+    say(RULE)
     for name, one in scores.items():
         for where, ids in one.missing.items():
             if ids:
                 say(f"{name}: {len(ids)} ids not {where}, left out: {', '.join(ids[:3])}{', ...' * (len(ids) > 3)}")
-        if one.classes and len(one.averaged_over) < len(one.classes):
-            say(f"{name}: macro-F1 averages over the classes true or predicted: {', '.join(one.averaged_over)}")
-        if one.speakers + one.unknown_speakers < 2:
-            say(f"{name}: one speaker leaves no interval")
+        for remark in remarks(one):
+            say(f"{name}: {remark}")
+
+
+def _intervals(scores: Iterable[Score]) -> str:
+    """What the brackets are: intervals, and over what."""
+    over = dict.fromkeys(one.resampled for one in scores if any(m.low is not None for m in one.metrics.values()))
+    return f"with 95 % intervals over {', or '.join(over)}" if over else "without intervals"
 
 
 def show_classes(one: Score) -> None:
@@ -55,7 +61,17 @@ def show_classes(one: Score) -> None:
     if not one.classes:
         return
     say()
-    columns = ("class", "precision", "recall", "F1", "support", "predicted", *(item.name for item in one.classes))
+    clusters = "speakers" if one.speakers else ONE_BY_ONE
+    columns = (
+        "class",
+        "precision",
+        "recall",
+        "F1",
+        "support",
+        clusters,
+        "predicted",
+        *(item.name for item in one.classes),
+    )
     rows = [
         (
             item.name,
@@ -63,6 +79,7 @@ def show_classes(one: Score) -> None:
             _rate(item.recall),
             _number(item.f1),
             item.support,
+            item.clusters,
             item.predicted,
             *counts,
         )
@@ -77,10 +94,18 @@ def show_groups(name: str, rows: Sequence[Group]) -> None:
     shown = [metric for metric in SHOWN if any(metric in one.metrics for one in rows)]
     columns = ("by", "group", "utterances", "speakers", *(SHOWN[metric] for metric in shown))
     cells = [
-        (one.by, one.name, one.utterances, one.speakers, *(_number(one.metrics.get(metric)) for metric in shown))
+        (
+            one.by,
+            one.name,
+            one.utterances,
+            one.speakers or "unknown",
+            *(_number(one.metrics.get(metric)) for metric in shown),
+        )
         for one in rows
     ]
-    table(columns, cells, title=f"{name} by group", right=columns[2:])
+    table(
+        columns, cells, title=f"{name} by group; below {FEWEST:g} effective speakers no interval", right=columns[2:]
+    )
 
 
 def show_difference(name: str, other: str, comparison: Comparison) -> None:
@@ -91,7 +116,8 @@ def show_difference(name: str, other: str, comparison: Comparison) -> None:
         for metric, one in comparison.metrics.items()
     ]
     columns = ("metric", name, other, "difference", "p")
-    title = f"{name} less {other}, paired over {comparison.speakers} speakers, {comparison.utterances} utterances"
+    about = f"{comparison.utterances} utterances of {comparison.who}"
+    title = f"{name} less {other}, paired over {comparison.resampled}, {about}"
     table(columns, rows, title=title, right=columns[1:])
 
 

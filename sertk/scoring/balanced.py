@@ -33,7 +33,8 @@ def balanced_draws(
     """Draw as many utterances of every class as the rarest has, without replacement, and average macro-F1.
 
     confusion: (C, C) counts, rows true; all that a draw needs, since the predicted classes of a drawn row are
-    multivariate hypergeometric. Classes that are never true are left out of the draw.
+    multivariate hypergeometric. Classes that are never true are not drawn. Macro-F1 averages over the classes that
+    are true or predicted in the table, the same in every draw.
     Raises DataError when no class has an utterance.
     """
     table = np.asarray(confusion, dtype=np.int64)
@@ -45,5 +46,5 @@ def balanced_draws(
     drawn = np.zeros((draws, *table.shape), dtype=np.int64)
     for row in present:
         drawn[:, row] = generator.multivariate_hypergeometric(table[row], least, size=draws)
-    values = macro_f1(drawn.reshape(draws, -1).astype(np.float64))
+    values = macro_f1(drawn.reshape(draws, -1).astype(np.float64), table.reshape(-1).astype(np.float64))
     return BalancedScore(float(values.mean()), float(values.std()), least, draws, seed)

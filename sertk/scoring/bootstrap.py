@@ -1,10 +1,10 @@
-"""Intervals from resampling speakers: utterances of one speaker are not independent, so speakers are drawn, not they.
+"""Intervals from resampling speakers: utterances of one speaker are not independent, so whole speakers are resampled.
 
 The interval is the expanded percentile interval (Hesterberg, "What teachers should know about the bootstrap", 2015,
 section 4): quantiles of the bootstrap distribution at levels widened from the normal to Student's t, because
 percentiles of few clusters are too narrow. The degrees of freedom are Kish's effective number of speakers less one,
-since a few speakers who say most of the utterances carry no more than a few. `benchmarks/bootstrap_coverage.py`
-measures it beside the plain percentile, BCa and the naive interval.
+since a few speakers who say most of the utterances carry no more than a few. Below `FEWEST` effective speakers there
+is no interval. `benchmarks/bootstrap_coverage.py` measures it beside other kinds, and what the limits are.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 Array = NDArray[np.float64]
 LEVEL = 0.95
+FEWEST = 5.0
+"""Effective clusters below which an interval covers too rarely to be shown: of 4 speakers .85, of 5 .91, of 6 .93."""
 CHUNK = 4_000_000
 """How many drawn clusters are held in memory at once."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval; no bounds (None) where there are fewer than two speakers."""
+    """An estimate with its confidence interval; no bounds (None) where too few speakers tell how far it varies."""
 
     value: float
     low: float | None
@@ -33,6 +35,28 @@ class Interval:
     def as_dict(self) -> dict[str, float | None]:
         """JSON values: NaN becomes None."""
         return {"value": finite(self.value), "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What a metric rests on: clusters that have utterances of it, Kish's effective number, and whether it is enough.
+
+    enough: whether an interval can be given.
+    """
+
+    count: int
+    effective: float
+    enough: bool
+
+    @staticmethod
+    def of(sizes: Array) -> Clusters:
+        """Those of (S,) utterances a cluster; enough from `FEWEST` effective clusters on."""
+        effective = effective_clusters(sizes)
+        return Clusters(int((sizes > 0).sum()), effective, effective >= FEWEST - 1e-9)
+
+    def levels(self) -> tuple[float, float]:
+        """The factor by which a deviation is too small, sqrt(S / (S - 1)), and Student's degrees of freedom."""
+        return float(np.sqrt(self.count / (self.count - 1))), max(self.effective - 1, 1.0)
 
 
 def finite(value: float) -> float | None:
@@ -76,31 +100,35 @@ def effective_clusters(sizes: Array) -> float:
     return float(sizes.sum() ** 2 / np.square(sizes).sum()) if sizes.any() else 0.0
 
 
-def interval(value: float, drawn: Array, sizes: Array) -> Interval:
-    """The expanded percentile interval. drawn: (draws,) bootstrap values. sizes: (S,) utterances a cluster.
+def interval(value: float, drawn: Array, clusters: Clusters) -> Interval:
+    """The expanded percentile interval, where there are enough clusters. drawn: (draws,) bootstrap values.
 
     Draws in which the metric is undefined (NaN) are left out.
     """
     drawn = drawn[np.isfinite(drawn)]
-    widening = _widening(sizes)
-    if widening is None or not len(drawn) or np.isnan(value):
+    if not clusters.enough or not len(drawn) or np.isnan(value):
         return Interval(value, None, None)
-    factor, freedom = widening
+    return Interval(value, *expanded_percentile(drawn, clusters))
+
+
+def expanded_percentile(drawn: Array, clusters: Clusters) -> tuple[float, float]:
+    """Bounds from (draws,) values, of two clusters or more."""
+    factor, freedom = clusters.levels()
     reach = float(ndtr(-factor * stdtrit(freedom, 0.5 + LEVEL / 2)))
     low, high = np.quantile(drawn, [reach, 1 - reach])
-    return Interval(value, float(low), float(high))
+    return float(low), float(high)
 
 
-def p_value(drawn: Array, sizes: Array) -> float | None:
+def p_value(drawn: Array, clusters: Clusters) -> float | None:
     """Two-sided p-value of "no difference": the level at which the interval of the differences just touches 0.
 
-    Where every draw is on one side this is an upper bound; more draws would tell how much smaller it is.
+    Where every draw is on one side this is an upper bound; more draws would tell how much smaller it is. None where
+    there is no interval.
     """
     drawn = drawn[np.isfinite(drawn)]
-    widening = _widening(sizes)
-    if widening is None or not len(drawn):
+    if not clusters.enough or not len(drawn):
         return None
-    factor, freedom = widening
+    factor, freedom = clusters.levels()
     below = (drawn < 0).sum() + (drawn == 0).sum() / 2
     share = (min(below, len(drawn) - below) + 0.5) / (len(drawn) + 1)  # never 0: draws are finite
     return float(2 * stdtr(freedom, ndtri(share) / factor))
@@ -121,12 +149,4 @@ def bootstrap_rows(
     for draw in range(draws):
         chosen = generator.integers(0, len(members), size=len(members))
         drawn[draw] = metric(np.concatenate([members[cluster] for cluster in chosen]))
-    return interval(metric(np.arange(len(clusters))), drawn, sizes.astype(np.float64))
-
-
-def _widening(sizes: Array) -> tuple[float, float] | None:
-    """sqrt(S / (S - 1)) and the degrees of freedom; None where there is one cluster or none."""
-    count = int((sizes > 0).sum())
-    if count < 2:
-        return None
-    return float(np.sqrt(count / (count - 1))), max(effective_clusters(sizes) - 1, 1.0)
+    return interval(metric(np.arange(len(clusters))), drawn, Clusters.of(sizes.astype(np.float64)))

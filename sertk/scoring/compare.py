@@ -10,7 +10,7 @@ import numpy as np
 
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import LEVEL, Interval, clusters_of, interval, p_value
-from sertk.scoring.score import METHOD, resampled
+from sertk.scoring.score import METHOD, RULE, Speakers, resampled
 from sertk.scoring.tallies import tally
 from sertk.scoring.truth import Case
 
@@ -28,17 +28,28 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on their common utterances, metric by metric."""
+    """Two systems on their common utterances, metric by metric. unknown_speakers: utterances without a speaker."""
 
     metrics: Mapping[str, Difference]
     utterances: int
     speakers: int
+    unknown_speakers: int
     draws: int
     seed: int
 
+    @property
+    def who(self) -> Speakers:
+        """The speakers of the common utterances."""
+        return Speakers(self.speakers, self.unknown_speakers)
+
+    @property
+    def resampled(self) -> str:
+        """What was resampled, the same for both systems."""
+        return self.who.resampled
+
     def as_dict(self) -> dict[str, Any]:
         """JSON values, with how intervals and p-values were made."""
-        made = {"method": f"paired {METHOD}", "level": LEVEL, "draws": self.draws, "seed": self.seed}
+        made = {"method": f"paired {METHOD}", "resampled": self.resampled, "classes": RULE, "level": LEVEL}
         rows = {
             name: {
                 "first": one.first,
@@ -49,7 +60,12 @@ class Comparison:
             }
             for name, one in self.metrics.items()
         }
-        return {"metrics": rows, "utterances": self.utterances, "speakers": self.speakers, "interval": made}
+        return {
+            "metrics": rows,
+            "utterances": self.utterances,
+            "speakers": self.speakers,
+            "interval": made | {"draws": self.draws, "seed": self.seed},
+        }
 
 
 def compare(first: Case, second: Case, *, draws: int = 1000, seed: int = 1) -> Comparison:
@@ -62,8 +78,8 @@ def compare(first: Case, second: Case, *, draws: int = 1000, seed: int = 1) -> C
     first, second = common(first, second)
     clusters = clusters_of(first.truth.speakers)
     one, other = tally(first), tally(second)
-    drawn_one, sizes = resampled(one, clusters, draws=draws, seed=seed)
-    drawn_other, _ = resampled(other, clusters, draws=draws, seed=seed)  # the same seed, the same speakers
+    drawn_one = resampled(one, clusters, draws=draws, seed=seed)
+    drawn_other = resampled(other, clusters, draws=draws, seed=seed)  # the same seed, the same speakers
     values_one, values_other = one.values(), other.values()
     metrics: dict[str, Difference] = {}
     for name, measure in one.measures.items():
@@ -73,13 +89,13 @@ def compare(first: Case, second: Case, *, draws: int = 1000, seed: int = 1) -> C
             or not np.isfinite(values_other[name] - values_one[name])
         ):
             continue
-        drawn = drawn_other[name] - drawn_one[name]
-        difference = interval(values_other[name] - values_one[name], drawn, sizes[name])
+        drawn, rests_on = drawn_other[name].drawn - drawn_one[name].drawn, drawn_one[name].clusters
+        difference = interval(values_other[name] - values_one[name], drawn, rests_on)
         metrics[name] = Difference(
-            values_one[name], values_other[name], difference, p_value(drawn, sizes[name]), measure.higher_is_better
+            values_one[name], values_other[name], difference, p_value(drawn, rests_on), measure.higher_is_better
         )
-    speakers = len({name for name in first.truth.speakers if name is not None})
-    return Comparison(metrics, len(first), speakers, draws, seed)
+    who = Speakers.of(first.truth.speakers)
+    return Comparison(metrics, len(first), who.known, who.unknown, draws, seed)
 
 
 def common(first: Case, second: Case) -> tuple[Case, Case]:

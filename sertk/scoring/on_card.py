@@ -15,7 +15,9 @@ from sertk.errors import DataError
 from sertk.files import SUMS, atomic_folder, write_json, write_sums, write_text
 from sertk.locks import sole_writer
 from sertk.model_card import model_card
-from sertk.scoring.score import METHOD, Score
+from sertk.scoring.bootstrap import LEVEL
+from sertk.scoring.remarks import remarks
+from sertk.scoring.score import RULE, Score
 from sertk.scoring.truth import Case
 
 SHOWN = (
@@ -43,8 +45,9 @@ def card_scores(score: Score, made_from: str) -> dict[str, Any]:
     return {
         "made_from": made_from,
         "utterances": score.utterances,
-        "speakers": score.speakers,
-        "intervals": f"95 %, {METHOD}, {score.draws} draws, seed {score.seed}",
+        "speakers": str(score.who),
+        "intervals": f"{LEVEL:.0%}, {score.method}; {RULE}",
+        "remarks": list(remarks(score)),
         "metrics": {name: score.metrics[name].as_dict() for name in SHOWN if name in score.metrics},
     }
 

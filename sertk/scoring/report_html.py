@@ -8,13 +8,14 @@ from html import escape
 from importlib.resources import files
 
 from sertk.errors import DataError
-from sertk.scoring.bootstrap import Interval
+from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.groups import Group
 from sertk.scoring.made_by import made_by
+from sertk.scoring.remarks import remarks
 from sertk.scoring.report import Clip, Model, Part, Report, System
 from sertk.scoring.report_audio import data_uri
 from sertk.scoring.report_svg import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
-from sertk.scoring.score import METHOD
+from sertk.scoring.score import ONE_BY_ONE, RULE
 
 METRICS = {
     "macro_f1": "macro-F1",
@@ -67,7 +68,7 @@ def _section_run(report: Report, command: str) -> str:
         "splits": ", ".join(part.split for part in report.parts),
         "models": str(len(report.models)),
         "seeds": ", ".join(map(str, seeds)),
-        "intervals": f"95 %, {METHOD}, {first.draws} draws, seed {first.seed}",
+        "intervals": f"{LEVEL:.0%}, {first.method}; {RULE}",
         "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
         "command": command,
     }
@@ -81,8 +82,8 @@ def _part(report: Report, part: Part) -> list[str]:
     first = systems[0].score
     intro = (
         f"<p>{first.utterances} utterances, {first.consensus} with a consensus, {first.voted} with votes, of "
-        f"{first.speakers} speakers.</p>"
-    )
+        f"{first.who}.</p>"
+    ) + "".join(f'<p class="note">{escape(remark[0].upper() + remark[1:])}.</p>' for remark in _remarks(systems))
     agreed = [one for one in systems if one.score.classes]
     sections = [_section(f"Systems on {split}", intro + _overview(agreed, part.best) + _scores(systems, part.best))]
     if agreed:
@@ -101,6 +102,13 @@ def _part(report: Report, part: Part) -> list[str]:
             items = "".join(_clip(report, clip) for clip in clips)
             sections.append(_section(f"{title}: {part.best} on {split}", f'<ol class="clips">{items}</ol>'))
     return sections
+
+
+def _remarks(systems: Sequence[System]) -> list[str]:
+    """What limits the figures of all systems, and of one alone under its name."""
+    each = {one.name: remarks(one.score) for one in systems}
+    common = [remark for remark in each[systems[0].name] if all(remark in found for found in each.values())]
+    return common + [f"{name}: {one}" for name, found in each.items() for one in found if one not in common]
 
 
 def _overview(systems: Sequence[System], best: str) -> str:
@@ -122,14 +130,17 @@ def _scores(systems: Sequence[System], best: str) -> str:
 
 def _classes(one: System) -> str:
     rows = [
-        [c.name, f"{c.precision:.3f}", f"{c.recall:.3f}", _cell(c.f1), str(c.support), str(c.predicted)]
+        [
+            c.name,
+            f"{c.precision:.3f}",
+            f"{c.recall:.3f}",
+            _cell(c.f1),
+            *map(str, (c.support, c.clusters, c.predicted)),
+        ]
         for c in one.score.classes
     ]
-    told = ""
-    if len(one.score.averaged_over) < len(one.score.classes):
-        seen = escape(", ".join(one.score.averaged_over))
-        told = f"<p>macro-F1 averages over the classes true or predicted: {seen}.</p>"
-    return told + _table(["class", "precision", "recall", "F1", "support", "predicted"], rows)
+    clusters = "speakers" if one.score.speakers else ONE_BY_ONE
+    return _table(["class", "precision", "recall", "F1", "support", clusters, "predicted"], rows)
 
 
 def _confusions(one: System, opened: bool) -> str:

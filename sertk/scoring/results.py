@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.compare import Comparison
 from sertk.scoring.made_by import made_by
-from sertk.scoring.score import METHOD, Score
+from sertk.scoring.remarks import remarks
+from sertk.scoring.score import RULE, Score
 
 COLUMNS = {
     "macro_f1": "macro-F1",
@@ -34,22 +35,23 @@ def results_markdown(
     """One row a system with intervals, the floor that chance gives, paired differences, command and commit."""
     first = next(iter(scores.values()))
     shown = [name for name in COLUMNS if any(name in one.metrics for one in scores.values())]
-    who = f"{first.speakers} speakers" + (f" (effectively {first.effective_speakers:.0f})" if first.speakers else "")
+    effective = f" (effectively {first.effective_clusters:.0f})" if first.speakers else ""
     lines = [
         f"# Results: {corpus}, {', '.join(splits)}",
         "",
         *([note, ""] if note else []),
-        f"{first.utterances} utterances, {first.consensus} with a consensus, of {who}. In brackets {LEVEL:.0%}",
-        f"intervals ({METHOD}, {first.draws} draws, seed {first.seed}); in balanced macro-F1",
-        "every class weighs the same.",
+        f"{first.utterances} utterances, {first.consensus} with a consensus, of {first.who}{effective}. In brackets",
+        f"{LEVEL:.0%} intervals ({first.method}); {RULE}.",
+        "In balanced macro-F1 every class weighs the same.",
         "",
         *_table(["system", *(COLUMNS[name] for name in shown)], [_row(name, scores[name], shown) for name in scores]),
         "",
     ]
     if first.classes:
         lines += [_floor(first), ""]
+    lines += [*_remarks(scores), ""]
     if comparisons:
-        lines += [f"## Differences from {other}, paired over speakers", ""]
+        lines += [f"## Differences from {other}, paired over {next(iter(comparisons.values())).resampled}", ""]
         rows = [
             [name, COLUMNS[metric], _signed(one.metrics[metric].difference), _p(one.metrics[metric].p_value)]
             for name, one in comparisons.items()
@@ -65,6 +67,18 @@ def results_markdown(
     lines += ["## How it was made", "", "In the folder of this file:", "", "```", command, "```", ""]
     lines += [f"{made_by()}; inputs and options {fingerprint[:16]}.", f"<!-- {fingerprint} -->"]
     return "\n".join(lines) + "\n"
+
+
+def _remarks(scores: Mapping[str, Score]) -> list[str]:
+    """What limits the figures, each once: with the systems that it is about where it is not about all."""
+    of: dict[str, list[str]] = {}
+    for name, one in scores.items():
+        for remark in remarks(one):
+            of.setdefault(remark, []).append(name)
+    return [
+        f"* {remark[0].upper()}{remark[1:]}." if len(names) == len(scores) else f"* {', '.join(names)}: {remark}."
+        for remark, names in of.items()
+    ]
 
 
 def _row(name: str, one: Score, shown: Sequence[str]) -> list[str]:

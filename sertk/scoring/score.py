@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import (
     LEVEL,
+    Clusters,
     Interval,
     clusters_of,
     effective_clusters,
@@ -21,15 +22,50 @@ from sertk.scoring.bootstrap import (
     resampled_totals,
     sums_by_cluster,
 )
-from sertk.scoring.tallies import BINS, Tally, tally
+from sertk.scoring.remarks import remarks
+from sertk.scoring.tallies import BINS, Measure, Tally, class_support, tally
 from sertk.scoring.truth import Case
 
-METHOD = "expanded percentile bootstrap over speakers"
+METHOD = "expanded percentile bootstrap"
+ONE_BY_ONE = "utterances"
+"""What is resampled where no speaker is known."""
+RULE = "means over classes are over the same classes in every resample; one that a resample lacks counts 0"
+"""What is said beside figures."""
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """Who says the utterances of a sample. known: speakers; unknown: utterances whose speaker is not known."""
+
+    known: int
+    unknown: int
+
+    @staticmethod
+    def of(names: Sequence[str | None]) -> Speakers:
+        """Those of (N,) speakers' names."""
+        return Speakers(len({*names} - {None}), sum(name is None for name in names))
+
+    @property
+    def resampled(self) -> str:
+        """What is resampled: speakers, or utterances where no speaker is known."""
+        if not self.known:
+            return ONE_BY_ONE
+        return f"speakers and {self.unknown} utterances of unknown speakers" if self.unknown else "speakers"
+
+    def __str__(self) -> str:
+        """Such as `12 speakers`, to follow "utterances of"."""
+        if not self.known:
+            return "unknown speakers"
+        return f"{self.known} speaker" + "s" * (self.known != 1) + f" ({self.unknown} unknown)" * bool(self.unknown)
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class. support: utterances that are of it; predicted: utterances said to be."""
+    """One class. support: utterances that are of it; predicted: utterances said to be.
+
+    clusters: speakers who have an utterance of it, and utterances of it without a known speaker; effective_clusters:
+    Kish's number of them.
+    """
 
     name: str
     precision: float
@@ -37,11 +73,13 @@ class ClassScore:
     f1: Interval
     support: int
     predicted: int
+    clusters: int
+    effective_clusters: float
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
         rates = {"precision": finite(self.precision), "recall": finite(self.recall), "f1": self.f1.as_dict()}
-        return {"name": self.name, **rates, "support": self.support, "predicted": self.predicted}
+        return {**vars(self), **rates}
 
 
 @dataclass(frozen=True)
@@ -60,8 +98,9 @@ class Score:
     """What a system is worth on the utterances that it and the truth share.
 
     metrics: by name, each with its interval. confusion: rows true, columns predicted, counts of utterances.
-    utterances: all; consensus, voted: those with a consensus class, with votes. effective_speakers: Kish's number.
-    unknown_speakers: utterances without a speaker, each resampled alone. missing: what was not scored.
+    utterances: all; consensus, voted: those with a consensus class, with votes. effective_clusters: Kish's number of
+    speakers, and of utterances alone. unknown_speakers: utterances without a speaker, each resampled alone.
+    missing: what was not scored.
     """
 
     metrics: Mapping[str, Interval]
@@ -72,28 +111,45 @@ class Score:
     consensus: int
     voted: int
     speakers: int
-    effective_speakers: float
+    effective_clusters: float
     unknown_speakers: int
     averaged_over: tuple[str, ...]
     missing: Mapping[str, tuple[str, ...]]
     draws: int
     seed: int
 
+    @property
+    def who(self) -> Speakers:
+        """The speakers of all its utterances."""
+        return Speakers(self.speakers, self.unknown_speakers)
+
+    @property
+    def resampled(self) -> str:
+        """What was resampled for the intervals: speakers, or utterances where none is known."""
+        return self.who.resampled
+
+    @property
+    def method(self) -> str:
+        """How the intervals were made, for people."""
+        return f"{METHOD} over {self.resampled}, {self.draws} draws, seed {self.seed}"
+
     def as_dict(self) -> dict[str, Any]:
-        """JSON values, with how the intervals were made."""
-        made = {"method": METHOD, "level": LEVEL, "draws": self.draws, "seed": self.seed}
+        """JSON values, with how the intervals were made and what limits them."""
+        made = {"method": METHOD, "resampled": self.resampled, "classes": RULE}
         return {
             **asdict(self),
             "metrics": {name: one.as_dict() for name, one in self.metrics.items()},
             "classes": [one.as_dict() for one in self.classes],
-            "interval": made,
+            "interval": made | {"level": LEVEL, "draws": self.draws, "seed": self.seed},
+            "remarks": list(remarks(self)),
         }
 
 
 def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:
     """Score predictions against the truth, with 95 % intervals from `draws` resamples of speakers.
 
-    Macro-F1 averages over the classes that are true or predicted somewhere (`averaged_over`), as scikit-learn does.
+    Macro-F1 averages over the classes that are true or predicted somewhere (`averaged_over`), as scikit-learn does;
+    in every resample over the same ones.
     Raises DataError where nothing can be scored: no consensus, no votes and no attribute.
     """
     made = tally(case)
@@ -107,18 +163,18 @@ def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:
     table = np.zeros((len(labels), len(labels)), dtype=np.int64)
     if agreed.any():
         table = confusion_matrix(true, predicted, labels=range(len(labels)))
-    sizes = np.bincount(clusters).astype(np.float64)
+    sizes, who = np.bincount(clusters).astype(np.float64), Speakers.of(truth.speakers)
     return Score(
         metrics={name: one for name, one in metrics.items() if not name.startswith("f1:")},
-        classes=_classes(true, predicted, labels.names, metrics) if agreed.any() else (),
+        classes=_classes(true, predicted, clusters[agreed], labels.names, metrics) if agreed.any() else (),
         confusion=tuple(tuple(int(count) for count in row) for row in table),
         reliability=_reliability(made.blocks["calibration"].sum(axis=0)) if agreed.any() else (),
         utterances=len(truth),
         consensus=int(agreed.sum()),
         voted=int(np.isfinite(truth.votes).all(axis=1).sum()),
-        speakers=len({name for name in truth.speakers if name is not None}),
-        effective_speakers=effective_clusters(sizes),
-        unknown_speakers=sum(name is None for name in truth.speakers),
+        speakers=who.known,
+        effective_clusters=effective_clusters(sizes),
+        unknown_speakers=who.unknown,
         averaged_over=tuple(
             name for name, seen in zip(labels.names, table.sum(axis=0) + table.sum(axis=1), strict=True) if seen
         ),
@@ -130,40 +186,68 @@ def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:
 
 def intervals(made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Interval]:
     """Every metric of a tally with its interval; all from the same resamples."""
-    values = made.values()
-    if not clusters.any():  # one cluster: nothing to resample
-        return {name: Interval(value, None, None) for name, value in values.items()}
-    drawn, sizes = resampled(made, clusters, draws=draws, seed=seed)
-    return {name: interval(values[name], drawn[name], sizes[name]) for name in made.measures}
+    values, found = made.values(), resampled(made, clusters, draws=draws, seed=seed)
+    return {name: interval(values[name], one.drawn, one.clusters) for name, one in found.items()}
 
 
-def resampled(
-    made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np.float64]]]:
-    """For every metric its (draws,) bootstrap values and the (S,) number of utterances it has of each cluster."""
+@dataclass(frozen=True)
+class Resampled:
+    """A metric's (draws,) bootstrap values, and what it rests on."""
+
+    drawn: NDArray[np.float64]
+    clusters: Clusters
+
+
+def resampled(made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Resampled]:
+    """Every metric on the same resamples of clusters. clusters: (N,) numbers from 0."""
     sums = {name: sums_by_cluster(block, clusters) for name, block in made.blocks.items()}
     totals = resampled_totals(np.concatenate([*sums.values()], axis=1), draws=draws, seed=seed)
     ends = np.cumsum([block.shape[1] for block in sums.values()])[:-1]
     parts = dict(zip(sums, np.split(totals, ends, axis=1), strict=True))
-    counted = {
-        name: np.asarray(np.bincount(clusters[block.any(axis=1)], minlength=len(sums[name])), dtype=np.float64)
-        for name, block in made.blocks.items()
-    }
-    drawn = {name: measure.value(parts[measure.block]) for name, measure in made.measures.items()}
-    return drawn, {name: counted[measure.block] for name, measure in made.measures.items()}
+    found = {}
+    for name, measure in made.measures.items():
+        whole = sums[measure.block].sum(axis=0)
+        rests_on = _rests_on(measure, made.blocks[measure.block], sums[measure.block], clusters)
+        found[name] = Resampled(measure.value(parts[measure.block], whole), rests_on)
+    return found
+
+
+def _rests_on(
+    measure: Measure, block: NDArray[np.float64], sums: NDArray[np.float64], clusters: NDArray[np.int64]
+) -> Clusters:
+    """The clusters of a metric: (N, K) rows that have something in its block. sums: (S, K) of each cluster."""
+    counted = np.bincount(clusters[block.any(axis=1)], minlength=len(sums)).astype(np.float64)
+    found = Clusters.of(counted)
+    if not measure.classes:
+        return found
+    support = class_support(sums)[:, list(measure.classes)].T  # (of the classes, S)
+    fewest = min((effective_clusters(one) for one in support if one.any()), default=0.0)
+    return replace(found, enough=found.enough and fewest >= measure.fewest - 1e-9)
 
 
 def _classes(
-    true: NDArray[np.int64], predicted: NDArray[np.int64], names: tuple[str, ...], metrics: Mapping[str, Interval]
+    true: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    clusters: NDArray[np.int64],
+    names: tuple[str, ...],
+    metrics: Mapping[str, Interval],
 ) -> tuple[ClassScore, ...]:
     order = range(len(names))
     precision, recall, _, support = precision_recall_fscore_support(
         true, predicted, labels=order, zero_division=np.nan
     )
     said = np.bincount(predicted, minlength=len(names))
+    rests_on = [Clusters.of(np.bincount(clusters[true == index]).astype(np.float64)) for index in order]
     return tuple(
         ClassScore(
-            names[i], float(precision[i]), float(recall[i]), metrics[f"f1:{names[i]}"], int(support[i]), int(said[i])
+            name=names[i],
+            precision=float(precision[i]),
+            recall=float(recall[i]),
+            f1=metrics[f"f1:{names[i]}"],
+            support=int(support[i]),
+            predicted=int(said[i]),
+            clusters=rests_on[i].count,
+            effective_clusters=rests_on[i].effective,
         )
         for i in order
     )

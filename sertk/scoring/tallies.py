@@ -2,6 +2,9 @@
 
 A block is an (N, K) array with one row an utterance; a metric is a function of the block's column sums, (..., K) to
 (...). Summing a block by speaker once, a resample of speakers is one product of its counts with these sums.
+
+Means over classes are over the classes of the whole sample, the same in every resample: a class that a resample
+lacks counts 0. Left out it would lift the mean, and the interval would not cover the truth.
 """
 
 from __future__ import annotations
@@ -14,22 +17,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
+from sertk.scoring.bootstrap import FEWEST
 from sertk.scoring.truth import Case
 
 Array = NDArray[np.float64]
 BINS = 15
 """Equal-width confidence bins of the calibration error."""
+FEWEST_OF_EACH_CLASS = 3.0
+"""Effective speakers that each class must occur with for UAR and balanced macro-F1 to have an interval.
+
+Of recall only the speakers who have the class tell anything: with one such speaker intervals cover in .67 to .83,
+with two in .83 to .95.
+"""
 STRATA = ("low", "mid", "high")
 """Terciles of the entropy of the votes."""
 
 
+Metric = Callable[[Array, Array], Array]
+"""(..., K) sums of a resample and (K,) sums of the whole sample to (...) values."""
+
+
 @dataclass(frozen=True)
 class Measure:
-    """A metric: the block it reads, the function of its sums, and which way is better."""
+    """A metric: the block it reads, the function of its sums, and which way is better.
+
+    classes: those of which each must occur with `fewest` effective speakers for the metric to have an interval.
+    """
 
     block: str
-    value: Callable[[Array], Array]
+    value: Metric
     higher_is_better: bool = True
+    classes: tuple[int, ...] = ()
+    fewest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +61,10 @@ class Tally:
     def values(self) -> dict[str, float]:
         """Each metric on all utterances."""
         totals = {name: block.sum(axis=0) for name, block in self.blocks.items()}
-        return {name: float(measure.value(totals[measure.block])) for name, measure in self.measures.items()}
+        return {
+            name: float(measure.value(totals[measure.block], totals[measure.block]))
+            for name, measure in self.measures.items()
+        }
 
 
 def tally(case: Case) -> Tally:
@@ -57,15 +79,20 @@ def tally(case: Case) -> Tally:
         blocks["confusion"] = confusion
         blocks["calibration"] = calibration_rows(truth.consensus, probabilities)
         measures["macro_f1"] = Measure("confusion", macro_f1)
-        measures["micro_f1"] = Measure("confusion", accuracy)  # equal where each utterance has one class
-        measures["uar"] = Measure("confusion", uar)
-        measures["accuracy"] = Measure("confusion", accuracy)
-        measures["balanced_macro_f1"] = Measure("confusion", balanced_macro_f1)
+        measures["micro_f1"] = Measure(
+            "confusion", partial(_of_sums, accuracy)
+        )  # equal where each utterance has one class
+        every = tuple(int(index) for index in np.unique(truth.consensus[agreed]))
+        measures["uar"] = Measure("confusion", uar, classes=every, fewest=FEWEST_OF_EACH_CLASS)
+        measures["accuracy"] = Measure("confusion", partial(_of_sums, accuracy))
+        measures["balanced_macro_f1"] = Measure(
+            "confusion", balanced_macro_f1, classes=every, fewest=FEWEST_OF_EACH_CLASS
+        )
         for index, name in enumerate(truth.labels.names):
-            measures[f"f1:{name}"] = Measure("confusion", partial(_column, class_f1, index))
+            measures[f"f1:{name}"] = Measure("confusion", partial(_f1_of, index), classes=(index,), fewest=FEWEST)
         for index, name in enumerate(("brier", "log_loss"), start=1):
             measures[name] = Measure("calibration", partial(_ratio, index), higher_is_better=False)
-        measures["ece"] = Measure("calibration", ece, higher_is_better=False)
+        measures["ece"] = Measure("calibration", partial(_of_sums, ece), higher_is_better=False)
     voted = np.isfinite(truth.votes).all(axis=1)
     if voted.any():
         blocks["votes"] = vote_rows(truth.votes, probabilities)
@@ -83,11 +110,11 @@ def tally(case: Case) -> Tally:
         rows = attribute_rows(*case.attribute(name))
         if rows.any():
             blocks[f"attribute:{name}"] = rows
-            measures[f"ccc:{name}"] = Measure(f"attribute:{name}", ccc)
+            measures[f"ccc:{name}"] = Measure(f"attribute:{name}", partial(_of_sums, ccc))
             parts.append(f"attribute:{name}")
     if len(parts) > 1:
         blocks["attributes"] = np.concatenate([blocks[part] for part in parts], axis=1)
-        measures["mean_ccc"] = Measure("attributes", _mean_ccc)
+        measures["mean_ccc"] = Measure("attributes", partial(_of_sums, _mean_ccc))
     return Tally(blocks, measures)
 
 
@@ -167,15 +194,25 @@ def class_f1(sums: Array) -> Array:
     return _divide(2 * np.diagonal(table, axis1=-2, axis2=-1), both)
 
 
-def macro_f1(sums: Array) -> Array:
-    """Mean F1 of the classes that are true or predicted anywhere."""
-    return _mean(class_f1(sums))
-
-
-def uar(sums: Array) -> Array:
-    """Unweighted average recall: mean recall of the classes that are true anywhere."""
+def class_recall(sums: Array) -> Array:
+    """(..., C * C) confusions to (..., C) recall; NaN for a class that is never true."""
     table = _square(sums)
-    return _mean(_divide(np.diagonal(table, axis1=-2, axis2=-1), table.sum(axis=-1)))
+    return _divide(np.diagonal(table, axis1=-2, axis2=-1), table.sum(axis=-1))
+
+
+def class_support(sums: Array) -> Array:
+    """(..., C * C) confusions to (..., C) utterances that are of each class."""
+    return np.asarray(_square(sums).sum(axis=-1))
+
+
+def macro_f1(sums: Array, whole: Array) -> Array:
+    """Mean F1 of the classes that are true or predicted in the whole sample; 0 for one that `sums` lack."""
+    return _mean_over_classes(class_f1(sums), class_f1(whole))
+
+
+def uar(sums: Array, whole: Array) -> Array:
+    """Unweighted average recall: of the classes that are true in the whole sample; 0 for one that `sums` lack."""
+    return _mean_over_classes(class_recall(sums), class_recall(whole))
 
 
 def accuracy(sums: Array) -> Array:
@@ -184,11 +221,9 @@ def accuracy(sums: Array) -> Array:
     return _divide(np.trace(table, axis1=-2, axis2=-1), table.sum(axis=(-2, -1)))
 
 
-def balanced_macro_f1(sums: Array) -> Array:
+def balanced_macro_f1(sums: Array, whole: Array) -> Array:
     """Macro-F1 with every true class weighing the same: what balanced draws of the utterances tend to."""
-    table = _square(sums)
-    rows = np.nan_to_num(_divide(table, np.broadcast_to(table.sum(axis=-1, keepdims=True), table.shape)))
-    return macro_f1(rows.reshape(sums.shape))
+    return macro_f1(_balanced(sums), _balanced(whole))
 
 
 def ece(sums: Array) -> Array:
@@ -197,10 +232,9 @@ def ece(sums: Array) -> Array:
     return _divide(np.abs(bins[..., 1] - bins[..., 2]).sum(axis=-1), sums[..., 0])
 
 
-def soft_f1(sums: Array) -> Array:
+def soft_f1(sums: Array, whole: Array) -> Array:
     """Macro-F1 of soft labels: mean over classes of 2 sum min(p, q) / sum (p + q); 1 when prediction is the votes."""
-    parts = sums[..., 3:].reshape(*sums.shape[:-1], 3, -1)  # (..., 3, C): min, votes, predicted
-    return _mean(_divide(2 * parts[..., 0, :], parts[..., 1, :] + parts[..., 2, :]))
+    return _mean_over_classes(_class_soft_f1(sums), _class_soft_f1(whole))
 
 
 def ccc(sums: Array) -> Array:
@@ -212,15 +246,33 @@ def ccc(sums: Array) -> Array:
 
 
 def _mean_ccc(sums: Array) -> Array:
-    each = ccc(sums.reshape(*sums.shape[:-1], -1, 6))
-    return np.asarray(each.mean(axis=-1))
+    return np.asarray(ccc(sums.reshape(*sums.shape[:-1], -1, 6)).mean(axis=-1))
 
 
-def _column(metric: Callable[[Array], Array], index: int, sums: Array) -> Array:
-    return np.asarray(metric(sums)[..., index])
+def _of_sums(metric: Callable[[Array], Array], sums: Array, _: Array) -> Array:
+    """A metric in which no class can be missing."""
+    return metric(sums)
 
 
-def _ratio(index: int, sums: Array) -> Array:
+def _f1_of(index: int, sums: Array, whole: Array) -> Array:
+    """F1 of one class, 0 where only `sums` lack it."""
+    found, there = class_f1(sums)[..., index], np.isfinite(class_f1(whole)[..., index])
+    return np.where(there, np.nan_to_num(found), np.nan)
+
+
+def _class_soft_f1(sums: Array) -> Array:
+    parts = sums[..., 3:].reshape(*sums.shape[:-1], 3, -1)  # (..., 3, C): min, votes, predicted
+    return _divide(2 * parts[..., 0, :], parts[..., 1, :] + parts[..., 2, :])
+
+
+def _balanced(sums: Array) -> Array:
+    """Confusions whose rows sum to 1, or to 0 where a class is never true."""
+    table = _square(sums)
+    shares = _divide(table, np.broadcast_to(table.sum(axis=-1, keepdims=True), table.shape))
+    return np.nan_to_num(shares).reshape(sums.shape)
+
+
+def _ratio(index: int, sums: Array, _: Array) -> Array:
     return _divide(sums[..., index], sums[..., 0])
 
 
@@ -234,7 +286,11 @@ def _divide(above: Array, below: Array) -> Array:
     return np.asarray(np.divide(above, below, out=quotient, where=below > 0))
 
 
-def _mean(values: Array) -> Array:
-    """Mean over the last axis of what is there; NaN where nothing is."""
-    there = np.isfinite(values)
-    return _divide(np.where(there, values, 0.0).sum(axis=-1), there.sum(axis=-1).astype(np.float64))
+def _mean_over_classes(values: Array, whole: Array) -> Array:
+    """(..., C) values to the mean over the classes that (C,) `whole` has; NaN stands for a class that is not there.
+
+    A class that only `values` lack counts 0; where they lack all, there is no mean.
+    """
+    there, found = np.isfinite(whole), np.isfinite(values)
+    total = np.where(there & found, values, 0.0).sum(axis=-1)
+    return _divide(total, np.where(found.any(axis=-1), there.sum(), 0))

@@ -19,8 +19,7 @@ def macro_f1(truth: Indices, predicted: Indices, classes: int) -> float:
     Raises DataError for an index outside 0..classes-1, or for no utterance at all.
     """
     right, true, said = _counts(truth, predicted, classes)
-    occurs = true + said > 0
-    return float((2 * right[occurs] / (true + said)[occurs]).mean())
+    return _mean_f1(right, true + said, true + said > 0)
 
 
 def uar(truth: Indices, predicted: Indices, classes: int) -> float:
@@ -48,7 +47,8 @@ def ccc(truth: Reals, predicted: Reals) -> float:
 def balanced_macro_f1(consensus: Indices, predicted: Indices, classes: int, *, draws: int, seed: int) -> float:
     """Mean macro-F1 over balanced draws: each takes the smallest class's count of every class that occurs.
 
-    MEDUSA's selection score (arXiv 2506.09556). consensus: (N,) class indices; utterances without
+    The classes of the mean are those of all utterances, in every draw. MEDUSA's selection score (arXiv 2506.09556).
+    consensus: (N,) class indices; utterances without
     agreement are left out by the caller. Draws repeat by seed, so two models are compared on the same ones.
     Raises DataError for an index outside 0..classes-1, or for no utterance at all.
     """
@@ -56,11 +56,18 @@ def balanced_macro_f1(consensus: Indices, predicted: Indices, classes: int, *, d
     by_class = [np.flatnonzero(consensus == index) for index in np.unique(consensus)]
     count = min(len(rows) for rows in by_class)
     random = np.random.default_rng(seed)
+    _, true, said = _counts(consensus, predicted, classes)
     scores = []
     for _ in range(draws):
         rows = np.concatenate([random.choice(rows, count, replace=False) for rows in by_class])
-        scores.append(macro_f1(consensus[rows], predicted[rows], classes))
+        right, drawn, answers = _counts(consensus[rows], predicted[rows], classes)
+        scores.append(_mean_f1(right, drawn + answers, true + said > 0))
     return float(np.mean(scores))
+
+
+def _mean_f1(right: Reals, occurrences: Reals, among: NDArray[np.bool_]) -> float:
+    """Mean F1 of some classes, (C,) each; 0 for one that neither occurs nor is said here."""
+    return float((2 * right[among] / np.maximum(occurrences[among], 1)).mean())
 
 
 def _counts(truth: Indices, predicted: Indices, classes: int) -> tuple[Reals, Reals, Reals]:

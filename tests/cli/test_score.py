@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_json_holds_scores_comparison_and_balanced_draws(folder: Path, capsys: p
 def test_a_comparison_is_shown_with_its_p_value(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, "good.csv", "--compare", "poor.csv") == 0
     shown = capsys.readouterr().out
-    assert "paired over 12 speakers, 120 utterances" in shown
+    assert "paired over speakers, 120 utterances of 12 speakers" in " ".join(shown.split())  # wrapped
     assert "macro_f1" in shown
 
 
@@ -137,6 +138,43 @@ def test_the_call_that_results_name_works_in_their_folder(folder: Path, monkeypa
     assert "score ../good.csv --manifest ../manifest.jsonl" in call
     monkeypatch.chdir(folder / "out")
     assert main([*call.split()[1:], "--force"]) == 0
+
+
+def with_speakers(folder: Path, speakers: tuple[str | None, ...]) -> None:
+    """Give the manifest's utterances these speakers in turn."""
+    manifest = Manifest.read(folder / "manifest.jsonl")
+    changed = [replace(one, speaker=speakers[row % len(speakers)]) for row, one in enumerate(manifest)]
+    manifest.with_utterances(changed).write(folder / "manifest.jsonl")
+
+
+def test_two_speakers_give_no_interval_and_the_terminal_says_why(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_speakers(folder, ("a", "b"))
+    assert run(folder, "good.csv", "--compare", "poor.csv", "--groups") == 0
+    shown = capsys.readouterr().out
+    assert "test, without intervals" in shown
+    assert "good: no intervals: 2 speakers, effectively 2 (an interval needs 5 effective speakers)" in shown
+    assert "[" not in shown
+    assert run(folder, "good.csv", "--json") == 0
+    good = json.loads(capsys.readouterr().out)["systems"]["good"]
+    assert good["metrics"]["macro_f1"]["low"] is None
+    assert good["remarks"] == ["no intervals: 2 speakers, effectively 2 (an interval needs 5 effective speakers)"]
+
+
+def test_where_no_speaker_is_known_headings_name_utterances(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with_speakers(folder, (None,))
+    results = str(folder / "RESULTS.md")
+    assert run(folder, "good.csv", "--compare", "poor.csv", "--groups", "--results", results) == 0
+    shown = capsys.readouterr().out
+    assert "with 95 % intervals over utterances" in shown
+    assert "paired over utterances, 120 utterances of unknown speakers" in " ".join(shown.split())  # wrapped
+    assert "good: no speaker is known, so utterances are resampled one by one" in shown
+    page = (folder / "RESULTS.md").read_text(encoding="utf-8")
+    assert "## Differences from poor, paired over utterances" in page
+    for text in (shown, page):
+        assert "over speakers" not in text
+        assert "0 speakers" not in text
 
 
 @pytest.mark.parametrize(

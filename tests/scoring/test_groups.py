@@ -55,7 +55,12 @@ def test_balanced_draws_repeat_by_seed_and_use_every_class_alike(case: Case) -> 
     one, again, other = (balanced_draws(table, draws=200, seed=seed) for seed in (1, 1, 2))
     assert one == again != other
     assert one.per_class == table.sum(axis=1).min()
-    assert one.mean == pytest.approx(float(balanced_macro_f1(table.ravel().astype(float))), abs=0.02)
+    assert one.mean == pytest.approx(float(balanced_macro_f1(*[table.ravel().astype(float)] * 2)), abs=0.02)
+
+
+def test_a_class_that_is_said_but_never_true_counts_in_every_balanced_draw() -> None:
+    table = np.array([[10, 0, 0], [0, 199, 1], [0, 0, 0]])  # most draws of ten lack the one that is said to be Happy
+    assert balanced_draws(table, draws=200).mean == pytest.approx(2 / 3, abs=0.01)
 
 
 def test_balanced_classes_leave_nothing_to_draw() -> None:

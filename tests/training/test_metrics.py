@@ -64,6 +64,13 @@ def test_balanced_score_undoes_the_class_prior_and_repeats_by_seed() -> None:
     assert balanced == pytest.approx(f1_score(truth[copies], said[copies], average="macro"), abs=0.03)
 
 
+def test_a_class_that_is_said_but_never_true_counts_in_every_balanced_draw() -> None:
+    truth = np.repeat([0, 1], [10, 200])
+    said = truth.copy()
+    said[-1] = 2  # one of 200: most draws of ten lack it
+    assert balanced_macro_f1(truth, said, 3, draws=50, seed=1) == pytest.approx(2 / 3, abs=0.01)
+
+
 def test_scores_without_anything_to_read_are_errors() -> None:
     nothing = np.array([], dtype=np.int64)
     with pytest.raises(DataError, match="no utterance with a consensus"):

@@ -72,7 +72,12 @@ class Encoder(Protocol):
 
 
 class Transcriber(Protocol):
-    """Turns recordings into words. Factory: `(*, options) -> Transcriber`. source: what manifests record."""
+    """Turns recordings into words. Factory: `(*, options) -> Transcriber`. source: what manifests record.
+
+    A transcriber may also have `fingerprint`, a text that changes with its weights; `unkeyed`, the names of options
+    that change no words, such as where the weights are; and `reads`, `("audio",)` where it does not say so, of which
+    a change transcribes an utterance again.
+    """
 
     source: str
 

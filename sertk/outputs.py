@@ -22,16 +22,19 @@ _LOCK = re.compile(r"\.(.*\.)?lock(-\d+of\d+)?")
 
 
 @contextmanager
-def making(out: Path, made: Provenance, *, sides: Sequence[str] = ()) -> Iterator[list[Path]]:
+def making(
+    out: Path, made: Provenance, *, sides: Sequence[str] = (), journals: Sequence[str] = ()
+) -> Iterator[list[Path]]:
     """Write a file and its side files with their record: first whose they will be, then their digests.
 
-    sides: endings of the side files that the block may write; of an earlier run none is left. Gives the paths that
-    files were moved to which somebody edited since they were made, `NAME.edited`. Raises OutputError for what
-    something else made, BusyError where another process makes it.
+    sides: endings of the side files that the block may write; of an earlier run none is left. journals: endings of
+    side files that go on from run to run: they stay, and their content is not compared. Gives the paths that files
+    were moved to which somebody edited since they were made, `NAME.edited`. Raises OutputError for what something
+    else made, BusyError where another process makes it.
     """
-    refuse_foreign_files(made.verb, [out], sides=sides)
+    refuse_foreign_files(made.verb, [out], sides=[*sides, *journals])
     with sole_writer(out):
-        yield from _recorded(out, made, dict(zip(("", *sides), _written(out, sides), strict=True)))
+        yield from _recorded(out, made, dict(zip(("", *sides), _written(out, sides), strict=True)), journals)
 
 
 @contextmanager
@@ -126,16 +129,19 @@ def refuse_collisions(outs: Iterable[Path], inputs: Iterable[Path] = ()) -> None
                 raise OutputError(f"the output {out} would replace the input {path}: choose another output")
 
 
-def _recorded(out: Path, made: Provenance, paths: Mapping[str, Path]) -> Iterator[list[Path]]:
+def _recorded(
+    out: Path, made: Provenance, paths: Mapping[str, Path], journals: Sequence[str] = ()
+) -> Iterator[list[Path]]:
     """Put edited files aside, let the block write others, and record them. paths: by their names in the record."""
     record = read_record(out)
     moved = [path.replace(_free(path)) for path in edited(out, record)] if record and record.finished else []
-    write_record(out, made, files=dict.fromkeys(paths, ""), finished=False)
+    write_record(out, made, files=dict.fromkeys((*paths, *journals), ""), finished=False)
     for name, path in paths.items():
         if name:  # the output itself is there until it is replaced
             remove(path)
     yield moved
-    write_record(out, made, files={name: sha256_file(path) for name, path in paths.items() if path.is_file()})
+    files = {name: sha256_file(path) for name, path in paths.items() if path.is_file()}
+    write_record(out, made, files=files | dict.fromkeys(journals, ""))
 
 
 def _written(out: Path, sides: Iterable[str]) -> list[Path]:

@@ -45,8 +45,8 @@ class Provenance:
 class Record:
     """The provenance of an output as it was written beside it or into it.
 
-    files: SHA-256 of the bytes of a file ("") and of its side files, by ending; of files in a folder, by name. Those
-    of a folder that was written as a whole are in SHA256SUMS.
+    files: SHA-256 of the bytes of a file ("") and of its side files, by ending; of files in a folder, by name; empty
+    for those whose content is not compared. Those of a folder that was written as a whole are in SHA256SUMS.
     finished: whether the work came to its end. folder: the working folder of the call, relative to the record's own.
     intact: whether the key is that of the parts; a damaged record still says whose the output is.
     """
@@ -122,14 +122,16 @@ def is_whole(out: Path, record: Record) -> bool:
     """Whether an output is as its record says: finished, and neither edited nor damaged since."""
     if not record.finished:
         return False
-    names = [*record.files] if out.is_dir() else ["", *record.files]
+    names = [name for name, digest in record.files.items() if digest]
+    if not out.is_dir() and "" not in names:
+        return False
     there = all(_file_of(out, name).is_file() for name in names)
     return there and not edited(out, record) and not (out.is_dir() and damaged(out))
 
 
 def edited(out: Path, record: Record) -> list[Path]:
     """The files of an output, among those that are there, whose bytes are not what its record says."""
-    pairs = [(_file_of(out, name), digest) for name, digest in record.files.items()]
+    pairs = [(_file_of(out, name), digest) for name, digest in record.files.items() if digest]
     return [path for path, digest in pairs if path.is_file() and sha256_file(path) != digest]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from sertk.cli.output import progress, say, up_to_date
+from sertk.cli.output import kept, progress, say, up_to_date
 
 
 def command(
@@ -29,45 +29,49 @@ def command(
     from sertk.config.schema import Use
     from sertk.data.manifest import Manifest
     from sertk.errors import ConfigError
+    from sertk.outputs import refuse_foreign_files
     from sertk.registry import transcribers
-    from sertk.transcribers.run import finished, transcribe
+    from sertk.transcribers.provenance import VERB, plan, transcriber_parts
+    from sertk.transcribers.run import REPORT, WORDS, transcribe
 
     options: dict[str, Any] = {"model": model, "language": language}
     options = {name: value for name, value in options.items() if value is not None}
     faults = apply_sets(options, sets)
     if faults:
         raise ConfigError("sertk transcribe", faults)
+    refuse_foreign_files(VERB, [out], sides=[REPORT, WORDS], inputs=[manifest])
     chosen = Use(use=use, **options)
     corpus = Manifest.read(manifest)
-    written = chosen.model_dump_json()
-    if not force and finished(corpus, out, options=written, splits=split):
-        up_to_date(out)
-        return
     transcriber = build(transcribers, chosen)
+    parts = transcriber_parts(transcriber, chosen)
+    made = plan(corpus, transcriber, out, parts, split, manifest=manifest, use=chosen)
     _to_device(transcriber, device)
-    total = len(corpus.split(*split) if split else corpus)
-    with progress(f"transcribe with {transcriber.source}", total) as advance:
+    with progress(f"transcribe with {transcriber.source}", len(corpus.split(*split) if split else corpus)) as advance:
         report = transcribe(
             corpus,
             transcriber,
             out,
             splits=split,
-            options=written,
+            parts=parts,
+            made=made,
             batch_size=batch_size,
             mixed_sources=mixed_sources,
             force=force,
             progress=advance,
         )
+    if report.up_to_date:
+        up_to_date(out)
+        return
+    kept(report.edited)
+    if report.renewed:
+        say(f"{report.renewed}: all are transcribed again")
     say(
-        f"{out}: {report.written + report.kept} utterances with words from {report.source}, "
-        f"{report.kept} of them from an interrupted run"
+        f"{out}: words from {report.source}: written {report.written}  changed {report.changed}  kept {report.kept}  "
+        f"failed {len(report.failed)}"
     )
     if report.failed:
         first = report.failed[0]
-        say(
-            f"{len(report.failed)} without words, listed in {out.name}.report.json. "
-            f"The first: {first.place}: {first.message}"
-        )
+        say(f"without words, listed in {out.name}{REPORT}. The first: {first.place}: {first.message}")
 
 
 def _to_device(transcriber: Any, device: str) -> None:

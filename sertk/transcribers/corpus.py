@@ -20,6 +20,7 @@ class CorpusWords:
     """Gives each utterance's `text` as the manifest has it."""
 
     source: str = "corpus"
+    reads: tuple[str, ...] = ("text",)
 
     def __call__(self, recordings: Sequence[Recording]) -> list[str | None]:
         """The words of each recording; None where the corpus has none."""

@@ -1,33 +1,45 @@
-"""A manifest with words: resumable, failures listed, one source of words for train and test."""
+"""A manifest with words: only what changed is transcribed again, failures are listed, and words have one source."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
-from sertk.errors import AudioError, BusyError, DataError, Fault
-from sertk.files import parse_json, sha256_file, sha256_json, write_json, write_text, writing
-from sertk.locks import sole_writer
+from sertk.errors import AudioError, DataError, Fault
+from sertk.features.sources import UNKNOWN
+from sertk.files import parse_json, write_json
+from sertk.outputs import making
+from sertk.provenance import Provenance, beside, changes, is_current
+from sertk.transcribers.provenance import VERB, chosen_of, contents_of, plan, transcriber_parts
+from sertk.transcribers.words import Heard, Words
 
 if TYPE_CHECKING:
     from sertk.contracts import Transcriber
 
+WORDS, REPORT = ".words.jsonl", ".report.json"
+"""The endings of the side files: the words of every utterance, and what could not be transcribed."""
+
 
 @dataclass(frozen=True)
 class TranscribeReport:
-    """What a transcription did. written: now. kept: from an interrupted run. failed: by utterance id, and why."""
+    """What a transcription did.
+
+    written, changed, kept: utterances with words that are new, in the place of those of other content, or from
+    before. failed: by utterance id, and why. renewed: what differs from the transcriber whose words were there.
+    edited: files that somebody had edited, and that were moved aside.
+    """
 
     source: str
     written: int
+    changed: int
     kept: int
     failed: tuple[Fault, ...]
+    renewed: str = ""
+    edited: tuple[Path, ...] = ()
     up_to_date: bool = False
 
 
@@ -57,162 +69,91 @@ def transcribe(
     out: Path,
     *,
     splits: Sequence[str] = (),
-    options: str = "",
+    parts: Mapping[str, str] | None = None,
+    made: Provenance | None = None,
     batch_size: int = 32,
     mixed_sources: bool = False,
     force: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> TranscribeReport:
-    """Give utterances words and write the manifest to `out`; what an interrupted run has done is kept.
+    """Give utterances words and write the manifest to `out`; words of the same content are kept.
 
-    splits: only these; none means all. options: what decides the transcriber's words, its source where not given;
-    work of other options is not gone on with. batch_size: recordings a call. mixed_sources: allow a manifest whose
-    splits have words of different sources. progress: called with the number of utterances done since.
+    Those of an interrupted run are kept too. splits: only these; none means all. parts: `transcriber_parts`, its
+    source and fingerprint where not given; words of others are not kept. made: of `plan`. batch_size: recordings a
+    call. mixed_sources: allow a manifest whose splits have words of different sources. force: transcribe everything
+    again. progress: called with the number of utterances done since.
 
     A recording that cannot be used has neither `text` nor `text_source`, and is listed in `OUT.report.json`.
     Raises DataError for mixed sources, an id that stands twice, and where not one utterance could be transcribed;
-    BusyError where another process writes `out`.
+    BusyError where another process writes `out`, and OutputError where it is not of an earlier transcription.
     """
-    chosen = manifest.split(*splits) if splits else manifest.utterances
-    if len({utterance.id for utterance in chosen}) != len(chosen):
-        raise DataError(f"{manifest.corpus}: ids stand twice: `sertk data fix` drops the second")
+    chosen = chosen_of(manifest, splits)
     if not mixed_sources:
-        planned = {utterance.id for utterance in chosen}
-        _refuse_mixture(_with_words(manifest, dict.fromkeys(planned, ("", transcriber.source))))
-    options = options or transcriber.source
-    if not force and (before := finished(manifest, out, options=options, splits=splits)):
+        _refuse_mixture(_with_words(manifest, {u.id: ("", transcriber.source) for u in chosen}))
+    parts = transcriber_parts(transcriber) if parts is None else parts
+    made = plan(manifest, transcriber, out, parts, splits) if made is None else made
+    if not force and is_current(out, made) and (before := _report_before(out)):
         return before
-    with sole_writer(out):
-        return _transcribe(
-            manifest, transcriber, out, chosen, _key(manifest, options, splits), batch_size, force, progress
-        )
-
-
-def _transcribe(
-    manifest: Manifest,
-    transcriber: Transcriber,
-    out: Path,
-    chosen: Sequence[Utterance],
-    key: str,
-    batch_size: int,
-    force: bool,
-    progress: Callable[[int], None] | None,
-) -> TranscribeReport:
-    words = _Words(_side_file(out), key, anew=force)
-    kept = len(words.texts)
-    with words:
+    contents = contents_of(transcriber, manifest, chosen)
+    with making(out, made, sides=[REPORT], journals=[WORDS]) as edited:
+        words = Words(beside(out, WORDS), parts, anew=force)
+        known = {id: one.content for id, one in words.heard.items()}
+        kept = {id for id, content in contents.items() if known.get(id) == content != UNKNOWN}
         if progress is not None and kept:
-            progress(kept)
+            progress(len(kept))
         located = {utterance.id: utterance for utterance in manifest.located()}
-        waiting = [Recording(located[u.id]) for u in chosen if u.id not in words.texts and u.id not in words.errors]
-        for first in range(0, len(waiting), batch_size):
-            batch = waiting[first : first + batch_size]
-            words.add(_heard(transcriber, batch))
-            if progress is not None:
-                progress(len(batch))
-    if chosen and not words.texts:
-        first_error = next(iter(words.errors.items()))
-        raise DataError(
-            f"{manifest.corpus}: not one of {len(chosen)} utterances could be transcribed. The first: "
-            f"{first_error[0]}: {first_error[1]}"
-        )
-    made = _with_words(manifest, {u.id: (words.texts.get(u.id), transcriber.source) for u in chosen})
-    if out.absolute().parent != manifest.folder.absolute():
-        made = made.with_utterances(made.located())  # relative paths start at the manifest's folder
-    made.write(out)
-    done = TranscribeReport(
+        waiting = [Recording(located[u.id]) for u in chosen if u.id not in kept]
+        with words:
+            for first in range(0, len(waiting), batch_size):
+                batch = waiting[first : first + batch_size]
+                answers = [(r.id, text, error) for r, text, error in _listen(transcriber, batch)]
+                words.add(
+                    Heard(id, contents[id], text, "" if text is not None else error) for id, text, error in answers
+                )
+                if progress is not None:
+                    progress(len(batch))
+        heard = [words.heard[utterance.id] for utterance in chosen]
+        failed = tuple(Fault(one.id, one.error) for one in heard if one.text is None)
+        if chosen and len(failed) == len(chosen):
+            raise DataError(
+                f"{manifest.corpus}: not one of {len(chosen)} utterances could be transcribed. The first: "
+                f"{failed[0].place}: {failed[0].message}"
+            )
+        done = _with_words(manifest, {one.id: (one.text, transcriber.source) for one in heard})
+        (done if manifest.folder.absolute() == out.absolute().parent else done.seen_from(out.parent)).write(out)
+        words.sort(utterance.id for utterance in chosen)
+        report = {"source": transcriber.source, "transcribed": len(chosen) - len(failed)}
+        write_json(beside(out, REPORT), report | {"failed": [{"id": f.place, "message": f.message} for f in failed]})
+    new = [one for one in heard if one.text is not None and one.id not in kept]
+    changed = sum(one.id in known for one in new)
+    return TranscribeReport(
         transcriber.source,
-        len(words.texts) - kept,
-        kept,
-        tuple(
-            Fault(utterance.id, words.errors[utterance.id]) for utterance in chosen if utterance.id in words.errors
-        ),
+        len(new) - changed,
+        changed,
+        len(heard) - len(failed) - len(new),
+        failed,
+        _difference(words.before, parts),
+        tuple(edited),
     )
-    failed = [{"id": fault.place, "message": fault.message} for fault in done.failed]
-    report = {"key": key, "source": done.source, "transcribed": len(words.texts), "failed": failed}
-    write_json(_report(out), report | {"sha256": sha256_file(out)})
-    words.path.unlink()
-    return done
 
 
-def finished(manifest: Manifest, out: Path, *, options: str, splits: Sequence[str] = ()) -> TranscribeReport | None:
-    """What was done where `out` is up to date: made from this manifest with these options, and not damaged."""
+def _report_before(out: Path) -> TranscribeReport | None:
+    """What was done when `out` was written."""
     try:
-        found = parse_json(_report(out).read_text(encoding="utf-8"))
-        if found["key"] != _key(manifest, options, splits) or found["sha256"] != sha256_file(out):
-            return None
+        found = parse_json(beside(out, REPORT).read_bytes())
         failed = tuple(Fault(fault["id"], fault["message"]) for fault in found["failed"])
-        report = TranscribeReport(found["source"], 0, int(found["transcribed"]), failed, up_to_date=True)
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or damaged
+        return TranscribeReport(found["source"], 0, 0, int(found["transcribed"]), failed, up_to_date=True)
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    if _side_file(out).exists():  # of a run that was killed when all was written
-        with suppress(BusyError, OSError), sole_writer(out):
-            _side_file(out).unlink()
-    return report
 
 
-def _side_file(out: Path) -> Path:
-    return out.with_name(f"{out.name}.words.jsonl")
+def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """The first part in which two transcribers differ: `options.beams was 1, is 5`."""
+    found = changes(Provenance(VERB, before), Provenance(VERB, now))
+    return f"{found[0].part} was {found[0].before}, is {found[0].now}" if found else ""
 
 
-def _report(out: Path) -> Path:
-    return out.with_name(f"{out.name}.report.json")
-
-
-def _key(manifest: Manifest, options: str, splits: Sequence[str]) -> str:
-    return sha256_json([options, manifest.fingerprint, sorted(splits)])
-
-
-class _Words:
-    """The side file of work in progress: a header line, then one line an utterance, each whole once it is there."""
-
-    def __init__(self, path: Path, key: str, *, anew: bool) -> None:
-        self.path = path
-        self.texts: dict[str, str] = {}
-        self.errors: dict[str, str] = {}
-        self._key = key
-        if not anew and path.is_file():
-            self._read()
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> _Words:
-        """Rewrite what is known, without a torn last line, and go on behind it."""
-        rows = [{"key": self._key}, *({"id": key, "text": text} for key, text in self.texts.items())]
-        write_text(self.path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        self._file = open(self.path, "a", encoding="utf-8")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            with writing(self.path):
-                self._file.close()
-
-    def add(self, heard: Iterable[tuple[Recording, str | None, str]]) -> None:
-        """Keep the words of a batch on disk, or why there are none until the report is written."""
-        assert self._file is not None
-        with writing(self.path):
-            for recording, text, error in heard:
-                if text is None:
-                    self.errors[recording.id] = error
-                else:
-                    self.texts[recording.id] = text
-                    self._file.write(json.dumps({"id": recording.id, "text": text}, ensure_ascii=False) + "\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-
-    def _read(self) -> None:
-        for number, line in enumerate(self.path.read_text(encoding="utf-8", errors="replace").splitlines()):
-            try:
-                row = parse_json(line)
-                if number == 0 and row != {"key": self._key}:
-                    return
-                if number:
-                    self.texts[row["id"]] = row["text"]
-            except (ValueError, KeyError, TypeError):
-                return  # torn by an interruption, or damaged: what follows is heard again
-
-
-def _heard(transcriber: Transcriber, batch: Sequence[Recording]) -> Iterator[tuple[Recording, str | None, str]]:
+def _listen(transcriber: Transcriber, batch: Sequence[Recording]) -> Iterator[tuple[Recording, str | None, str]]:
     """The words of a batch, or why there are none; where a recording is bad, one by one to find it."""
     try:
         texts = transcriber(batch)
@@ -221,13 +162,13 @@ def _heard(transcriber: Transcriber, batch: Sequence[Recording]) -> Iterator[tup
             yield batch[0], None, str(error)
             return
         for recording in batch:
-            yield from _heard(transcriber, [recording])
+            yield from _listen(transcriber, [recording])
         return
     for recording, text in zip(batch, texts, strict=True):
         yield recording, text, f"{transcriber.source} has no words for it"
 
 
-def _with_words(manifest: Manifest, words: dict[str, tuple[str | None, str]]) -> Manifest:
+def _with_words(manifest: Manifest, words: Mapping[str, tuple[str | None, str]]) -> Manifest:
     def change(utterance: Utterance) -> Utterance:
         if utterance.id not in words:
             return utterance

@@ -22,7 +22,7 @@ def test_the_corpus_words_are_marked_and_what_lacks_them_is_named(
     out = tmp_path / "words.jsonl"
     assert main(["transcribe", str(manifest), "--use", "corpus", "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "1 utterances with words from corpus" in said
+    assert "words from corpus: written 1  changed 0  kept 0  failed 1" in said
     assert "b: corpus has no words for it" in said
     assert [u.text_source for u in Manifest.read(out)] == ["corpus", None]
     assert main(["transcribe", str(manifest), "--use", "corpus", "--out", str(out)]) == 0

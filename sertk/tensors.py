@@ -130,7 +130,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         file.write(len(packed).to_bytes(8, "little") + packed)
         for _, tensor in ordered:
             flat = tensor.detach().cpu().contiguous().reshape(-1)
-            file.write(memoryview(flat.view(torch.uint8).numpy()))
+            file.write(flat.view(torch.uint8).numpy().data)
 
 
 _NAMES = {

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
-from sertk.cli.output import duration, progress, say, up_to_date
+from sertk.cli.output import Advance, duration, progress, say, up_to_date
 
 if TYPE_CHECKING:
-    from sertk.config.schema import Use
-    from sertk.data.manifest import Utterance
-    from sertk.features.extract import ExtractReport, Progress, Target, TargetReport
+    from sertk.extraction import Extraction
+    from sertk.features.extract import ExtractReport
+    from sertk.features.progress import Progress
+    from sertk.features.task import TargetReport
+
+SECONDS_BETWEEN_LOOKS = 0.5
+"""How often parts say how far they are, and are asked."""
 
 
 def command(
@@ -44,89 +50,93 @@ def command(
         raise typer.BadParameter(f"--precision is float32, bfloat16 or float16, got {precision!r}")
     if jobs > 1 and (part[1] > 1 or repair):
         raise typer.BadParameter("--jobs makes parts of its own: leave out --shard, and repair before with one job")
+    from sertk.extraction import Extraction, refuse_outputs
+
     run_tasks = choose(engine, address, jobs)
-    work = _Work(
-        tuple(encoders),
-        manifest,
-        into,
-        splits,
-        unseen,
-        device,
-        precision,
-        frame_budget,
-        max_batch,
-        force,
-        retry,
-        repair,
+    work = Extraction(
+        encoders=tuple(encoders),
+        manifest=manifest,
+        into=into,
+        splits=tuple(splits.split(",")) if splits else (),
+        unseen=unseen,
+        device=device,
+        precision=precision,  # type: ignore[arg-type]
+        frame_budget=frame_budget,
+        max_batch=max_batch,
+        force=force,
+        retry=retry,
+        repair=repair,
     )
-    parts = [(number, jobs) for number in range(jobs)] if jobs > 1 else [part]
-    alone = engine == "local" and jobs == 1
-    tasks = [(work, each, alone) for each in parts]
-    for reports in zip(*run_tasks(_extract, tasks, needs=needs(device, gpus)), strict=True):
+    refuse_outputs(work)
+    if engine == "local" and jobs == 1:
+        from sertk.extraction.run import extract_part
+
+        with progress("extract") as advance:
+            parts = [extract_part(work, part, progress=_Shown(advance))]
+    else:
+        numbers = [(number, jobs) for number in range(jobs)] if jobs > 1 else [part]
+        with _watched(work, numbers):
+            parts = run_tasks(_extract, [(work, each) for each in numbers], needs=needs(device, gpus))
+    for reports in zip(*parts, strict=True):
         _show(reports)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """The options of a call, for whichever process does a part of it."""
+class _Shown:
+    """Shows on a progress bar, or line, how far an extraction is."""
 
-    encoders: tuple[Path, ...]
-    manifest: Path
-    into: Path
-    splits: str
-    unseen: bool
-    device: str
-    precision: str
-    frame_budget: float
-    max_batch: int
-    force: bool
-    retry: bool
-    repair: bool
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._done = 0
+
+    def __call__(self, now: Progress) -> None:
+        left = f"  left {duration(now.seconds_left)}" if isfinite(now.seconds_left) else ""
+        pace = f"{now.hours_an_hour:.1f} hours of audio an hour{left}"
+        self._advance(now.done - self._done, pace, total=now.total)
+        self._done = now.done
 
 
-def _extract(work: _Work, part: tuple[int, int], bar: bool) -> list[ExtractReport]:
-    """One part of the corpus, in as many passes over it as `_passes` says. bar: show one."""
-    from sertk.data.manifest import Manifest
-    from sertk.data.recording import Recording
-    from sertk.devices import choose_device
-    from sertk.features.extract import extract
-    from sertk.features.plan import of_part
+def _extract(work: Extraction, part: tuple[int, int]) -> list[ExtractReport]:
+    """One part of the corpus, in a process of its own, which says in a file how far it is."""
+    from sertk.extraction.run import extract_part
+    from sertk.features.progress import progress_file, write_progress
 
-    corpus = Manifest.read(work.manifest)
-    wanted = set(work.splits.split(",")) if work.splits else {u.split for u in corpus}
-    for split in wanted - {None}:
-        corpus.split(str(split))  # names the splits where there is no such
-    utterances = [utterance for utterance in corpus.located() if utterance.split in wanted]
-    reports = []
-    for targets, chosen in _passes(
-        [_target(path, work, utterances) for path in work.encoders], utterances, unseen=work.unseen
-    ):
-        recordings = [Recording(utterance) for utterance in chosen]
-        with progress("extract", len(of_part(recordings, part))) if bar else nullcontext() as advance:
-            done = 0
+    path = progress_file(work.stores[0], part)
+    latest = 0.0
 
-            def show(now: Progress) -> None:
-                nonlocal done
-                if advance is not None:
-                    pace = f"{now.hours_an_hour:.1f} hours of audio an hour  left {duration(now.seconds_left)}"
-                    advance(now.done - done, pace)
-                done = now.done
+    def note(now: Progress) -> None:
+        nonlocal latest
+        if time.monotonic() - latest >= SECONDS_BETWEEN_LOOKS or now.done == now.total:
+            write_progress(path, now)
+            latest = time.monotonic()
 
-            reports.append(
-                extract(
-                    targets,
-                    recordings,
-                    device=choose_device(work.device),
-                    frame_budget=work.frame_budget,
-                    max_batch=work.max_batch,
-                    part=part,
-                    force=work.force,
-                    retry=work.retry,
-                    repair=work.repair,
-                    progress=show,
-                )
-            )
-    return reports
+    return extract_part(work, part, progress=note)
+
+
+@contextmanager
+def _watched(work: Extraction, parts: Sequence[tuple[int, int]]) -> Iterator[None]:
+    """Show how far all parts are together, from another thread."""
+    from sertk.features.progress import progress_file, read_progress, together
+
+    paths = [progress_file(work.stores[0], part) for part in parts]
+    for path in paths:
+        path.unlink(missing_ok=True)  # of a run that was killed
+    over = Event()
+
+    def look(show: _Shown) -> None:
+        while not over.wait(SECONDS_BETWEEN_LOOKS):
+            show(together(read_progress(paths)))
+        show(together(read_progress(paths)))
+
+    with progress("extract") as advance:
+        thread = Thread(target=look, args=(_Shown(advance),), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+            for path in paths:
+                path.unlink(missing_ok=True)
 
 
 def _show(parts: Sequence[ExtractReport]) -> None:
@@ -163,73 +173,6 @@ def _remarks(targets: Sequence[TargetReport]) -> str:
             f"  within {error:.1e} of float32" if error is not None else "",
         ]
     )
-
-
-def _target(path: Path, work: _Work, utterances: Sequence[Utterance]) -> Target:
-    """An encoder file, or a trained model that reads the stores it was trained on."""
-    from sertk import registry
-    from sertk.checkpoint import is_checkpoint
-    from sertk.config.build import build
-    from sertk.config.files import load_encoder_file
-    from sertk.config.schema import EncoderFile, Use
-    from sertk.features.extract import Target, store_card
-    from sertk.preflight.complaints import build_of
-
-    if is_checkpoint(path):
-        model = Use.model_validate({"use": "checkpoint", "folder": str(path), "from_stores": True})
-        wanted = EncoderFile(encoder=model, dtype="float32")
-        encoder = build(registry.encoders, model)
-    else:
-        wanted = load_encoder_file(path)
-        encoder = build_of(path, "encoder", registry.encoders, wanted.encoder)
-    card = store_card(
-        wanted.encoder.use, wanted.encoder.options, encoder, dtype=wanted.dtype, precision=work.precision
-    )
-    target = Target(work.into / path.stem, card, encoder)
-    error = _error(target, wanted.encoder, work, utterances)
-    return replace(target, card=replace(card, error=error))
-
-
-def _error(target: Target, use: Use, work: _Work, utterances: Sequence[Utterance]) -> float | None:
-    """What computing in less than float32 costs, measured where the store is new."""
-    from sertk import registry
-    from sertk.config.build import build
-    from sertk.data.recording import Recording
-    from sertk.devices import choose_device
-    from sertk.features.card import FILE
-    from sertk.features.error import error_to_float32
-
-    reduced = use.options.get("dtype", "float32") != "float32"
-    if (work.precision == "float32" and not reduced) or (target.folder / FILE).exists():
-        return None
-    reference = target.encoder
-    if reduced:
-        reference = build(registry.encoders, type(use).model_validate({**use.model_dump(), "dtype": "float32"}))
-    return error_to_float32(
-        target.encoder,
-        reference,
-        target.card,
-        [Recording(utterance) for utterance in utterances],
-        device=choose_device(work.device),
-        precision=work.precision,  # type: ignore[arg-type]
-    )
-
-
-def _passes(
-    targets: list[Target], utterances: list[Utterance], *, unseen: bool
-) -> list[tuple[list[Target], list[Utterance]]]:
-    """What goes over the audio together: all, or with `unseen` each model with what it has not seen."""
-    if not unseen:
-        return [(targets, utterances)]
-    from sertk.checkpoint import Checkpoint
-
-    passes = []
-    for target in targets:
-        if target.card.encoder != "checkpoint":
-            raise typer.BadParameter(f"--unseen is for trained models, {target.folder.name} is an encoder file")
-        seen = Checkpoint.load(Path(target.card.options["folder"])).train_ids
-        passes.append(([target], [utterance for utterance in utterances if utterance.id not in seen]))
-    return passes
 
 
 def _part(shard: str) -> tuple[int, int]:

@@ -28,9 +28,9 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Advance(Protocol):
-    """Says that so many more items are done."""
+    """Says that so many more items are done; total: of so many, where that was not known before."""
 
-    def __call__(self, count: int = 1, pace: str = "") -> None: ...  # noqa: D102
+    def __call__(self, count: int = 1, pace: str = "", *, total: int | None = None) -> None: ...  # noqa: D102
 
 
 def console() -> Console:
@@ -100,15 +100,16 @@ def progress(what: str, total: int | None = None, *, last_line: bool = True) -> 
             yield advance
         return
     begun = last = time.monotonic()
-    done = 0
+    done, of = 0, total
 
-    def advance_plainly(count: int = 1, pace: str = "") -> None:
-        nonlocal done, last
+    def advance_plainly(count: int = 1, pace: str = "", *, total: int | None = None) -> None:
+        nonlocal done, last, of
         done += count
+        of = total or of
         now = time.monotonic()
-        if now - last >= SECONDS_BETWEEN_LINES:
+        if done and now - last >= SECONDS_BETWEEN_LINES:
             last = now
-            say(_progress_line(what, done, total, now - begun, pace))
+            say(_progress_line(what, done, of, now - begun, pace))
 
     yield advance_plainly
     if done and last_line:
@@ -148,10 +149,10 @@ def _bar(what: str, total: int | None, *, last_line: bool) -> Iterator[Advance]:
     with Progress(*columns, console=console(), transient=not last_line) as bar:
         task = bar.add_task(escaped(what), total=total, pace="")
 
-        def advance(count: int = 1, pace: str = "") -> None:
-            bar.advance(task, count)
+        def advance(count: int = 1, pace: str = "", *, total: int | None = None) -> None:
+            bar.update(task, advance=count, total=total)
             now = bar.tasks[0]
-            bar.update(task, pace=pace or _pace(int(now.completed), total, now.elapsed or 0.0))
+            bar.update(task, pace=pace or _pace(int(now.completed), now.total, now.elapsed or 0.0))
 
         yield advance
 
@@ -161,7 +162,7 @@ def _progress_line(what: str, done: int, total: int | None, seconds: float, pace
     return f"{what}  {done}{of}  {pace or _pace(done, total, seconds)}"
 
 
-def _pace(done: int, total: int | None, seconds: float) -> str:
+def _pace(done: int, total: float | None, seconds: float) -> str:
     rate = done / max(seconds, 1e-9)
     left = f"  left {duration((total - done) / rate)}" if total is not None and rate else ""
     return f"{rate:.1f}/s{left}"

@@ -18,7 +18,8 @@ from sertk.encoders.hf_layers import Layers, pick, states
 from sertk.encoders.whisper_context import Context, context_samples, positions
 from sertk.encoders.windows import check_windows, join, window_samples, windows
 from sertk.errors import AudioError, EncoderError
-from sertk.hub import Attention, Dtype, Pretrained, find_checkpoint, load_model, load_part
+from sertk.hub import Attention, Dtype, find_checkpoint, load_model, load_part
+from sertk.pretrained import Pretrained
 from sertk.revisions import revision as revised
 from sertk.tensors import Padded
 

@@ -13,7 +13,8 @@ from sertk.config.schema import Count
 from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, pick, states
 from sertk.errors import AudioError, EncoderError
-from sertk.hub import Attention, Dtype, Pretrained, find_checkpoint, load_model, load_part, reading
+from sertk.hub import Attention, Dtype, find_checkpoint, load_model, load_part, reading
+from sertk.pretrained import Pretrained
 from sertk.revisions import revision as revised
 from sertk.tensors import Padded
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -12,36 +12,15 @@ import torch
 from sertk.data.recording import Recording
 from sertk.errors import DataError, StoreError
 from sertk.features.card import store_card
+from sertk.features.choice import choose
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.plan import batches, check_space, of_part, spoken_seconds, written_seconds
 from sertk.features.prefetch import prefetch
-from sertk.features.sources import source_digests
-from sertk.features.task import Target, TargetReport, Task
+from sertk.features.progress import Progress
+from sertk.features.task import Target, TargetReport, Task, content_now
 from sertk.features.writer import StoreWriter
 
 __all__ = ["ExtractReport", "Progress", "Target", "TargetReport", "extract", "store_card"]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an extraction is. done, total: recordings. seconds, total_seconds: of audio. elapsed: seconds."""
-
-    done: int
-    total: int
-    failed: int
-    seconds: float
-    total_seconds: float
-    elapsed: float
-
-    @property
-    def hours_an_hour(self) -> float:
-        """Hours of audio encoded in an hour."""
-        return self.seconds / self.elapsed if self.elapsed > 0 else 0.0
-
-    @property
-    def seconds_left(self) -> float:
-        """Time left at this rate, by audio duration."""
-        return (self.total_seconds - self.seconds) * self.elapsed / self.seconds if self.seconds > 0 else float("inf")
 
 
 @dataclass(frozen=True)
@@ -88,29 +67,25 @@ def extract(
     if len({target.folder.absolute() for target in targets}) != len(targets):
         raise StoreError("each encoder needs a folder of its own, two have the same")
     mine = of_part(recordings, part)
-    sources = _sources(targets, mine)
+    content = content_now(targets, mine)
     with ExitStack() as stack:
-        tasks = [
-            Task(
-                target,
-                stack.enter_context(
-                    StoreWriter(
-                        target.folder,
-                        target.card,
-                        shard_bytes=shard_bytes,
-                        part=part,
-                        repair=repair,
-                        renew=True,
-                        call=target.call,
-                    )
-                ),
-                BatchEncoder(target.encoder, target.card, device, target.card.precision),
-                now,
+        tasks = []
+        for target, now in zip(targets, content, strict=True):
+            writer = stack.enter_context(
+                StoreWriter(
+                    target.folder,
+                    target.card,
+                    shard_bytes=shard_bytes,
+                    part=part,
+                    repair=repair,
+                    renew=True,
+                    made=target.made,
+                )
             )
-            for target, now in zip(targets, sources, strict=True)
-        ]
-        for task in tasks:
-            task.choose(force=force, retry=retry)
+            encoder = BatchEncoder(target.encoder, target.card, device, target.card.precision)
+            there, listed = dict(writer.sources), {key: f.source for key, f in writer.failures.items()}
+            choice = choose(now, there, listed, force=force, retry=retry)
+            tasks.append(Task(target, writer, encoder, now, there, choice))
         read = 0.0
         idle = not any(task.wanted for task in tasks)
         if not idle:
@@ -118,7 +93,7 @@ def extract(
             seconds = {r.id: measure(r) for r in mine}
             check_space({task.target.folder: task.bytes_needed(mine, seconds) for task in tasks})
             for task in tasks:
-                task.writer.drop(task.again)
+                task.writer.drop(task.choice.again)
             jobs = _jobs(mine, tasks, batches(seconds, frame_budget=frame_budget, max_batch=max_batch))
             lacking = set().union(*(task.wanted for task in tasks))
             total, total_seconds = len(lacking), sum(seconds[key] for key in lacking)
@@ -144,28 +119,12 @@ def extract(
     return ExtractReport(reports, read, time.monotonic() - began, up_to_date=idle)
 
 
-def _sources(targets: Sequence[Target], recordings: Sequence[Recording]) -> list[Mapping[str, str]]:
-    """The digest of each utterance's content now, for each target: by the encoder itself where it reads stores."""
-    known: dict[tuple[str, ...], Mapping[str, str]] = {}
-    found = []
-    for target in targets:
-        of_encoder = getattr(target.encoder, "source_digests", None)
-        if of_encoder is not None and "stores" in target.card.reads:
-            found.append(of_encoder([recording.id for recording in recordings]))
-            continue
-        reads = tuple(target.card.reads)
-        if reads not in known:
-            known[reads] = source_digests(target.card.reads, recordings)
-        found.append(known[reads])
-    return found
-
-
 @dataclass(frozen=True)
 class _Job:
     """The recordings of one batch that some target lacks, and which target lacks which."""
 
     recordings: list[Recording]
-    wanted: list[set[str]]
+    wanted: list[frozenset[str]]
 
 
 @dataclass(frozen=True)

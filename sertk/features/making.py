@@ -29,10 +29,12 @@ _MAKING = re.compile(rf"\.({re.escape(FILE)}|{re.escape(RECORD)})\.[\w-]+\.part"
 _UNFINISHED = re.compile(rf"\.lock{_PART}|{re.escape(MAKING_LOCK)}|\.progress{_PART}\.json|\..*\.part")
 
 
-def store_provenance(card: StoreCard, call: Mapping[str, Any], *, changed: int = 0, new: int = 0) -> Provenance:
+def store_provenance(
+    card: StoreCard, call: Mapping[str, Any], reads: Sequence[str] = (), *, changed: int = 0, new: int = 0
+) -> Provenance:
     """What a store was made from. changed, new: utterances that are to be extracted; none once it is finished."""
     waiting = {"utterances changed": str(changed), "utterances new": str(new)}
-    return Provenance(VERB, card.parts | waiting, call)
+    return Provenance(VERB, card.parts | waiting, call, reads)
 
 
 def refuse_foreign_store(folder: Path) -> None:
@@ -55,11 +57,11 @@ def is_lost(folder: Path) -> bool:
     return any(folder.glob("index*.json"))
 
 
-def make_store(folder: Path, card: StoreCard, call: Mapping[str, Any] | None) -> None:
+def make_store(folder: Path, card: StoreCard, made: Provenance | None = None) -> None:
     """Write card and record of a store where they are not there, or are others. The caller holds `.lock-card`.
 
-    call: as in `Provenance`; None leaves the one that is recorded. Raises StoreError for features of another encoder,
-    and for features without a card.
+    made: what the record says; without it the call that is recorded stays. Raises StoreError for features of another
+    encoder, and for features without a card.
     """
     for path in folder.iterdir():
         if _MAKING.fullmatch(path.name):
@@ -71,8 +73,9 @@ def make_store(folder: Path, card: StoreCard, call: Mapping[str, Any] | None) ->
     elif any(folder.glob("index*.json")):
         raise StoreError(f"{folder} has features but no {FILE}, so nobody knows whose: extract with --repair")
     record = read_record(folder)
-    made = store_provenance(card, (record.made.call if record else {}) if call is None else call)
-    if record is None or record.made != made:
+    if made is None:
+        made = store_provenance(card, record.made.call, record.made.reads) if record else store_provenance(card, {})
+    if record is None or not record.intact or record.made != made:
         write_record(folder, made)
     if not (folder / FILE).exists() or as_json(there) != as_json(card):
         write_json(folder / FILE, as_json(card))

@@ -52,4 +52,4 @@ def refuse_stale(store: FeatureStore, utterances: Iterable[Utterance]) -> None:
         )
 
 
-_OTHER = {("audio",): "recordings", ("text",): "words", ("stores",): "features"}
+_OTHER: dict[tuple[str, ...], str] = {("audio",): "recordings", ("text",): "words", ("stores",): "features"}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sertk.data.recording import Recording
 from sertk.features.card import StoreCard
+from sertk.features.choice import Choice
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.index import Failure
 from sertk.features.plan import bytes_needed, written_seconds
-from sertk.features.sources import UNKNOWN, differing
+from sertk.features.sources import UNKNOWN, source_digests
 from sertk.features.writer import StoreWriter
+from sertk.provenance import Provenance
 
 if TYPE_CHECKING:
     from sertk.contracts import Encoder
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """An encoder, and the store that takes its frames. call: how it can be made again, for the store's record."""
+    """An encoder, and the store that takes its frames. made: what the store's record says, if more than the card."""
 
     folder: Path
     card: StoreCard
     encoder: Encoder
-    call: Mapping[str, Any] | None = None
+    made: Provenance | None = None
 
 
 @dataclass(frozen=True)
@@ -50,29 +52,21 @@ class TargetReport:
     renewed: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Task:
-    """One target at work. sources: the digest of each utterance's content now. wanted: ids to encode; again: of
-    these, the ones that the store has. kept: how many it has that stay.
-    """
+    """One target at work. now: the digest of each utterance's content. there: of what the store had before."""
 
     target: Target
     writer: StoreWriter
     encoder: BatchEncoder
-    sources: Mapping[str, str]
-    wanted: set[str] = field(default_factory=set)
-    again: set[str] = field(default_factory=set)
-    kept: set[str] = field(default_factory=set)
+    now: Mapping[str, str]
+    there: Mapping[str, str]
+    choice: Choice
 
-    def choose(self, *, force: bool, retry: bool) -> None:
-        """Find what is to be encoded: what the store has not, and what it has of other content."""
-        there = self.writer.sources
-        have = self.sources.keys() & there.keys()
-        self.again = have if force else set(differing(there, self.sources))
-        listed = {key: failure.source for key, failure in self.writer.failures.items()}
-        settled = set() if force or retry else listed.keys() - differing(listed, self.sources)
-        self.kept = have - self.again
-        self.wanted = self.sources.keys() - self.kept - settled
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The ids to encode."""
+        return self.choice.wanted
 
     def bytes_needed(self, recordings: Sequence[Recording], seconds: Mapping[str, float]) -> int:
         """About how many bytes what is wanted takes."""
@@ -84,24 +78,46 @@ class Task:
         """Encode a batch and store it, or list why not. audio: path by id."""
         frames, failed = self.encoder(inputs)
         for key, message in {**inputs.failed, **failed}.items():
-            self.writer.fail(key, audio[key], message, self.sources[key])
-        self.writer.add_batch(frames, self.sources)
+            self.writer.fail(key, audio[key], message, self.now[key])
+        self.writer.add_batch(frames, self.now)
         for key in frames.keys() & inputs.remarks.keys():
             self.writer.remark(key, inputs.remarks[key])
 
     def report(self, recordings: Sequence[Recording]) -> TargetReport:
         """What became of the store."""
-        new = (self.sources.keys() & self.writer.done) - self.kept
-        changed = sum(self.writer.replaces(key) for key in new)
+        kept = self.choice.kept
+        new = (self.now.keys() & self.writer.done) - kept
+        changed = sum(self._is_changed(key) for key in new)
         failures = self.writer.failures
         return TargetReport(
             self.writer.folder,
             written=len(new) - changed,
             changed=changed,
-            kept=len(self.kept),
-            unchecked=sum(self.sources[key] == UNKNOWN != self.writer.sources[key] for key in self.kept),
+            kept=len(kept),
+            unchecked=sum(self.now[key] == UNKNOWN != self.there[key] for key in kept),
             failed=tuple(failures[r.id] for r in recordings if r.id in failures),
             halvings=self.encoder.halvings,
             repaired=tuple(self.writer.repaired),
             renewed=self.writer.renewed,
         )
+
+    def _is_changed(self, key: str) -> bool:
+        """Whether what is stored now took the place of other content: in this run, or in one that was interrupted."""
+        if key in self.there:
+            return self.there[key] != self.now[key]
+        return self.writer.replaces(key)
+
+
+def content_now(targets: Sequence[Target], recordings: Sequence[Recording]) -> list[Mapping[str, str]]:
+    """The digest of each utterance's content, for each target: from the encoder itself where it reads stores."""
+    known: dict[tuple[str, ...], Mapping[str, str]] = {}
+    found: list[Mapping[str, str]] = []
+    for target in targets:
+        reads = tuple(target.card.reads)
+        if "stores" in reads:
+            found.append(target.encoder.source_digests([recording.id for recording in recordings]))  # type: ignore[attr-defined]
+            continue
+        if reads not in known:
+            known[reads] = source_digests(target.card.reads, recordings)
+        found.append(known[reads])
+    return found

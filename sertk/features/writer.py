@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from torch import Tensor
 
@@ -36,6 +35,7 @@ from sertk.features.remarks import read_remarks, remarks_text
 from sertk.features.repair import remove_damaged
 from sertk.files import atomic_path, sha256_file, write_json, write_text
 from sertk.locks import locked
+from sertk.provenance import Provenance
 from sertk.tensors import save_tensors
 
 WAIT_SECONDS = 600.0
@@ -47,8 +47,8 @@ class StoreWriter:
 
     part: (number, count) when several processes fill one folder, each with files of its own. shard_bytes: size
     from which a shard is closed. repair: first remove what is damaged (`sertk.features.repair`). renew: empty a store
-    whose card has another key, and make it again; without it StoreError is raised. call: how the store can be made
-    again, for its record (`sertk.provenance`). Raises StoreError for a disk that cannot take more, BusyError for a
+    whose card has another key, and make it again; without it StoreError is raised. made: what the store's record
+    says, where that is more than the card. Raises StoreError for a disk that cannot take more, BusyError for a
     folder that another process is writing to.
     """
 
@@ -61,7 +61,7 @@ class StoreWriter:
         part: tuple[int, int] = (0, 1),
         repair: bool = False,
         renew: bool = False,
-        call: Mapping[str, Any] | None = None,
+        made: Provenance | None = None,
     ) -> None:
         self.folder = folder
         self.card = card
@@ -73,7 +73,7 @@ class StoreWriter:
         self._shard_bytes = shard_bytes
         self._repair = repair
         self._renew = renew
-        self._call = call
+        self._made = made
         self._open = ExitStack()
         self._contents = Contents({}, {})
         self._pending: dict[str, Tensor] = {}
@@ -107,7 +107,7 @@ class StoreWriter:
                 else:
                     self.renewed = differences(read_card(self.folder), self.card)
                 empty(self.folder)
-        make_store(self.folder, self.card, self._call)
+        make_store(self.folder, self.card, self._made)
 
     def _read(self) -> None:
         """Read what the store holds, once what is damaged or was left by a killed run is gone."""

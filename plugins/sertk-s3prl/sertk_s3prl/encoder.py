@@ -15,7 +15,8 @@ from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, states
 from sertk.errors import EncoderError, did_you_mean
 from sertk.files import sha256_json
-from sertk.hub import before_weights, check_folder, files_read
+from sertk.hub import before_weights, check_folder
+from sertk.pretrained import files_read
 from sertk.revisions import revision
 from sertk.tensors import Padded
 from sertk_s3prl.remedy import s3prl_at_work

@@ -1,0 +1,49 @@
+"""One part of an extraction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sertk.data.recording import Recording
+from sertk.devices import choose_device
+from sertk.extraction import Extraction
+from sertk.extraction.targets import chosen_utterances, target_of, unseen
+from sertk.features.extract import ExtractReport, extract
+from sertk.features.progress import Progress
+
+
+def extract_part(
+    work: Extraction, part: tuple[int, int] = (0, 1), *, progress: Callable[[Progress], None] | None = None
+) -> list[ExtractReport]:
+    """Do one part of the corpus, in one pass over it, or with `unseen` in one for each model."""
+    utterances = chosen_utterances(work.manifest, work.splits)
+    targets = [
+        target_of(path, store, work, utterances) for path, store in zip(work.encoders, work.stores, strict=True)
+    ]
+    passes = [([target], unseen(target.encoder, utterances)) for target in targets] if work.unseen else []
+    reports: list[ExtractReport] = []
+    begun = now = Progress()
+
+    def show(inside: Progress) -> None:
+        nonlocal now
+        now = inside.after(begun)
+        if progress is not None:
+            progress(now)
+
+    for together, chosen in passes or [(targets, utterances)]:
+        begun = now
+        reports.append(
+            extract(
+                together,
+                [Recording(utterance) for utterance in chosen],
+                device=choose_device(work.device),
+                frame_budget=work.frame_budget,
+                max_batch=work.max_batch,
+                part=part,
+                force=work.force,
+                retry=work.retry,
+                repair=work.repair,
+                progress=show,
+            )
+        )
+    return reports

@@ -15,7 +15,7 @@ from sertk.checkpoint import Checkpoint
 from sertk.contracts import Combined, Stack
 from sertk.data.labels import NO_AGREEMENT, LabelTable
 from sertk.errors import EnsembleError
-from sertk.testing.suites.aggregator_labels import Models, differing, fit_on, leak
+from sertk.testing.suites.aggregator_labels import Models, differing, fit_on, leak, title
 from sertk.testing.suites.base import BrokenError, Subject, global_seeds, require, require_near
 from sertk.testing.suites.made_up_members import (
     CPU,
@@ -60,10 +60,10 @@ def checkpoint(subject: Subject) -> None:
         width = classes + len(stack.posteriors.table.attribute_names)
         require(
             posteriors.shape[1] == width,
-            f"{name!r} should give C + A = {width} numbers for an utterance, got {posteriors.shape[1]}",
+            f"{title(name)} should give C + A = {width} numbers for each utterance, got {posteriors.shape[1]}",
         )
         sums = posteriors[:, :classes].sum(1)
-        require_near(sums, torch.ones(len(sums)), f"the sum of probabilities of {name!r}, beside 1")
+        require_near(sums, torch.ones(len(sums)), f"the sum of probabilities of {title(name)}, beside 1")
 
 
 def label_set(subject: Subject) -> None:
@@ -81,8 +81,8 @@ def label_set(subject: Subject) -> None:
         share, mean = right(posteriors), sum(members) / len(members)
         require(
             share >= KEPT * mean,
-            f"{name!r} is right about {share:.0%} of utterances, its members about {mean:.0%}: are the classes in "
-            f"the order {list(table.labels.names)}?",
+            f"{title(name)} is right about {share:.0%} of utterances, its members about {mean:.0%}: are the classes "
+            f"in the order {list(table.labels.names)}?",
         )
 
 
@@ -95,15 +95,15 @@ def attributes(subject: Subject) -> None:
         named = list(combined.head.attributes)
         require(
             named == list(table.attribute_names),
-            f"the head of {name!r} should have the attributes {list(table.attribute_names)}, got {named}",
+            f"the head of {title(name)} should have the attributes {list(table.attribute_names)}, got {named}",
         )
         posteriors = _infer(as_checkpoint(combined, stack, name), combined, stack)
         for attribute, value in _concordance(posteriors, table).items():
             mean = sum(each[attribute] for each in known.values()) / len(known)
             require(
                 value >= KEPT * mean,
-                f"the concordance of {name!r} with {attribute!r} is {value:.2f}, that of its members {mean:.2f}: are "
-                f"the attributes in the order {named}, and on their own scale?",
+                f"the concordance of {title(name)} with {attribute!r} is {value:.2f}, of its members {mean:.2f}: "
+                f"are the attributes in the order {named}, and on their own scale?",
             )
 
 
@@ -116,7 +116,7 @@ def joined_by_id(subject: Subject) -> None:
     )
     for name in models:
         one, other = (_infer(as_checkpoint(made[name], stack, name), made[name], stack) for made in (models, again))
-        what = f"{name!r} for members that keep their rows in another order (read them by the ids of the table)"
+        what = f"{title(name)} for members that keep their rows in another order (read them by the ids of the table)"
         require_near(other, one, what, tolerance=1e-5)
 
 
@@ -131,7 +131,8 @@ def member_order(subject: Subject) -> None:
         share = float(same.float().mean())
         require(
             share >= SAME_ANSWER,
-            f"with its members in another order {name!r} gives the same class for {share:.0%}, not {SAME_ANSWER:.0%}",
+            f"with its members in another order {title(name)} gives the same class for {share:.0%}, "
+            f"not for {SAME_ANSWER:.0%}",
         )
 
 
@@ -144,7 +145,7 @@ def repeatable(subject: Subject) -> None:
     changed = differing(*results)
     require(
         list(results[0]) == list(results[1]) and not changed,
-        f"a second time, under other global seeds, models differ ({', '.join(map(repr, changed))}): draw from a "
+        f"a second time, under other global seeds, models differ ({', '.join(map(title, changed))}): draw from a "
         f"generator with a seed of its own",
     )
 
@@ -167,7 +168,7 @@ def stack_unchanged(subject: Subject) -> None:
         assert before is not None
         for name, source in before.sources.items():
             same = all(torch.equal(data.sources[name][id], source[id]) for id in table.ids)
-            require(same, f"the {what} {name!r} was changed in place: compute new tensors")
+            require(same, f"the {what} {name!r} changed in place: compute new tensors")
     for array in ("targets", "consensus", "attributes"):
         same = np.array_equal(getattr(stack.posteriors.table, array), getattr(table, array), equal_nan=True)
         require(same, f"`{array}` of the table was changed in place: work on a copy")
@@ -184,8 +185,8 @@ def posteriors_alone(subject: Subject) -> None:
     for name, combined in models.items():
         require(
             combined.features == "members",
-            f"{name!r} reads the members' inputs, which are not there: raise EnsembleError where `stack.members` or "
-            f"`stack.inputs` is empty",
+            f"{title(name)} reads the members' inputs, which are not there: raise EnsembleError where "
+            f"`stack.members` is empty or `stack.inputs` is None",
         )
 
 

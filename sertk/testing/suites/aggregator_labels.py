@@ -25,13 +25,13 @@ def fit_on(subject: Subject) -> None:
         note = combined.notes.get("fit_on")
         require(
             isinstance(note, str) and note != "",
-            f"the notes of {name!r} should have a text under `fit_on`, such as {HELD_OUT!r}, got {note!r}",
+            f"the notes of {title(name)} should have a text under `fit_on`, such as {HELD_OUT!r}, got {note!r}",
         )
     changed = differing(models, combined_models(subject, relabelled(stack, stack.posteriors.table.ids)))
     for name in changed:
         require(
             models[name].notes["fit_on"] != NOTHING,
-            f"{name!r} notes that it was fitted on {NOTHING!r}, and other labels give another model: whoever "
+            f"{title(name)} notes that it was fitted on {NOTHING!r}, and other labels give another model: whoever "
             f"combines it again would not see the leak. Note what it was fitted on, such as {HELD_OUT!r}",
         )
 
@@ -51,15 +51,20 @@ def leak(subject: Subject) -> None:
         for name in differing(models, combined_models(subject, relabelled(leaking, ids))):
             require(
                 _is_asked_for(subject, leaking),
-                f"the labels of {len(ids)} of {len(table)} utterances that a member was trained on decide {name!r}: "
-                f"raise EnsembleError where `stack.leaked` is not empty, or leave these utterances out",
+                f"the labels of {len(ids)} of {len(table)} utterances that a member was trained on decide "
+                f"{title(name)}: raise EnsembleError where `stack.leaked` is not empty, or leave them out",
             )
             note = models[name].notes.get("fit_on")
             require(
                 isinstance(note, str) and note not in ("", NOTHING, HELD_OUT),
-                f"{name!r} was fitted on utterances that a member was trained on, as an option asks, and notes that "
-                f"it was fitted on {note!r}: note the leak, such as 'train'",
+                f"{title(name)} was fitted on utterances that a member was trained on, as an option asks, and notes "
+                f"that it was fitted on {note!r}: note the leak, such as 'train'",
             )
+
+
+def title(name: str) -> str:
+    """A model for a message."""
+    return f"the model {name!r}" if name else "the model"
 
 
 def differing(models: Models, others: Models) -> list[str]:

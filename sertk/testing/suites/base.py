@@ -110,7 +110,7 @@ def require_near(
     relative = tolerance if relative is None else relative
     actual, wanted = actual.detach().double(), wanted.detach().double()
     if not torch.allclose(actual, wanted, atol=tolerance, rtol=relative, equal_nan=True):
-        off = float((actual - wanted).abs().nan_to_num(nan=float("inf")).max())
+        off = float((actual - wanted).abs().nan_to_num(nan=float("inf"), posinf=float("inf")).max())
         raise BrokenError(f"{what}: values differ by up to {off:.3g}, {tolerance:g} is allowed")
 
 

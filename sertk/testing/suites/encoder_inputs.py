@@ -30,14 +30,15 @@ from sertk.testing.suites.second_values import second_values
 
 EITHER = ("audio", "text")
 READS = {"speech": ("audio",), "text": ("text",)}
-"""What an encoder of a modality reads that has no `reads`; of another modality both."""
+"""What an encoder of a modality reads that has no `reads`; one of another modality may read either."""
 
 Change = Callable[[Recording], Recording]
 
 
 def fingerprint(subject: Subject) -> None:
     """Two builds have one fingerprint; each option that changes the frames, varied alone, changes the fingerprint."""
-    first, again = built(subject).fingerprint, built(subject).fingerprint
+    encoder, another = built(subject), built(subject)  # both alive, so that no address serves twice
+    first, again = encoder.fingerprint, another.fingerprint
     require(isinstance(first, str) and first != "", f"the fingerprint should be a text, got {first!r}")
     require(first == again, "two builds with the same options have two fingerprints")
     with made_up_recordings() as recordings:
@@ -45,8 +46,8 @@ def fingerprint(subject: Subject) -> None:
         if subject.other:  # some options matter beside others alone, such as the overlap of windows
             unseen = [option for option, seen in varied.items() if not seen]
             beside = subject.varied(**subject.other)
-            again = _vary(beside, _before(subject), recordings[:1], [*unseen, *subject.other])
-            varied |= {option: seen or varied.get(option, False) for option, seen in again.items()}
+            others = _vary(beside, _before(subject), recordings[:1], [*unseen, *subject.other])
+            varied |= {option: seen or varied.get(option, False) for option, seen in others.items()}
     for option in [option for option, seen in varied.items() if option in subject.other and not seen]:
         raise BrokenError(
             f"with {option} = {subject.other[option]!r} alone the fingerprint stays the same, though `other` "
@@ -58,16 +59,13 @@ def reads(subject: Subject) -> None:
     """What `reads` names decides the frames, and nothing else does: no other words or sound, no name, speaker or
     label. Without `reads` it is the audio for speech and the text for text."""
     encoder = built(subject)
-    named = getattr(encoder, "reads", ())
-    require(
-        isinstance(named, tuple) and set(named) <= set(EITHER),
-        f"`reads` should be a tuple out of {EITHER}, such as ('audio',), got {named!r}",
-    )
-    allowed = named or READS.get(encoder.modality, EITHER)
-    deciding = named or READS.get(encoder.modality, ())
+    deciding = _deciding(encoder)
+    allowed = deciding or EITHER
     with made_up_recordings() as recordings, tempfile.TemporaryDirectory() as folder:
         few, place = recordings[:2], Path(folder)
         frames = encoded(encoder, few)
+        again = all(near(one, other) for one, other in zip(frames, encoded(encoder, few), strict=True))
+        require(again, "the same recordings give other frames a second time, so that nothing decides them alone")
         for part, what, change in _changes(place):
             try:
                 others = encoded(encoder, [change(recording) for recording in few])
@@ -83,7 +81,6 @@ def long_recordings(subject: Subject) -> None:
     """The last sound of twelve seconds and the last of 160 words decide, too, unless `recording.remark` notes that
     something was cut off."""
     encoder = built(subject)
-    deciding = getattr(encoder, "reads", ()) or READS.get(encoder.modality, ())
     with tempfile.TemporaryDirectory() as folder:
         recording = long_recording(Path(folder))
         (frames,) = encoded(encoder, [recording])
@@ -93,12 +90,22 @@ def long_recordings(subject: Subject) -> None:
             "audio": ("the last two seconds of twelve", with_other_last_sound(recording, Path(folder))),
             "text": ("the last 16 of 160 words", with_other_last_words(recording)),
         }
-        for part in deciding:
+        for part in _deciding(encoder):
             what, changed = ends[part]
             require(
                 not near(frames, encoded(encoder, [changed])[0]),
                 f"{what} change, and no frame does: read all, or note with `recording.remark` what was cut off",
             )
+
+
+def _deciding(encoder: Encoder) -> tuple[str, ...]:
+    """What an encoder promises to read; empty where neither `reads` nor its modality tells."""
+    named = getattr(encoder, "reads", ())
+    require(
+        isinstance(named, tuple) and set(named) <= set(EITHER),
+        f"`reads` should be a tuple out of {EITHER}, such as ('audio',), got {named!r}",
+    )
+    return named or READS.get(encoder.modality, ())
 
 
 def _changes(folder: Path) -> list[tuple[str, str, Change]]:

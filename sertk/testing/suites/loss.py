@@ -47,7 +47,9 @@ def missing_attributes(subject: Subject) -> None:
     every = Targets(wanted.emotion, torch.full_like(wanted.attributes, float("nan")))
     for truth, which in ((wanted, "some attributes"), (every, "all attributes")):
         value, (_, gradient) = _with_gradients(loss, outputs(SIZE), truth)
-        require_finite(value, f"the loss with {which} missing")
+        require_finite(
+            value, f"the loss with {which} missing (mask NaN; divide by `.clamp(min=1)` of how many are present)"
+        )
         require_finite(gradient, f"the gradient with {which} missing")
         absent = truth.attributes.isnan()
         require(
@@ -61,7 +63,7 @@ def no_attributes(subject: Subject) -> None:
     loss: Loss = subject.build(a_table(attributes=0))
     value = loss(_learnable(outputs(SIZE, attributes=0)), targets(SIZE, attributes=0))
     require(value.shape == (), f"the loss should be a scalar, got the shape {tuple(value.shape)}")
-    require_finite(value, "the loss without attributes")
+    require_finite(value, "the loss without attributes (divide by `.clamp(min=1)` of how many there are)")
 
 
 def gradient(subject: Subject) -> None:
@@ -114,7 +116,7 @@ def one_utterance(subject: Subject) -> None:
         attributes = torch.full((1, 2), float("nan") if missing else 3.0)
         value, gradients = _with_gradients(_built(subject), _rows(outputs(SIZE), [0]), Targets(emotion, attributes))
         require(value.shape == (), f"for one utterance the loss should be a scalar, got {tuple(value.shape)}")
-        require_finite(value, "the loss of one utterance (a deviation or correlation of one value is none)")
+        require_finite(value, f"the loss of one utterance, its attributes {'missing' if missing else 'complete'}")
         for part in gradients:
             require_finite(part, "the gradient of one utterance")
 
@@ -145,7 +147,11 @@ def direction(subject: Subject) -> None:
     log = truth.emotion.clamp_min(1e-3).log()
     good = loss(Outputs(log, truth.attributes.clone()), truth)
     contrary = loss(Outputs(log.roll(1, dims=1), 8 - truth.attributes), truth)
-    require(good < contrary, f"meeting the targets costs {float(good):.4g}, contradicting them {float(contrary):.4g}")
+    require(
+        good < contrary,
+        f"meeting the targets should cost less than {float(contrary):.4g}, the cost of contradicting them, got "
+        f"{float(good):.4g}",
+    )
 
 
 def repeatable(subject: Subject) -> None:

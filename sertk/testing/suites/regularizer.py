@@ -87,7 +87,11 @@ def repeatable(subject: Subject) -> None:
     """Equal generators give equal results, from a used regularizer as from a fresh one."""
     used = _built(subject)
     for seed in range(SEEDS):
-        _require_same(_drawn(subject, seed), _drawn(subject, seed, used), f"generator {seed}, a fresh and a used one")
+        _require_same(
+            _drawn(subject, seed),
+            _drawn(subject, seed, used),
+            f"a fresh regularizer and a used one with generator {seed}: keep nothing, draw all from the generator",
+        )
 
 
 def global_random_state(subject: Subject) -> None:
@@ -97,7 +101,7 @@ def global_random_state(subject: Subject) -> None:
         for state in (1, 2):
             with global_seeds(state):
                 drawn.append(_drawn(subject, seed))
-        _require_same(drawn[0], drawn[1], "two global seeds of random, NumPy or torch")
+        _require_same(drawn[0], drawn[1], "two global seeds of random, NumPy or torch: draw all from the generator")
 
 
 def generator_decides(subject: Subject) -> None:
@@ -118,7 +122,7 @@ def probability_zero(subject: Subject) -> None:
         _require_same(
             _drawn(subject, seed, off),
             (features(_dims(subject)), _targets(), _fused()),
-            "probability = 0 and no regularizer",
+            "probability = 0 and no regularizer at all",
         )
 
 
@@ -133,7 +137,12 @@ def joined(subject: Subject) -> None:
             off_diagonal = mixing - mixing.diag().diag()
             if off_diagonal.abs().max() > 1e-3:
                 wanted = mixing @ truth.emotion.double()
-                require_near(changed.emotion.double(), wanted, "class targets beside mixed vectors", tolerance=1e-3)
+                require_near(
+                    changed.emotion.double(),
+                    wanted,
+                    "class targets, which should be mixed as the fused vectors are",
+                    tolerance=1e-3,
+                )
 
 
 def gradients(subject: Subject) -> None:
@@ -231,7 +240,4 @@ def _same(one: Drawn, other: Drawn) -> bool:
 
 
 def _require_same(one: Drawn, other: Drawn, what: str) -> None:
-    require(
-        _same(one, other),
-        f"the results differ between {what}: all draws should come from the generator that is passed in, afresh",
-    )
+    require(_same(one, other), f"the results differ between {what}")

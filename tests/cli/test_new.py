@@ -34,6 +34,7 @@ def test_a_plugin_has_all_that_a_distribution_needs(kind: str, tmp_path: Path) -
     assert project["license"] == "Apache-2.0"
     assert "Licence: Apache-2.0." in written["README.md"]
     assert not any("$" in text for text in written.values())
+    assert "@revision(" in written["sertk_my_thing/__init__.py"]
     functions = {
         node.name: node
         for node in ast.parse(written["sertk_my_thing/__init__.py"]).body

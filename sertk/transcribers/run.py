@@ -120,7 +120,7 @@ def transcribe(
                 f"{failed[0].place}: {failed[0].message}"
             )
         done = _with_words(manifest, {one.id: (one.text, transcriber.source) for one in heard})
-        (done if manifest.folder.absolute() == out.absolute().parent else done.seen_from(out.parent)).write(out)
+        done.write(out)
         words.sort(utterance.id for utterance in chosen)
         report = {"source": transcriber.source, "transcribed": len(chosen) - len(failed)}
         write_json(beside(out, REPORT), report | {"failed": [{"id": f.place, "message": f.message} for f in failed]})

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from sertk.data.corpora import find_reader
+from sertk.data.formats import AUDIO_SUFFIXES
 from sertk.data.manifest import Manifest
 from sertk.digests import file_digests
 from sertk.errors import DataError
 from sertk.files import sha256_json
 from sertk.provenance import RECORD, Provenance, from_here, options_as_parts
 
-SPLIT, FIX, AUDIT = 1, 1, 1
+SPLIT, FIX, AUDIT = 1, 2, 2
 """The revisions of the verbs: each is raised when its outputs change for the same inputs."""
 
 REPORT = ".report.jsonl"
 """The ending of the side file that lists faults."""
 
 TABLES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl"})
-RECORDINGS = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf"})
-"""The endings of the files that readers of corpora read."""
+"""The endings of the label files that readers of corpora read."""
 
 FEW = 20
 """A folder's files of one ending are a part each when there are no more."""
@@ -98,7 +98,7 @@ def folder_parts(name: str, folder: Path, *, audio: bool, progress: Progress | N
 
     audio: whether recordings are read too. What sertk made, which has a record, is not of the corpus.
     """
-    endings = TABLES | RECORDINGS if audio else TABLES
+    endings = TABLES | AUDIO_SUFFIXES if audio else TABLES
     paths = [path for path in corpus_files(folder) if path.suffix.lower() in endings]
     digests = file_digests(paths, progress=progress)
     groups: dict[str, dict[str, str | None]] = defaultdict(dict)

@@ -116,7 +116,7 @@ def transcribe(
         failed = tuple(Fault(one.id, one.error) for one in heard if one.text is None)
         if chosen and len(failed) == len(chosen):
             raise DataError(
-                f"{manifest.corpus}: not one of {len(chosen)} utterances could be transcribed. The first: "
+                f"{manifest.corpus}: none of {len(chosen)} utterances could be transcribed. The first: "
                 f"{failed[0].place}: {failed[0].message}"
             )
         done = _with_words(manifest, {one.id: (one.text, transcriber.source) for one in heard})

@@ -50,7 +50,8 @@ def prepare_provenance(
     for name, each in folders.items():
         parts |= folder_parts(name, each, audio=bool(options.get("audio", True)), progress=progress)
     call_options = resolved | {"transcripts": [from_here(Path(p)) for p in options.get("transcripts", [])]}
-    call = {"corpus": corpus, "folder": from_here(place), "out": from_here(Path(out)), "options": call_options}
+    called = str(place) if place.is_absolute() else from_here(place)  # it decides how the manifest names the folder
+    call = {"corpus": corpus, "folder": called, "out": from_here(Path(out)), "options": call_options}
     return Provenance("data prepare", parts, call)
 
 

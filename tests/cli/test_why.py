@@ -11,12 +11,10 @@ from importlib import import_module
 from inspect import signature
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from sertk.cli import main
 from sertk.data.manifest import Manifest
-from sertk.ensemble.predictions import Predictions
 from sertk.files import write_json
 from sertk.outputs import making
 from sertk.provenance import Provenance, record_path
@@ -27,34 +25,6 @@ Capture = pytest.CaptureFixture[str]
 
 def sertk(line: str) -> int:
     return main(line.split())
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus, its manifests, predictions from elsewhere, and what is made of them."""
-    folder = tmp_path_factory.mktemp("why") / "finished"
-    folder.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert sertk("data toy corpus --utterances 64 --no-audio") == 0
-        assert sertk("data prepare msp_podcast corpus --no-audio --out corpus.jsonl") == 0
-        assert sertk("data split corpus.jsonl --share 0.3 --out split.jsonl") == 0
-        assert sertk("transcribe split.jsonl --out m.jsonl") == 0
-        assert sertk("data fix m.jsonl --no-audio --out fixed.jsonl") == 0
-        assert sertk("data audit m.jsonl --no-audio --html audit.html") == 0
-        manifest = Manifest.read(Path("m.jsonl"))
-        for split, name in (("development", "predictions/development/one.csv"), ("test3", "test3.csv")):
-            ids = tuple(u.id for u in manifest.split(split))
-            emotion = np.random.default_rng(1).dirichlet(np.ones(8), len(ids))
-            attributes = np.full((len(ids), 3), 4.0)
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            said = Predictions(ids, manifest.labels, emotion, attributes, ("arousal", "valence", "dominance"))
-            said.write(Path(name))
-        one = "predictions/development/one.csv --manifest m.jsonl --split development --draws 9"
-        assert sertk(f"score {one} --output scores.json --results RESULTS.md") == 0
-        assert sertk("report . --manifest m.jsonl --clips 0 --draws 9") == 0
-        assert sertk("submit test3.csv --manifest m.jsonl --out submission") == 0
-    return folder
 
 
 RESULTS = [
@@ -197,6 +167,11 @@ def test_whatever_is_wrong_is_said(site: Path, change: Callable[[], object], mes
     assert message in shown.out
     assert "unexpected" not in shown.err
     assert re.search(r"score +scores\.json", shown.out.split("would run again")[1])
+
+
+def test_a_corpus_that_was_named_by_its_absolute_path_is_up_to_date(site: Path, capsys: Capture) -> None:
+    assert sertk(f"data prepare msp_podcast {site / 'corpus'} --no-audio --out absolute.jsonl") == 0
+    assert sertk("why absolute.jsonl") == 0
 
 
 @pytest.mark.parametrize("name", ["nothing", "corpus", "test3.csv", "."])

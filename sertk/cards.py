@@ -59,7 +59,6 @@ class Card:
     prior: list[float]
     metrics: dict[str, Any]
     data_fingerprint: str
-    inputs: str
     versions: dict[str, str]
     text_source: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -87,8 +86,12 @@ def read_card(folder: Path) -> Card:
         card = _CARD.validate_json(content)
     except FileNotFoundError:
         raise CheckpointError(f"{folder} is no checkpoint: it has no card.json") from None
-    except (OSError, ValidationError) as error:
-        raise CheckpointError(f"{path}: not the card of a checkpoint: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(step) for step in first["loc"])
+        raise CheckpointError(f"{path}: not the card of a checkpoint, or damaged: {place} {first['msg']}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from None
     for name, spec in card.encoders.items():
         if Path(name).name != name or name == "..":
             raise CheckpointError(

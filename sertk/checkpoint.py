@@ -30,7 +30,8 @@ from sertk.cards import (
 from sertk.config.files import resolved_toml
 from sertk.config.schema import Experiment
 from sertk.data.labels import LabelSet
-from sertk.errors import CheckpointError, UnknownNameError
+from sertk.errors import CheckpointError, OutputError, UnknownNameError
+from sertk.features.store import FeatureStore
 from sertk.files import SUMS, atomic_folder, damaged, parse_json, sha256_file, write_json, write_sums, write_text
 from sertk.model_card import model_card
 from sertk.models.classifier import Classifier, build_classifier
@@ -186,21 +187,46 @@ def load_members(checkpoint: Checkpoint) -> None:
             load_members(checkpoint.member(name))
 
 
+def checkpoint_of_store(store: FeatureStore) -> Checkpoint:
+    """The checkpoint whose posteriors a store holds. Raises CheckpointError where it is another one by now."""
+    checkpoint = Checkpoint.load(Path(store.card.options["folder"]))
+    if checkpoint.fingerprint != store.card.fingerprint:
+        raise CheckpointError(
+            f"{store.folder} holds the posteriors of an earlier state of {checkpoint.folder}: extract them again"
+        )
+    return checkpoint
+
+
+def refuse_additions(folder: Path) -> None:
+    """Raise OutputError for a checkpoint that is to be replaced and in which somebody put files of their own."""
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return
+    ours = {SUMS, "members", "state", *(line.partition("  ")[2] for line in lines)}
+    added = sorted(path.name for path in folder.iterdir() if path.name not in ours and not path.name.startswith("."))
+    if added:
+        raise OutputError(
+            f"{folder} is to be replaced and has files that sertk did not write ({', '.join(added[:3])}): move them "
+            f"away, or choose another output"
+        )
+
+
 def is_checkpoint(folder: Path) -> bool:
     """Whether a folder looks like a checkpoint (and not like a feature store, which has a card too)."""
     return (folder / "model.safetensors").is_file() and (folder / "config.toml").is_file()
 
 
-def same_labels(checkpoints: Mapping[str, Checkpoint]) -> LabelSet:
+def same_labels(cards: Mapping[str, Card]) -> LabelSet:
     """The label set that all have, in the same order. Raises CheckpointError naming the first that differs."""
-    (first, reference), *others = checkpoints.items()
+    (first, reference), *others = cards.items()
     for name, other in others:
-        if other.card.labels != reference.card.labels or other.attribute_names != reference.attribute_names:
+        if other.labels != reference.labels or [*other.ranges] != [*reference.ranges]:
             raise CheckpointError(
-                f"{name} predicts {other.card.labels} and {list(other.attribute_names)}, {first} predicts "
-                f"{reference.card.labels} and {list(reference.attribute_names)}: both must agree, order included"
+                f"{name} predicts {other.labels} and {[*other.ranges]}, {first} predicts "
+                f"{reference.labels} and {[*reference.ranges]}: both must agree, order included"
             )
-    return reference.label_set
+    return LabelSet(tuple(reference.labels), reference.letters)
 
 
 def _link(source: str, target: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,20 +13,64 @@ import torch
 
 from sertk import registry
 from sertk.cards import Card, plugin_versions, spec_of, versions
-from sertk.checkpoint import Checkpoint
+from sertk.checkpoint import Checkpoint, checkpoint_of_store, refuse_additions
 from sertk.config.build import build
+from sertk.config.components import components_of
+from sertk.config.files import filled, load_experiment
 from sertk.config.schema import Experiment, Stage
 from sertk.devices import choose_device
 from sertk.inputs import Inputs, read_inputs
 from sertk.locks import sole_writer
-from sertk.models.classifier import Classifier, build_classifier
+from sertk.models.classifier import INFERENCE, Classifier, build_classifier
+from sertk.outputs import refuse_collisions, refuse_foreign
+from sertk.provenance import Provenance, from_here, options_as_parts
+from sertk.revisions import component_parts
 from sertk.training.evaluate import infer, score
 from sertk.training.fit import Epoch, fit
 from sertk.training.optimizer import build_optimizer
-from sertk.training.progress import Progress, restore_best, resumed, save_best
+from sertk.training.progress import Progress, names_of_state, restore_best, resumed, save_best
 from sertk.training.seeds import derive
 from sertk.training.state import load_state, save_state
 from sertk.training.workers import Workers, find_workers
+
+VERB = "train"
+REVISION = 1
+"""Of training itself: raised whenever the same inputs give other weights."""
+
+
+def provenance(
+    *, config: str = "", sets: Sequence[str] = (), experiment: Mapping[str, Any] | None = None
+) -> Provenance:
+    """What `run` would make a model from. config, sets: an experiment file and what overrides it; or the experiment.
+
+    Raises SertkError for what cannot be read.
+    """
+    if experiment is not None:
+        asked = Experiment.model_validate(experiment)
+        return provenance_of(asked, read_inputs(asked))
+    asked = load_experiment(Path(config), sets)
+    return provenance_of(asked, read_inputs(asked), {"config": from_here(Path(config)), "sets": list(sets)})
+
+
+def provenance_of(experiment: Experiment, inputs: Inputs, call: Mapping[str, Any] | None = None) -> Provenance:
+    """What a model is made from. call: the arguments of `provenance`, by default the experiment itself."""
+    call = {"experiment": experiment.model_dump(mode="json")} if call is None else call
+    whole = filled(experiment)
+    options = whole.model_dump(mode="json", exclude_none=True)
+    for section, key in (("data", "manifest"), ("compute", "device"), ("compute", "threads")):
+        del options[section][key]
+    options["features"] = list(options["features"])
+    parts = {"revision": str(REVISION), "inference": INFERENCE, **inputs.parts}
+    parts |= options_as_parts("experiment", options) | component_parts(components_of(whole))
+    reads = [experiment.data.manifest, *experiment.features.values()]
+    return Provenance(VERB, parts, call, [from_here(Path(path)) for path in reads])
+
+
+def check_output(out: Path, experiment: Experiment) -> None:
+    """Raise OutputError where a model in `out` would replace anything but an earlier one, finished or not."""
+    refuse_collisions([out], [Path(experiment.data.manifest), *map(Path, experiment.features.values())])
+    refuse_foreign(out, VERB, ours=names_of_state(out / "state", VERB))
+    refuse_additions(out)
 
 
 def run(
@@ -35,37 +79,47 @@ def run(
     *,
     device: torch.device | None = None,
     report: Callable[[dict[str, Any]], None] = lambda _: None,
+    call: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """Train all stages of an experiment and save the checkpoint in `out`; go on where an earlier run stopped.
 
     Each stage starts from the best epoch before it, which stays a candidate. After every epoch `report` gets a line
-    of the history: stage, epoch, losses, score of the dev split, seconds. On the CPU an interrupted and resumed run
-    gives the same weights, bit for bit, as an undisturbed one. Started by `accelerate launch`, its processes train
-    one model together (`sertk.training.workers`); the first one writes and reports. Raises SertkError: BusyError
-    where another process trains into `out`.
+    of the history: stage, epoch, losses, score of the dev split, seconds. call: see `provenance_of`. On the CPU an
+    interrupted and resumed run gives the same weights, bit for bit, as an undisturbed one. Started by `accelerate
+    launch`, its processes train one model together (`sertk.training.workers`); the first one writes and reports.
+    Raises SertkError: OutputError for an `out` that holds something else, BusyError where another process trains
+    into it.
     """
     device = device or choose_device(experiment.compute.device)
     workers = find_workers(device)
     device = workers.device or device
+    if workers.first:
+        check_output(out, experiment)
     with sole_writer(out) if workers.first else nullcontext():
-        inputs, classifier, progress = _train(experiment, out / "state", device, report, workers)
+        inputs = read_inputs(experiment)
+        for store in inputs.stores.values():
+            if store.card.encoder == "checkpoint":
+                checkpoint_of_store(store)
+        made = provenance_of(experiment, inputs, call)
+        classifier, progress = _train(experiment, inputs, made, out / "state", device, report, workers)
         if workers.first:
-            _save(experiment, out, inputs, classifier, progress)
+            _save(experiment, out, inputs, made, classifier, progress)
         workers.of_first(None)  # all wait until it is written
     return Checkpoint.load(out)
 
 
 def _train(
     experiment: Experiment,
+    inputs: Inputs,
+    made: Provenance,
     state: Path,
     device: torch.device,
     report: Callable[[dict[str, Any]], None],
     workers: Workers,
-) -> tuple[Inputs, Classifier, Progress]:
+) -> tuple[Classifier, Progress]:
     """All stages, from where an earlier run stopped; the classifier has the weights of the best epoch."""
     if experiment.compute.threads:
         torch.set_num_threads(experiment.compute.threads)
-    inputs = read_inputs(experiment)
     classifier = new_classifier(experiment, inputs)
     if classifier.scale is not None:
         ids = inputs.train.table.ids
@@ -73,7 +127,7 @@ def _train(
     classifier = classifier.to(device)
     if experiment.compute.compile:
         classifier.fusion.compile(dynamic=True)
-    progress = workers.of_first(resumed(state, inputs.fingerprint) if workers.first else Progress(""))
+    progress = workers.of_first(resumed(state, made) if workers.first else Progress())
     for number, stage in enumerate(experiment.stage):
         if progress.stage > number:
             continue
@@ -81,10 +135,17 @@ def _train(
         restore_best(classifier, state, progress)
         progress = replace(progress, stage=number + 1, epoch=0, stale=0)
     restore_best(classifier, state, progress)
-    return inputs, classifier, progress
+    return classifier, progress
 
 
-def _save(experiment: Experiment, out: Path, inputs: Inputs, classifier: Classifier, progress: Progress) -> None:
+def _save(
+    experiment: Experiment,
+    out: Path,
+    inputs: Inputs,
+    made: Provenance,
+    classifier: Classifier,
+    progress: Progress,
+) -> None:
     history = "".join(json.dumps(row) + "\n" for row in progress.history)
     specs = {name: spec_of(name, store.card) for name, store in inputs.stores.items()}
     checkpoint = Checkpoint(
@@ -98,7 +159,6 @@ def _save(experiment: Experiment, out: Path, inputs: Inputs, classifier: Classif
             prior=inputs.train.table.prior.tolist(),
             metrics={f"{experiment.data.dev} {experiment.selection.metric}": progress.best},
             data_fingerprint=inputs.manifest.fingerprint,
-            inputs=inputs.fingerprint,
             versions=versions(plugin_versions(experiment)),
             text_source=inputs.text_source,
             notes={"corpus": inputs.manifest.corpus, "left_out": len(inputs.left_out), "about": inputs.manifest.note},
@@ -107,7 +167,7 @@ def _save(experiment: Experiment, out: Path, inputs: Inputs, classifier: Classif
         train_ids=frozenset(inputs.train.table.ids),
     )
     members = {name: folder for name, (_, folder) in specs.items() if folder}
-    checkpoint.save(out, members, {"history.jsonl": history})
+    checkpoint.save(out, members, {"history.jsonl": history}, made)
 
 
 def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:

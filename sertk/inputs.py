@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.batching.dataset import FeatureSet, feature_set
 from sertk.config.schema import Data, Experiment
+from sertk.data.labels import LabelTable
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.splits import speaker_folds
 from sertk.data.validation import shared_speakers, validate
 from sertk.errors import ConfigError, DataError, Fault
+from sertk.features.stale import refuse_stale
 from sertk.features.store import FeatureStore
 from sertk.files import sha256_json
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that training reads. left_out: utterances that cannot be used, and why. text_source: whose words."""
+    """All that training reads. left_out: utterances that cannot be used, and why. text_source: whose words.
+
+    parts: what was read, as parts of the key of whatever is trained on it. Of the manifest that is the labels,
+    targets and speakers of the two parts; of each store the utterances of these.
+    """
 
     manifest: Manifest
     stores: dict[str, FeatureStore]
@@ -25,19 +34,24 @@ class Inputs:
     dev: FeatureSet
     left_out: list[Fault]
     text_source: str | None
-    fingerprint: str
+    parts: Mapping[str, str]
 
 
 def read_inputs(experiment: Experiment) -> Inputs:
-    """Open everything and join it. Raises DataError for a faulty manifest, shared speakers or an empty part."""
+    """Open everything and join it. Raises DataError for a faulty manifest, shared speakers or an empty part.
+
+    Raises StoreError for features that were extracted from other content than the manifest has now.
+    """
     data = experiment.data
     manifest = read_valid(Path(data.manifest))
     stores = {name: FeatureStore.open(Path(folder)) for name, folder in experiment.features.items()}
     refuse_shared_speakers(manifest, data)
     sets: list[FeatureSet] = []
     left_out: list[Fault] = []
-    train = training_part(manifest, data)
-    for utterances in (train, manifest.split(data.dev)):
+    train, dev = training_part(manifest, data), manifest.split(data.dev)
+    for store in stores.values():
+        refuse_stale(store, located(manifest, (*train, *dev)))
+    for utterances in (train, dev):
         joined, faults = feature_set(
             utterances,
             manifest.labels,
@@ -50,24 +64,40 @@ def read_inputs(experiment: Experiment) -> Inputs:
         sets.append(joined)
         left_out += faults
     uses_text = any(store.card.modality == "text" for store in stores.values())
+    text_source = ", ".join(sorted({u.text_source or "none" for u in train})) if uses_text else None
+    tables = [joined.table for joined in sets]
+    parts = {
+        "labels": json.dumps([manifest.labels.names, manifest.labels.letters], ensure_ascii=False),
+        "ranges": json.dumps([[name, *manifest.ranges[name]] for name in experiment.head.attributes]),
+        "train": table_digest(tables[0]),
+        "dev": table_digest(tables[1]),
+        "left out": sha256_json([fault.place for fault in left_out]),
+        "text source": text_source or "not read",
+    }
+    ids = [id for table in tables for id in table.ids]
+    parts |= {f"features.{name}": store.fingerprint_of(ids) for name, store in stores.items()}
     return Inputs(
         manifest=manifest,
         stores=stores,
         train=sets[0],
         dev=sets[1],
         left_out=left_out,
-        text_source=", ".join(sorted({u.text_source or "none" for u in train})) if uses_text else None,
-        fingerprint=inputs_fingerprint(experiment, manifest, {n: s.fingerprint for n, s in stores.items()}),
+        text_source=text_source,
+        parts=parts,
     )
 
 
-def inputs_fingerprint(experiment: Experiment, manifest: Manifest, stores: dict[str, str]) -> str:
-    """Changes with whatever decides the weights; not with the device or with where files lie."""
-    model = experiment.model_dump(mode="json")
-    for section, key in (("data", "manifest"), ("compute", "device"), ("compute", "threads")):
-        del model[section][key]
-    del model["features"]
-    return sha256_json({"experiment": model, "manifest": manifest.fingerprint, "stores": stores})
+def table_digest(table: LabelTable) -> str:
+    """A digest of the ids, targets, attributes and speakers of a table, in its order."""
+    digest = hashlib.sha256(json.dumps([table.ids, table.attribute_names, table.speakers]).encode())
+    for values in (table.targets, table.consensus, table.attributes):
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def located(manifest: Manifest, utterances: Iterable[Utterance]) -> list[Utterance]:
+    """Some utterances of a manifest with `audio` made absolute, as encoders read them."""
+    return list(manifest.with_utterances(utterances).located())
 
 
 def read_valid(path: Path) -> Manifest:

@@ -144,6 +144,34 @@ def _recorded(
     write_record(out, made, files=files | dict.fromkeys(journals, ""))
 
 
+def names_of(models: Sequence[Path]) -> list[str]:
+    """A file name for the predictions of each model: the parts of its path, such as `ensembles-soup`.
+
+    Of a path outside of the working folder the last part alone, and those before it where two are the same.
+    """
+    parts = [_parts(path) for path in models]
+    kept = [len(each) if _is_inside(path) else 1 for path, each in zip(models, parts, strict=True)]
+    while True:
+        names = ["-".join(each[-count:]) for each, count in zip(parts, kept, strict=True)]
+        longer = [
+            min(count + 1, len(each)) if names.count(name) > 1 else count
+            for name, each, count in zip(names, parts, kept, strict=True)
+        ]
+        if longer == kept:
+            return names
+        kept = longer
+
+
+def _is_inside(path: Path) -> bool:
+    return path.absolute().is_relative_to(Path.cwd()) and ".." not in path.parts
+
+
+def _parts(path: Path) -> list[str]:
+    whole = Path(os.path.normpath(path.absolute()))
+    named = whole.relative_to(Path.cwd()) if _is_inside(path) else whole.relative_to(whole.anchor)
+    return [*named.parts] or [whole.name or "model"]
+
+
 def _written(out: Path, sides: Iterable[str]) -> list[Path]:
     """A file and its side files."""
     return [out, *(beside(out, ending) for ending in sides)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,17 +13,23 @@ import torch
 from sertk.batching.collate import pad
 from sertk.checkpoint import Checkpoint
 from sertk.contracts import Encoder
-from sertk.data.find import recording_of
-from sertk.data.manifest import Utterance
+from sertk.data.find import find_files, recording_of, recordings_of
+from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
 from sertk.devices import choose_device
-from sertk.encoders.checkpoint import ModelTree, build_encoder, load_tree
+from sertk.digests import file_digests
+from sertk.encoders.checkpoint import build_encoder
+from sertk.encoders.tree import ModelTree, load_tree, model_parts, reads_of, refuse_stale_leaves
 from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import AudioError, DataError, Fault
+from sertk.escapes import escaped
 from sertk.features.card import StoreCard
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.plan import batches, spoken_seconds
+from sertk.files import sha256_json
+from sertk.models.classifier import INFERENCE
+from sertk.provenance import Provenance, from_here
 
 
 @dataclass(frozen=True)
@@ -144,13 +151,51 @@ def predict_stores(
 ) -> tuple[Predictions, list[Fault]]:
     """Predict utterances from the feature stores that the checkpoint's experiment names, in the order given.
 
-    An utterance that a store lacks is left out and listed. Raises CheckpointError for features of another encoder,
-    EnsembleError where no utterance has features.
+    utterances: as `Manifest.located` gives them. One that a store lacks is left out and listed. Raises
+    CheckpointError for features of another encoder, StoreError for those of other content than the utterances have
+    now, EnsembleError where no utterance has features.
     """
+    if checkpoint.folder is not None:
+        refuse_stale_leaves(checkpoint.folder, utterances)
     found = infer_rows(checkpoint, [utterance.id for utterance in utterances], device)
     posteriors = torch.cat([*found.frames.values()])  # (N, C + A)
     faults = [Fault(id, f"has no features in {', '.join(names)}") for id, names in found.lacking.items()]
     return _predictions(checkpoint, list(found.frames), posteriors), faults
+
+
+VERB = "predict"
+REVISION = 1
+"""Of predicting itself: raised whenever a model of the same fingerprint says something else of the same input."""
+
+
+def provenance(
+    *, model: str, manifest: str = "", split: str = "", audio: Sequence[str] = (), text: str | None = None
+) -> Provenance:
+    """What the predictions of a model are made from: stored features of a split, or recordings.
+
+    audio: files and folders. text: the words of a single recording. Raises SertkError for what cannot be read.
+    """
+    folder = Path(model)
+    parts = {"revision": str(REVISION), "inference": INFERENCE}
+    call: dict[str, Any] = {"model": from_here(folder)}
+    if not audio:
+        ids = [utterance.id for utterance in Manifest.read(Path(manifest)).split(split)]
+        parts |= {"ids": sha256_json(ids), **model_parts("model", folder, ids)}
+        call |= {"manifest": from_here(Path(manifest)), "split": split}
+        leaves = reads_of(folder, stored=True).leaves.values()
+        return Provenance(VERB, parts, call, [from_here(path) for path in (folder, Path(manifest), *leaves)])
+    words = "text" in reads_of(folder, stored=False).modalities
+    files, unread = find_files(map(Path, audio))
+    recordings, unfit = recordings_of(files, text=text, words=words)
+    utterances = [recording.utterance for recording in recordings]
+    content = file_digests([Path(utterance.audio) for utterance in utterances])
+    parts |= {"ids": sha256_json([utterance.id for utterance in utterances]), **model_parts("model", folder, None)}
+    parts["recordings"] = sha256_json([content[Path(utterance.audio)] for utterance in utterances])
+    parts["left out"] = sha256_json([escaped(fault.place) for fault in (*unread, *unfit)])
+    if words:
+        parts["words"] = sha256_json([utterance.text for utterance in utterances])
+    call |= {"audio": [escaped(from_here(Path(path))) for path in audio], "text": text}
+    return Provenance(VERB, parts, call, [from_here(folder)])
 
 
 def rows(predictions: Predictions) -> list[Prediction]:

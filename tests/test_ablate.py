@@ -268,7 +268,7 @@ def test_an_ablation_is_trained_once_and_goes_on_where_it_stopped(
     cell = tmp_path / "out/cells/one-hot-targets/experiment/seed-1"
     assert Checkpoint.load(cell).experiment.data.targets == "majority"
     assert not (cell / "state").exists()
-    (cell.with_name("seed-1-posteriors") / "done").unlink()  # as if stopped before it was finished
+    shutil.rmtree(cell.with_name("seed-1-posteriors"))  # as if stopped before it was finished
     assert main(words) == 0
     again = capsys.readouterr().out
     assert "5 models, 4 of them up to date" in again

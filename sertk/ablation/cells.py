@@ -14,26 +14,29 @@ import torch
 from sertk import registry
 from sertk.ablation.config import FULL, Ablations, Arm, slug
 from sertk.cards import read_card
-from sertk.checkpoint import Checkpoint, is_checkpoint
+from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
 from sertk.config.files import load_experiment
 from sertk.config.schema import EncoderFile, Experiment, Stage, Use
 from sertk.data.manifest import Manifest
+from sertk.encoders.tree import reads_of
 from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import ConfigError, Fault
-from sertk.experiment import new_classifier, run
-from sertk.features.card import store_card
+from sertk.experiment import new_classifier, provenance_of, run
+from sertk.features.card import FILE, store_card
+from sertk.features.sources import joined_digests
 from sertk.features.store import FeatureStore
 from sertk.features.writer import StoreWriter
-from sertk.inputs import Inputs, inputs_fingerprint, read_inputs
+from sertk.inputs import Inputs, read_inputs
 from sertk.models.size import count_parameters, matched_width
+from sertk.provenance import Provenance, is_current
 from sertk.training.seeds import derive
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training. folder: its checkpoint; the posteriors lie beside it. fingerprint: of all that decides it.
+    """One training. folder: its checkpoint; the posteriors lie beside it. made: what it is made from.
 
     steps: of the optimizer, in all stages. seed: from 1, the same in every arm; it decides first weights and draws.
     """
@@ -45,7 +48,7 @@ class Cell:
     folder: Path
     steps: int
     parameters: int
-    fingerprint: str
+    made: Provenance
 
     @property
     def posteriors(self) -> Path:
@@ -74,45 +77,42 @@ def plan_cells(ablations: Ablations, base: Path, into: Path) -> list[Cell]:
         cells += _cells(FULL, path.stem, full, inputs, ablations, budget, into)
         for arm in ablations.arm if path in changed else ():
             experiment = load_experiment(path, [*ablations.set, *arm.set])
-            theirs = (
-                inputs if experiment.data == full.data and experiment.head == full.head else read_inputs(experiment)
-            )
+            same = all(getattr(experiment, part) == getattr(full, part) for part in ("data", "head", "features"))
+            theirs = inputs if same else read_inputs(experiment)
             experiment = _changed(arm, experiment, theirs, size)
             cells += _cells(slug(arm.name), path.stem, experiment, theirs, ablations, _target(arm, budget), into)
     order = [FULL, *(slug(arm.name) for arm in ablations.arm)]
     return sorted(cells, key=lambda cell: order.index(cell.arm))
 
 
-def is_done(cell: Cell) -> bool:
-    """Whether the cell was trained with these inputs and all that is made of it is there."""
-    return (
-        is_checkpoint(cell.folder)
-        and read_card(cell.folder).inputs == cell.fingerprint
-        and (cell.posteriors / "done").is_file()
-        and (cell.posteriors / "done").read_text() == read_card(cell.folder).weights_sha256
-    )
+def is_done(cell: Cell, splits: Sequence[str]) -> bool:
+    """Whether the cell was trained with these inputs, and what it says of some splits is there."""
+    if not is_current(cell.folder, cell.made) or not (cell.posteriors / FILE).exists():
+        return False
+    store, reads = FeatureStore.open(cell.posteriors), reads_of(cell.folder, stored=True)
+    read = [FeatureStore.open(path) for path in reads.leaves.values()]
+    ids = {id for id in _ids(cell, splits) if all(id in each for each in read)}
+    now = joined_digests([(each.card.key, each.sources) for each in read], ids)
+    return store.card.fingerprint == reads.fingerprint and {id: store.sources.get(id) for id in ids} == now
 
 
 def run_cell(
     cell: Cell, splits: Sequence[str], *, device: torch.device, report: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Train a cell, or go on with it, and store what it says of some splits. The state of training is removed."""
-    if not is_checkpoint(cell.folder) or read_card(cell.folder).inputs != cell.fingerprint:
+    """Train a cell, or go on with it, and store what it says of some splits."""
+    if not is_current(cell.folder, cell.made):
         run(cell.experiment, cell.folder, device=device, report=report)
-        shutil.rmtree(cell.folder / "state", ignore_errors=True)
     checkpoint = Checkpoint.load(cell.folder)
     shutil.rmtree(cell.posteriors, ignore_errors=True)
     model = Use.model_validate({"use": "checkpoint", "folder": str(cell.folder), "from_stores": True})
     wanted = EncoderFile(encoder=model, dtype="float32")
     encoder = build(registry.encoders, model)
     card = store_card(model.use, model.options, encoder, dtype=wanted.dtype)
-    ids = [utterance.id for utterance in Manifest.read(Path(cell.experiment.data.manifest)).split(*splits)]
-    rows = infer_rows(checkpoint, ids, device)
-    sources = encoder.source_digests(ids)
+    rows = infer_rows(checkpoint, _ids(cell, splits), device)
+    sources = encoder.source_digests(rows.frames)
     with StoreWriter(cell.posteriors, card) as writer:
         for id in rows.frames:
             writer.add(id, rows[id], sources[id])
-    (cell.posteriors / "done").write_text(checkpoint.card.weights_sha256)
 
 
 def predictions_of(cell: Cell, ids: Sequence[str]) -> Predictions:
@@ -143,7 +143,7 @@ def _cells(
         seeded = experiment.model_copy(update={"seed": _seed(experiment.seed, seed)})
         seeded = seeded.model_copy(update={"init_seed": _seed(experiment.init_seed, seed)})
         folder = into / "cells" / arm / member / f"seed-{seed}"
-        yield Cell(arm, member, seed, seeded, folder, steps, parameters, _fingerprint(seeded, inputs))
+        yield Cell(arm, member, seed, seeded, folder, steps, parameters, provenance_of(seeded, inputs))
 
 
 def _seed(own: int, number: int) -> int:
@@ -151,8 +151,8 @@ def _seed(own: int, number: int) -> int:
     return own if number == 1 else derive(own, "ablation", number) % 2**31
 
 
-def _fingerprint(experiment: Experiment, inputs: Inputs) -> str:
-    return inputs_fingerprint(experiment, inputs.manifest, {n: s.fingerprint for n, s in inputs.stores.items()})
+def _ids(cell: Cell, splits: Sequence[str]) -> list[str]:
+    return [utterance.id for utterance in Manifest.read(Path(cell.experiment.data.manifest)).split(*splits)]
 
 
 def _changed(arm: Arm, experiment: Experiment, inputs: Inputs, parameters: int) -> Experiment:

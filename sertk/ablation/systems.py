@@ -10,14 +10,17 @@ import torch
 
 from sertk.ablation.cells import Cell
 from sertk.ablation.config import Ensembles, System, slug
-from sertk.cards import read_card
+from sertk.cards import read_card, read_experiment
 from sertk.checkpoint import Checkpoint
 from sertk.config.files import load_combination
 from sertk.data.manifest import Manifest
-from sertk.ensemble.combine import combine, inputs_fingerprint, is_up_to_date, results_in
+from sertk.ensemble import results
+from sertk.ensemble.combine import combine, provenance_of
 from sertk.ensemble.predictions import Predictions
-from sertk.files import made_from, note_inputs
-from sertk.predict import predict_stores
+from sertk.inputs import located
+from sertk.outputs import making
+from sertk.predict import predict_stores, provenance
+from sertk.provenance import is_current, record_path
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,18 @@ def run_system(
     if system.then is not None:
         made = _combined(base / system.then, system.then_set, made, out / "then", fit, device)
     for name, folder in made.items():
-        checkpoint = Checkpoint.load(folder)
-        utterances = Manifest.read(Path(checkpoint.experiment.data.manifest)).split(test)
-        wanted = {"model": checkpoint.fingerprint, "split": test}
+        manifest = read_experiment(folder).data.manifest
+        wanted = provenance(model=str(folder), manifest=manifest, split=test)
         file = out / "predictions" / f"{name}.csv"
-        if not made_from(file, wanted):
-            predict_stores(checkpoint, utterances, device=device)[0].write(file)
-            note_inputs(file, wanted)
+        if not is_current(file, wanted):
+            corpus = Manifest.read(Path(manifest))
+            utterances = located(corpus, corpus.split(test))
+            with making(file, wanted):
+                predict_stores(Checkpoint.load(folder), utterances, device=device)[0].write(file)
     for file in (out / "predictions").glob("*.csv"):
         if file.stem not in made:  # of an earlier run with other seeds
             file.unlink()
+            record_path(file).unlink(missing_ok=True)
 
 
 def predictions_in(into: Path, group: Group, system: System) -> list[Predictions]:
@@ -82,6 +87,6 @@ def _combined(
     config: Path, sets: Sequence[str], members: Mapping[str, Path], out: Path, fit: str, device: torch.device
 ) -> dict[str, Path]:
     combination = load_combination(config, [f"fit={fit}", *sets])
-    if not is_up_to_date(out, inputs_fingerprint(combination, members, {})):
+    if not results.is_current(out, provenance_of(combination, members, {})):
         combine(combination, members, out, device=device)
-    return {folder.name: folder for folder in results_in(out)}
+    return {folder.name: folder for folder in results.results_in(out)}

@@ -39,7 +39,7 @@ def command(
     asked = asked.model_copy(update={"seeds": seeds}) if seeds else asked
     base = config.parent
     cells = plan_cells(asked, base, into)
-    waiting = [cell for cell in cells if not is_done(cell)]
+    waiting = [cell for cell in cells if not is_done(cell, (asked.fit, asked.test))]
     if plan:
         _show_plan(cells, waiting)
         return

@@ -25,15 +25,19 @@ def command(
     """Combine systems into one that is used like any other: votes, prior correction, meta-classifiers, soups."""
     from sertk.config.files import load_combination
     from sertk.devices import choose_device
-    from sertk.ensemble.combine import combine, inputs_fingerprint, is_up_to_date
+    from sertk.ensemble.combine import combine, provenance_of
+    from sertk.ensemble.results import check_output, is_current
     from sertk.preflight.find import load_sound
+    from sertk.provenance import from_here
 
     combination = load_sound(load_combination, config, sets)
     named, folds = _named(members, "members"), _named(out_of_fold, "--out-of-fold")
-    if not force and is_up_to_date(out, inputs_fingerprint(combination, named, folds)):
+    check_output(out, [config, Path(combination.data.manifest), *named.values(), *folds.values()])
+    call = {"config": from_here(config), "sets": sets}
+    if not force and is_current(out, provenance_of(combination, named, folds, call)):
         up_to_date(out)
         return
-    made = combine(combination, named, out, out_of_fold=folds, device=choose_device(device))
+    made = combine(combination, named, out, out_of_fold=folds, device=choose_device(device), call=call)
     for name, checkpoint in made.items():
         notes = checkpoint.card.notes
         leaked = f"  {notes['leaked']} were trained on" if notes["leaked"] else ""

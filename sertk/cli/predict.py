@@ -15,7 +15,10 @@ from sertk.escapes import escaped
 if TYPE_CHECKING:
     from sertk.ensemble.predictions import Predictions
     from sertk.errors import Fault
+    from sertk.provenance import Provenance
 
+SIDES = (".left_out.tsv",)
+"""Beside predictions `x.csv`, in `x.csv.left_out.tsv`: what could not be predicted, and why."""
 BAR = 20
 """Columns of a probability bar of 1."""
 
@@ -41,20 +44,35 @@ def command(
     if manifest is None:
         if not audio or split or into:
             raise typer.BadParameter("give recordings, or --manifest and --split for a corpus with feature stores")
-        _predict_recordings(model, audio, text, output, device)
+        _predict_recordings(model, audio, text, output, device, force)
         return
     models = [model, *(audio or [])]
     if split is None or (into is None and len(models) > 1):
         raise typer.BadParameter("--manifest needs --split, and --into FOLDER for several models")
-    targets = [into / f"{'-'.join(each.parts)}.csv" if into else output for each in models]
+    from sertk.outputs import names_of, refuse_foreign_files
+    from sertk.predict import VERB
+
+    targets = [into / f"{name}.csv" for name in names_of(models)] if into else [output]
+    refuse_foreign_files(VERB, [target for target in targets if target], sides=SIDES, inputs=[manifest])
     tasks = [(each, manifest, split, to, device, force) for each, to in zip(models, targets, strict=True)]
     choose(engine, address, jobs)(_predict_corpus, tasks, needs=needs(device, gpus))
 
 
-def _predict_recordings(model: Path, audio: list[Path], text: str | None, output: Path | None, device: str) -> None:
+def _predict_recordings(
+    model: Path, audio: list[Path], text: str | None, output: Path | None, device: str, force: bool
+) -> None:
     from sertk.data.find import find_files, recordings_of
-    from sertk.predict import load
+    from sertk.outputs import refuse_foreign_files
+    from sertk.predict import VERB, load, provenance
+    from sertk.provenance import is_current
 
+    made = None
+    if output is not None:
+        refuse_foreign_files(VERB, [output], sides=SIDES, inputs=audio)
+        made = provenance(model=str(model), audio=[str(path) for path in audio], text=text)
+        if not force and is_current(output, made):
+            up_to_date(output)
+            return
     files, unread = find_files(audio)
     loaded = load(model, device=device)
     recordings, unfit = recordings_of(files, text=text, words=loaded.reads_text)
@@ -68,7 +86,7 @@ def _predict_recordings(model: Path, audio: list[Path], text: str | None, output
     with progress("predict", len(recordings)) if len(recordings) > 1 else nullcontext(lambda _: None) as advance:
         predictions, faults = loaded.predict_recordings(recordings, progress=advance, remark=remarks.append)
     _show_remarks(remarks)
-    _show(predictions, [*unread, *unfit, *faults], output)
+    _show(predictions, [*unread, *unfit, *faults], output, made)
     if not len(predictions):
         raise typer.Exit(1)
 
@@ -77,20 +95,18 @@ def _predict_corpus(model: Path, manifest: Path, split: str, output: Path | None
     from sertk.checkpoint import Checkpoint
     from sertk.data.manifest import Manifest
     from sertk.devices import choose_device
-    from sertk.files import made_from, note_inputs, sha256_json
-    from sertk.predict import predict_stores
+    from sertk.inputs import located
+    from sertk.predict import predict_stores, provenance
+    from sertk.provenance import is_current
 
-    corpus = Manifest.read(manifest)
-    checkpoint = Checkpoint.load(model)
-    ids = [utterance.id for utterance in corpus.split(split)]
-    wanted = {"model": checkpoint.fingerprint, "ids": sha256_json(ids)}
-    if output and not force and made_from(output, wanted):
+    made = provenance(model=str(model), manifest=str(manifest), split=split) if output else None
+    if output and made and not force and is_current(output, made):
         up_to_date(output)
         return
-    predictions, faults = predict_stores(checkpoint, corpus.split(split), device=choose_device(device))
-    _show(predictions, faults, output)
-    if output:
-        note_inputs(output, wanted)
+    corpus = Manifest.read(manifest)
+    utterances = located(corpus, corpus.split(split))
+    predictions, faults = predict_stores(Checkpoint.load(model), utterances, device=choose_device(device))
+    _show(predictions, faults, output, made)
 
 
 def _show_remarks(remarks: list[Fault]) -> None:
@@ -103,20 +119,24 @@ def _show_remarks(remarks: list[Fault]) -> None:
         warn(f"{escaped(', '.join(places[:3]))}{more}: {message}")
 
 
-def _show(predictions: Predictions, faults: list[Fault], output: Path | None) -> None:
+def _show(predictions: Predictions, faults: list[Fault], output: Path | None, made: Provenance | None) -> None:
     from sertk.files import write_text
+    from sertk.outputs import making
     from sertk.predict import rows
+    from sertk.provenance import beside
 
     for fault in faults[:10]:
         warn(f"left out {escaped(fault.place)}: {fault.message}")
     if len(faults) > 10:
         warn(f"... and {len(faults) - 10} more")
-    if output:
-        predictions.write(output)
-        output.with_suffix(".left_out.tsv").unlink(missing_ok=True)  # of an earlier call
-        if faults:
-            lines = [f"{escaped(fault.place)}\t{escaped(fault.message)}\n" for fault in faults]
-            write_text(output.with_suffix(".left_out.tsv"), "".join(lines))
+    if output and made:
+        with making(output, made, sides=SIDES) as moved:
+            predictions.write(output)
+            if faults:
+                lines = [f"{escaped(fault.place)}\t{escaped(fault.message)}\n" for fault in faults]
+                write_text(beside(output, SIDES[0]), "".join(lines))
+        for path in moved:
+            warn(f"{output} was edited since it was made: what it was is in {path}")
         say(f"{output}  {len(predictions)} predictions" + (f"  left out {len(faults)}" if faults else ""))
         return
     columns = ("recording", "emotion", "", "probability", *predictions.attribute_names)

@@ -27,42 +27,37 @@ def command(
     """Train models; skip those that are up to date and go on with those that were interrupted."""
     if (out is None) == (into is None) or (out and len(configs) > 1):
         raise typer.BadParameter("give --out FOLDER for one experiment file, or --into FOLDER for several")
-    tasks = [(config, out or (into or Path()) / config.stem) for config in configs]
+    folders = [out or (into or Path()) / config.stem for config in configs]
     from sertk.config.files import load_experiment
+    from sertk.experiment import check_output, provenance
+    from sertk.files import damaged
+    from sertk.outputs import refuse_collisions
     from sertk.preflight.find import load_sound
+    from sertk.provenance import is_current
 
     run_tasks = choose(engine, address, jobs)
     experiments = [load_sound(load_experiment, config, sets) for config in configs]  # all faults before any work
-    threads = [experiment.compute.threads for experiment in experiments]
+    refuse_collisions(folders, configs)
+    for folder, experiment in zip(folders, experiments, strict=True):
+        check_output(folder, experiment)
     waiting = []
-    for config, folder in tasks:
-        if not force and _is_up_to_date(config, folder, sets):
+    for config, folder in zip(configs, folders, strict=True):
+        broken = damaged(folder)
+        if broken:
+            warn(f"{folder}: {', '.join(broken)}: missing, damaged or edited, by SHA256SUMS: trained again")
+        if not force and is_current(folder, provenance(config=str(config), sets=sets)):
             up_to_date(folder)
         else:
             waiting.append((config, folder, tuple(sets), device))
-    run_tasks(_train, waiting, needs=needs(device, gpus, cpus=max(threads)))
-
-
-def _is_up_to_date(config: Path, folder: Path, sets: list[str]) -> bool:
-    from sertk.cards import read_card
-    from sertk.checkpoint import is_checkpoint
-    from sertk.config.files import load_experiment
-    from sertk.files import damaged
-    from sertk.inputs import read_inputs
-
-    broken = damaged(folder)
-    if broken:
-        warn(f"{folder}: {', '.join(broken)}: missing, damaged or edited, by SHA256SUMS: trained again")
-        return False
-    return (
-        is_checkpoint(folder) and read_card(folder).inputs == read_inputs(load_experiment(config, sets)).fingerprint
-    )
+    threads = max(experiment.compute.threads for experiment in experiments)
+    run_tasks(_train, waiting, needs=needs(device, gpus, cpus=threads))
 
 
 def _train(config: Path, folder: Path, sets: tuple[str, ...], device: str | None) -> None:
     from sertk.config.files import load_experiment
     from sertk.devices import choose_device
     from sertk.experiment import run
+    from sertk.provenance import from_here
 
     name = folder.name
 
@@ -71,7 +66,9 @@ def _train(config: Path, folder: Path, sets: tuple[str, ...], device: str | None
         say(f"{name}  {row['stage']} {row['epoch']}/{row['epochs']}  {losses}  dev {row['score']:.3f}")
 
     experiment = load_experiment(config, sets)
-    checkpoint = run(experiment, folder, device=choose_device(device or experiment.compute.device), report=report)
+    call = {"config": from_here(config), "sets": list(sets)}
+    place = choose_device(device or experiment.compute.device)
+    checkpoint = run(experiment, folder, device=place, report=report, call=call)
     if os.environ.get("RANK", "0") != "0":
         return  # of several processes that train it together the first one speaks
     scores = "  ".join(f"{what} {value:.3f}" for what, value in checkpoint.card.metrics.items())

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli_w
+from pydantic import ValidationError
 
 from sertk.config.build import options_model, read_options
-from sertk.config.check import check_data, kind_at, uses
+from sertk.config.check import check_data, kind_at, option_faults, uses
 from sertk.config.extends import extenders, read_extended, read_toml
 from sertk.config.overrides import apply_sets
 from sertk.config.schema import Combination, EncoderFile, Experiment, Section
@@ -77,7 +78,7 @@ def _load(path: Path, sets: Sequence[str], model: type[File] | None) -> File:
     faults += check_data(chosen, data)
     if faults:
         raise ConfigError(str(path), faults + _hint(path))
-    loaded: File = _filled(read_options(chosen, data))
+    loaded: File = filled(read_options(chosen, data))
     return loaded
 
 
@@ -96,14 +97,19 @@ def _model_of(data: dict[str, Any]) -> type[Section]:
     return EncoderFile if "encoder" in data else Experiment
 
 
-def _filled(model: File) -> File:
-    """The same configuration with every component's options written out."""
+def filled(model: File) -> File:
+    """The same configuration with every component's options written out. Raises ConfigError for faulty ones."""
     data = _plain(model)
     for location, use_model, use in uses(type(model), data):
         kind = kind_at(location)
         if kind is not None:
             given = {key: value for key, value in use.items() if key not in use_model.model_fields}
-            options = read_options(options_model(REGISTRIES[kind].get(use["use"])), given)
+            model_of_options = options_model(REGISTRIES[kind].get(use["use"]))
+            try:
+                options = read_options(model_of_options, given)
+            except ValidationError as error:
+                faults = option_faults(model_of_options, use["use"], given, error)
+                raise ConfigError(f"{kind} {use['use']!r}", faults) from None
             use.update(options.model_dump(mode="json", exclude_none=True))
     return read_options(type(model), data)
 

@@ -2,31 +2,90 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sertk import registry
-from sertk.cards import Card, EncoderSpec, plugin_versions, read_card, versions
-from sertk.checkpoint import Checkpoint, is_checkpoint
+from sertk.cards import Card, EncoderSpec, plugin_versions, versions
+from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
+from sertk.config.components import components_of
+from sertk.config.files import filled, load_combination
 from sertk.config.schema import Combination, Experiment
 from sertk.contracts import Combined
 from sertk.data.manifest import Manifest
 from sertk.devices import choose_device
 from sertk.ensemble.aggregators import NOTHING
 from sertk.ensemble.folds import fold_folders
-from sertk.ensemble.members import Member, member_fingerprint
-from sertk.ensemble.stack import Stacked, build_stack
+from sertk.ensemble.members import Member, member_parts
+from sertk.ensemble.results import VERB, check_output
+from sertk.ensemble.stack import Stacked, build_stack, label_parts
 from sertk.errors import EnsembleError
-from sertk.files import atomic_folder, damaged, sha256_file, sha256_json
+from sertk.files import atomic_folder
 from sertk.inputs import read_valid
 from sertk.locks import sole_writer
+from sertk.models.classifier import INFERENCE
+from sertk.provenance import Provenance, from_here, options_as_parts
+from sertk.revisions import component_parts
 
 LISTED = 20
 """Utterances left out that a card names; it counts all."""
+
+
+REVISION = 1
+"""Of combining itself, aggregators aside: raised whenever the same inputs give another model."""
+
+
+def provenance(
+    *,
+    members: Mapping[str, str],
+    out_of_fold: Mapping[str, str] | None = None,
+    config: str = "",
+    sets: Sequence[str] = (),
+    combination: Mapping[str, Any] | None = None,
+) -> Provenance:
+    """What `combine` would make models from.
+
+    members, out_of_fold: paths by name. config, sets: a combination file and what overrides it; or the combination
+    itself. Cheap: no posteriors are inferred. Raises SertkError for what cannot be read.
+    """
+    paths, folds = ({name: Path(path) for name, path in each.items()} for each in (members, out_of_fold or {}))
+    if combination is not None:
+        return provenance_of(Combination.model_validate(combination), paths, folds)
+    call = {"config": from_here(Path(config)), "sets": list(sets)}
+    return provenance_of(load_combination(Path(config), sets), paths, folds, call)
+
+
+def provenance_of(
+    combination: Combination,
+    members: Mapping[str, Path],
+    folds: Mapping[str, Path],
+    call: Mapping[str, Any] | None = None,
+) -> Provenance:
+    """What a combination is made from. call: what names it for `provenance`, by default the combination itself."""
+    manifest = read_valid(Path(combination.data.manifest))
+    whole = filled(combination)
+    options = whole.model_dump(mode="json", exclude_none=True)
+    del options["data"]["manifest"]
+    ids = [utterance.id for utterance in manifest.split(combination.fit)]
+    parts = {"revision": str(REVISION), "inference": INFERENCE, "members": json.dumps([*members])}
+    parts |= options_as_parts("combination", options) | component_parts(components_of(whole))
+    parts |= label_parts(combination, manifest, members)
+    for name, path in members.items():
+        parts |= member_parts(f"member.{name}", path, ids)
+    for name, folder in folds.items():
+        for fold in fold_folders(folder):
+            parts |= member_parts(f"folds.{name}.{fold.name}", fold, ids)
+    places = {"members": {name: from_here(path) for name, path in members.items()}}
+    places |= {"out_of_fold": {name: from_here(path) for name, path in folds.items()}}
+    named = {"combination": combination.model_dump(mode="json")} if call is None else call
+    reads = [Path(combination.data.manifest), *members.values(), *folds.values()]
+    return Provenance(VERB, parts, {**named, **places}, [from_here(path) for path in reads])
 
 
 def combine(
@@ -36,84 +95,54 @@ def combine(
     *,
     out_of_fold: Mapping[str, Path] | None = None,
     device: torch.device | None = None,
+    call: Mapping[str, Any] | None = None,
 ) -> dict[str, Checkpoint]:
     """Combine members into one checkpoint at `out`, or into several at `out/NAME`; give them as saved, by name ("").
 
     members: by name, stores of a checkpoint's posteriors, checkpoints, or predictions files of any system. They are
     joined by id on the split `combination.fit`; utterances that cannot be used are left out and counted on the card.
     out_of_fold: by member, a folder of stores `fold-*`, whose rows stand in for the member's own while fitting.
-    All is written or nothing. Raises EnsembleError for members that cannot be combined and for an `out` that holds
-    something else, BusyError where another process combines into `out`; other SertkErrors for what cannot be read.
+    call: see `provenance_of`. All is written or nothing. Raises EnsembleError for members that cannot be combined,
+    OutputError for an `out` that holds something else, BusyError where another process combines into `out`; other
+    SertkErrors for what cannot be read.
     """
-    with sole_writer(out):
-        return _combine(combination, members, out, dict(out_of_fold or {}), device or choose_device())
-
-
-def _combine(
-    combination: Combination, members: Mapping[str, Path], out: Path, folds: Mapping[str, Path], device: torch.device
-) -> dict[str, Checkpoint]:
-    _check_arguments(members, folds, out)
-    fingerprint = inputs_fingerprint(combination, members, folds)
-    manifest = read_valid(Path(combination.data.manifest))
-    stacked = build_stack(combination, manifest, members, folds, device)
-    made: dict[str, Combined] = build(registry.aggregators, combination.aggregator)(stacked.stack)
-    if not made or ("" in made and len(made) > 1):
-        raise EnsembleError(f"{combination.aggregator.use!r} made models named {list(made)}: one named '' or several")
-    models = {
-        name: _checkpoint(combined, name or out.name, combination, manifest, stacked, bool(folds), fingerprint)
-        for name, combined in made.items()
-    }
-    inner = {name: _member_folders(combined, stacked.members) for name, combined in made.items()}
-    if "" in models:
-        return {"": models[""].save(out, inner[""])}
-    with atomic_folder(out) as temporary:
-        saved = {name: model.save(temporary / name, inner[name]) for name, model in models.items()}
-    return {name: replace(model, folder=out / name) for name, model in saved.items()}
-
-
-def inputs_fingerprint(combination: Combination, members: Mapping[str, Path], folds: Mapping[str, Path]) -> str:
-    """Changes with whatever decides the result, where files lie aside. Cheap: no posteriors are inferred."""
-    data = combination.model_dump(mode="json")
-    del data["data"]["manifest"]
-    component = registry.aggregators.components().get(combination.aggregator.use)
-    return sha256_json(
-        {
-            "combination": data,
-            "aggregator": component.owner if component else "",
-            "manifest": sha256_file(Path(combination.data.manifest)),
-            "members": [[name, member_fingerprint(path)] for name, path in members.items()],
-            "folds": {
-                name: [member_fingerprint(fold) for fold in fold_folders(path)] for name, path in folds.items()
-            },
-        }
-    )
-
-
-def is_up_to_date(out: Path, fingerprint: str) -> bool:
-    """Whether `out` holds, undamaged, what `combine` would write for inputs of this fingerprint."""
-    found = results_in(out)
-    return bool(found) and all(not damaged(folder) and read_card(folder).inputs == fingerprint for folder in found)
-
-
-def results_in(out: Path) -> list[Path]:
-    """The checkpoint at `out`, or those right inside it."""
-    if is_checkpoint(out):
-        return [out]
-    return sorted(path for path in out.iterdir() if is_checkpoint(path)) if out.is_dir() else []
-
-
-def _check_arguments(members: Mapping[str, Path], folds: Mapping[str, Path], out: Path) -> None:
+    folds = dict(out_of_fold or {})
     if not members:
         raise EnsembleError("there is no member to combine")
     for name in folds.keys() - members.keys():
         raise EnsembleError(f"out-of-fold posteriors are given for {name!r}; members: {', '.join(members)}")
-    for path in members.values():
-        if path.absolute().is_relative_to(out.absolute()):
-            raise EnsembleError(f"the member {path} lies in {out}, which would be replaced: choose another output")
-    strange = sorted(set(out.iterdir()) - set(results_in(out))) if out.is_dir() and not is_checkpoint(out) else []
-    if strange or out.is_file():
-        what = ", ".join(path.name for path in strange[:3]) or "a file"
-        raise EnsembleError(f"{out} holds something else ({what}) and would be replaced: choose another output")
+    check_output(out, [Path(combination.data.manifest), *members.values(), *folds.values()])
+    with sole_writer(out):
+        made = provenance_of(combination, members, folds, call)
+        return _combine(combination, members, out, folds, device or choose_device(), made)
+
+
+def _combine(
+    combination: Combination,
+    members: Mapping[str, Path],
+    out: Path,
+    folds: Mapping[str, Path],
+    device: torch.device,
+    made: Provenance,
+) -> dict[str, Checkpoint]:
+    manifest = read_valid(Path(combination.data.manifest))
+    stacked = build_stack(combination, manifest, members, folds, device)
+    found: dict[str, Combined] = build(registry.aggregators, combination.aggregator)(stacked.stack)
+    if not found or ("" in found and len(found) > 1):
+        raise EnsembleError(f"{combination.aggregator.use!r} made models named {[*found]}: one named '' or several")
+    models = {
+        name: _checkpoint(combined, name or out.name, combination, manifest, stacked, bool(folds), [*found])
+        for name, combined in found.items()
+    }
+    inner = {name: _member_folders(combined, stacked.members) for name, combined in found.items()}
+    if "" in models:
+        return {"": models[""].save(out, inner[""], made=made)}
+    with atomic_folder(out) as temporary:
+        saved = {
+            name: model.save(temporary / name, inner[name], made=made, place=out / name)
+            for name, model in models.items()
+        }
+    return {name: replace(model, folder=out / name) for name, model in saved.items()}
 
 
 def _checkpoint(
@@ -123,7 +152,7 @@ def _checkpoint(
     manifest: Manifest,
     stacked: Stacked,
     folded: bool,
-    fingerprint: str,
+    models: list[str],
 ) -> Checkpoint:
     stack, members = stacked.stack, stacked.members
     experiment, encoders = _reading(combined, combination, members)
@@ -141,6 +170,8 @@ def _checkpoint(
         "about": manifest.note,
         **combined.notes,
     }
+    if models != [""]:
+        notes["models"] = models
     foreign = [member.name for member in members if member.checkpoint is None]
     if foreign:
         notes["from_elsewhere"] = (
@@ -160,7 +191,6 @@ def _checkpoint(
             prior=stack.prior.tolist(),
             metrics={},
             data_fingerprint=manifest.fingerprint,
-            inputs=fingerprint,
             versions=versions({owner.distribution: owner.version, **plugin_versions(experiment)}),
             text_source=", ".join(sorted(texts)) or None,
             notes=notes,

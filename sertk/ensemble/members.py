@@ -6,7 +6,7 @@ that its own experiment names), or a predictions file of any system.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +14,16 @@ import torch
 from torch import Tensor
 
 from sertk.batching.dataset import FeatureSet, FeatureSource
-from sertk.cards import EncoderSpec, owner_of, read_card, spec_of
-from sertk.checkpoint import Checkpoint, is_checkpoint
+from sertk.cards import EncoderSpec, owner_of, spec_of
+from sertk.checkpoint import Checkpoint, checkpoint_of_store, is_checkpoint
 from sertk.data.labels import LabelSet, unlabelled_table
-from sertk.encoders.checkpoint import ModelTree, stored_tree
+from sertk.data.manifest import Utterance
+from sertk.encoders.tree import ModelTree, model_parts, refuse_stale_leaves, stored_tree
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import EnsembleError, LabelError
+from sertk.features.stale import refuse_stale
 from sertk.features.store import FeatureStore
-from sertk.files import sha256_file, sha256_json
+from sertk.files import sha256_file
 from sertk.training.evaluate import infer
 
 
@@ -82,37 +84,57 @@ def is_file_of_predictions(path: Path) -> bool:
     return path.suffix in (".csv", ".jsonl")
 
 
-def member_fingerprint(path: Path) -> str:
-    """Changes with what a member says. Cheap: reads cards, indices and files, infers nothing."""
-    if is_file_of_predictions(path):
-        return sha256_file(path)
-    if not is_checkpoint(path):
-        return FeatureStore.open(path).fingerprint
-    card = read_card(path)
-    return sha256_json([card.weights_sha256, card.labels, {n: s.fingerprint for n, s in card.encoders.items()}])
+def model_folder(path: Path) -> Path | None:
+    """The folder of the checkpoint behind a member's path, None for a predictions file.
 
-
-def checkpoint_of(path: Path) -> Checkpoint | None:
-    """The checkpoint behind a member's path, None for a predictions file.
-
-    Raises EnsembleError for a store of other features than posteriors, and for one whose checkpoint has changed.
+    Raises EnsembleError for a store of other features than posteriors.
     """
     if is_file_of_predictions(path):
         return None
     if is_checkpoint(path):
-        return Checkpoint.load(path)
+        return path
     card = FeatureStore.open(path).card
     if card.encoder != "checkpoint":
         raise EnsembleError(
             f"{path} holds features of the encoder {card.encoder!r}: a member is a store of a checkpoint's "
             f"posteriors, a checkpoint, or a predictions file (*.csv, *.jsonl)"
         )
-    checkpoint = Checkpoint.load(Path(card.options["folder"]))
-    if checkpoint.fingerprint != card.fingerprint:
-        raise EnsembleError(
-            f"{path} holds the posteriors of an earlier state of {checkpoint.folder}: extract them again"
-        )
-    return checkpoint
+    return Path(card.options["folder"])
+
+
+def checkpoint_of(path: Path) -> Checkpoint | None:
+    """The checkpoint behind a member's path, None for a predictions file.
+
+    Raises EnsembleError for a store of other features than posteriors, CheckpointError for one whose checkpoint has
+    changed.
+    """
+    folder = model_folder(path)
+    if folder is None or folder == path:
+        return None if folder is None else Checkpoint.load(folder)
+    return checkpoint_of_store(FeatureStore.open(path))
+
+
+def member_parts(name: str, path: Path, ids: Collection[str]) -> dict[str, str]:
+    """What a member says of some utterances, as parts of a key: cheap, for no posteriors are inferred."""
+    folder = model_folder(path)
+    if folder is None:
+        return {name: sha256_file(path)}
+    if folder == path:
+        parts = model_parts(name, folder, ids)
+    else:
+        parts = {name: FeatureStore.open(path).fingerprint_of(ids)}
+    return parts | {f"{name}.train_ids": sha256_file(folder / "train_ids.txt.gz")}
+
+
+def refuse_stale_member(path: Path, utterances: Sequence[Utterance]) -> None:
+    """Raise StoreError for posteriors, or features of a checkpoint, that are of other content than there is now.
+
+    utterances: as `Manifest.located` gives them.
+    """
+    if is_checkpoint(path):
+        refuse_stale_leaves(path, utterances)
+    elif not is_file_of_predictions(path):
+        refuse_stale(FeatureStore.open(path), utterances)
 
 
 def open_member(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,27 @@ import torch
 from torch import Tensor
 
 from sertk.batching.dataset import FeatureSet, FeatureSource, feature_set
-from sertk.checkpoint import Checkpoint, same_labels
+from sertk.cards import Card, read_card
+from sertk.checkpoint import same_labels
 from sertk.config.schema import Combination
 from sertk.contracts import Stack
-from sertk.data.labels import LabelSet, label_table
-from sertk.data.manifest import Manifest
-from sertk.ensemble.folds import out_of_fold
-from sertk.ensemble.members import Member, Rows, Shape, checkpoint_of, inputs_of, open_member
+from sertk.data.labels import LabelTable, label_table
+from sertk.data.manifest import Manifest, Utterance
+from sertk.ensemble.folds import fold_folders, out_of_fold
+from sertk.ensemble.members import (
+    Member,
+    Rows,
+    Shape,
+    checkpoint_of,
+    inputs_of,
+    model_folder,
+    open_member,
+    refuse_stale_member,
+)
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import EnsembleError, Fault, SertkError
-from sertk.inputs import training_part
+from sertk.files import sha256_json
+from sertk.inputs import located, table_digest, training_part
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,11 @@ def build_stack(
     utterances, data = manifest.split(combination.fit), combination.data
     ids = [utterance.id for utterance in utterances]
     checkpoints = {name: checkpoint_of(path) for name, path in members.items()}
-    shape = common_shape(manifest, members, checkpoints)
+    cards = {name: checkpoint.card for name, checkpoint in checkpoints.items() if checkpoint}
+    shape = common_shape(manifest, members, cards)
+    here = located(manifest, utterances)
+    for path in (*members.values(), *(fold for folder in folds.values() for fold in fold_folders(folder))):
+        refuse_stale_member(path, here)
     opened = tuple(open_member(name, path, checkpoints[name], shape, ids, device) for name, path in members.items())
     sources: dict[str, FeatureSource] = {}
     made_by: dict[
@@ -90,23 +106,46 @@ def build_stack(
     return Stacked(stack, opened, tuple(left_out), train_ids)
 
 
-def common_shape(
-    manifest: Manifest, members: Mapping[str, Path], checkpoints: Mapping[str, Checkpoint | None]
-) -> Shape:
+def common_shape(manifest: Manifest, members: Mapping[str, Path], cards: Mapping[str, Card]) -> Shape:
     """The classes and attributes that all checkpoints say; without one, the manifest's classes and the attributes
-    that all files have. Raises EnsembleError for classes that the manifest does not have.
+    that all files have. cards: of the checkpoints. Raises EnsembleError for classes that the manifest does not have.
     """
-    own = {name: checkpoint for name, checkpoint in checkpoints.items() if checkpoint}
-    if not own:
+    if not cards:
         files = [Predictions.read(path, labels=manifest.labels) for path in members.values()]
         common = [name for name in files[0].attribute_names if all(name in f.attribute_names for f in files)]
         return Shape(manifest.labels, {name: manifest.ranges[name] for name in common if name in manifest.ranges})
-    labels = same_labels(own)
+    labels = same_labels(cards)
     if set(labels.names) != set(manifest.labels.names):
         raise EnsembleError(
             f"the members say {', '.join(labels.names)}, the manifest has {', '.join(manifest.labels.names)}"
         )
-    return Shape(LabelSet(labels.names, labels.letters), next(iter(own.values())).card.ranges)
+    return Shape(labels, next(iter(cards.values())).ranges)
+
+
+def label_parts(combination: Combination, manifest: Manifest, members: Mapping[str, Path]) -> dict[str, str]:
+    """What is read of the manifest, as parts of a key: the labels of the split to fit on.
+
+    Of files alone the labels of the training part too, whose prior they take. Raises SertkError for members that do
+    not fit.
+    """
+    folders = {name: folder for name, path in members.items() if (folder := model_folder(path))}
+    shape = common_shape(manifest, members, {name: read_card(folder) for name, folder in folders.items()})
+    read = {"labels": manifest.split(combination.fit)}
+    if not folders:
+        read["training labels"] = training_part(manifest, combination.data)
+    parts = {"classes": json.dumps([shape.labels.names, shape.labels.letters], ensure_ascii=False)}
+    parts["ranges"] = json.dumps([[name, *bounds] for name, bounds in shape.ranges.items()])
+    for name, utterances in read.items():
+        table, without_target = _table(combination, utterances, shape)
+        parts[name] = sha256_json([table_digest(table), without_target])
+    return parts
+
+
+def _table(combination: Combination, utterances: Sequence[Utterance], shape: Shape) -> tuple[LabelTable, list[str]]:
+    data, names = combination.data, tuple(shape.ranges)
+    return label_table(
+        utterances, shape.labels, shape.ranges, attributes=names, targets=data.targets, other=data.other
+    )
 
 
 def _prior(combination: Combination, manifest: Manifest, shape: Shape, members: Sequence[Member]) -> Tensor:
@@ -114,9 +153,7 @@ def _prior(combination: Combination, manifest: Manifest, shape: Shape, members: 
     known = [member.checkpoint.card.prior for member in members if member.checkpoint]
     if known:
         return torch.tensor(known, dtype=torch.float64).mean(dim=0)
-    data = combination.data
-    train = training_part(manifest, data)
-    table, _ = label_table(train, shape.labels, shape.ranges, targets=data.targets, other=data.other)
+    table, _ = _table(combination, training_part(manifest, combination.data), shape)
     return torch.from_numpy(table.prior)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -49,9 +50,11 @@ class LinearHead(nn.Module):
         self.attribute_output = head.attribute_output
         self.emotion = nn.Linear(width, classes)
         self.attributes = nn.Linear(width, len(ranges)) if ranges else None
-        low, high = torch.tensor(list(ranges), dtype=torch.float32, device="cpu").reshape(-1, 2).unbind(-1)
-        self.register_buffer("low", low, persistent=False)
-        self.register_buffer("span", high - low, persistent=False)
+        # By numpy: arithmetic on torch's meta device, on which models are built to see their shapes, takes seconds
+        # to import.
+        low, high = np.array(list(ranges), dtype=np.float32).reshape(-1, 2).T  # (A,) each
+        self.register_buffer("low", torch.tensor(low), persistent=False)
+        self.register_buffer("span", torch.tensor(high - low), persistent=False)
 
     def forward(self, fused: Tensor) -> Outputs:
         """(B, width) to logits (B, C) and attributes (B, A)."""

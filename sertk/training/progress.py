@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file
 
 from sertk.errors import TrainingError
-from sertk.files import atomic_path, sha256_file
+from sertk.files import atomic_path, remove, sha256_file
 from sertk.models.classifier import Classifier
+from sertk.provenance import Provenance, read_record, write_record
 from sertk.tensors import save_tensors
 from sertk.training.state import read_progress
 
@@ -24,7 +24,6 @@ class Progress:
     best_weights, best_sha256: the file beside the state that has the weights of the best score, and its checksum.
     """
 
-    inputs: str
     stage: int = 0
     epoch: int = 0
     best: float = float("-inf")
@@ -37,12 +36,33 @@ class Progress:
 _PROGRESS = TypeAdapter(Progress)
 
 
-def resumed(state: Path, fingerprint: str) -> Progress:
-    """Where an earlier run of the same inputs stopped; the beginning for any other."""
+def names_of_state(state: Path, verb: str) -> list[str]:
+    """The names in its folder of an unfinished training's state, where it is the verb's own."""
+    record = read_record(state)
+    begun = state.is_dir() and all(path.name.startswith(".") for path in state.iterdir())
+    own = begun or (record is not None and record.made.verb == verb)
+    return [_going(state).name, *([state.name] if own else [])]
+
+
+def _going(state: Path) -> Path:
+    """The name that a state has while it is removed, so that no part of it is taken for a state."""
+    return state.with_name(f".{state.name}.part")
+
+
+def resumed(state: Path, made: Provenance) -> Progress:
+    """Where an earlier run of the same key stopped; the beginning for any other, whose state is removed."""
+    record = read_record(state)
+    remove(_going(state))
+    if record is None or not record.intact or record.made.key != made.key:
+        if state.exists():
+            state.rename(_going(state))
+            remove(_going(state))
+        state.mkdir(parents=True)
+        write_record(state, made, finished=False)
+        return Progress()
     found = read_progress(state)
-    if found is None or found.get("inputs") != fingerprint:
-        shutil.rmtree(state, ignore_errors=True)
-        return Progress(fingerprint)
+    if found is None:
+        return Progress()
     try:
         progress = _PROGRESS.validate_python(found)
         _best_path(state, progress)

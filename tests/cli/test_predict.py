@@ -11,6 +11,8 @@ import pytest
 import soundfile
 
 from sertk.cli import main
+from sertk.predict import provenance
+from sertk.provenance import read_record
 
 Capture = pytest.CaptureFixture[str]
 MODEL = """
@@ -89,7 +91,7 @@ def test_what_cannot_be_used_is_listed_and_the_rest_is_predicted(
     wanted, out = spoil(voices), tmp_path / "out.csv"
     assert main(["predict", str(models / "both"), str(voices), "--output", str(out), "--device", "cpu"]) == 0
     assert ids(out) == ["a.wav", "b.aiff", "c.oga"]
-    lines = [line.split("\t") for line in (tmp_path / "out.left_out.tsv").read_text("utf-8").splitlines()]
+    lines = [line.split("\t") for line in (tmp_path / "out.csv.left_out.tsv").read_text("utf-8").splitlines()]
     assert {Path(place).name for place, _ in lines} == set(wanted)
     for place, message in lines:
         assert wanted[Path(place).name] in message
@@ -108,17 +110,17 @@ def test_words_that_cannot_be_read_do_not_matter_to_a_model_that_reads_none(
     out = tmp_path / "out.csv"
     assert main(["predict", str(models / "speech"), str(voices), "--output", str(out), "--device", "cpu"]) == 0
     assert ids(out) == ["a.wav", "b.aiff", "c.oga"]
-    assert not (tmp_path / "out.left_out.tsv").exists()
+    assert not (tmp_path / "out.csv.left_out.tsv").exists()
 
 
 def test_a_list_of_what_was_left_out_goes_when_nothing_is(models: Path, voices: Path, tmp_path: Path) -> None:
     words = ["predict", str(models / "both"), str(voices), "--output", str(tmp_path / "out.csv"), "--device", "cpu"]
     (voices / "d.wav").write_bytes(b"no audio")
     assert main(words) == 0
-    assert (tmp_path / "out.left_out.tsv").exists()
+    assert (tmp_path / "out.csv.left_out.tsv").exists()
     (voices / "d.wav").unlink()
     assert main(words) == 0
-    assert not (tmp_path / "out.left_out.tsv").exists()
+    assert not (tmp_path / "out.csv.left_out.tsv").exists()
 
 
 def test_what_was_done_to_read_a_recording_is_said_once(models: Path, voices: Path, capfd: Capture) -> None:
@@ -144,3 +146,42 @@ def test_a_single_file_of_another_format_is_an_error_with_how_to_convert_it(
     for given in (tmp_path / "talk.m4a", tmp_path):
         assert main(["predict", str(models / "speech"), str(given), "--device", "cpu"]) == 1
         assert "convert it: ffmpeg -i talk.m4a talk.wav" in capfd.readouterr().err
+
+
+def test_recordings_are_predicted_again_when_their_content_or_words_change(
+    models: Path, voices: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    def predict(model: str, *more: str) -> str:
+        words = [str(models / model), str(voices), "--output", str(tmp_path / f"{model}.csv"), "--device", "cpu"]
+        assert main(["predict", *words, *more]) == 0
+        return capfd.readouterr().out
+
+    for model in ("both", "speech"):
+        assert "3 predictions" in predict(model)
+        os.utime(voices / "a.wav", (1, 1))
+        assert predict(model) == f"up to date  {tmp_path}/{model}.csv\n"
+        assert "3 predictions" in predict(model, "--force")
+    (voices / "a.txt").write_text("other words")
+    assert "3 predictions" in predict("both")
+    assert "up to date" in predict("speech")  # which reads none
+    soundfile.write(voices / "b.aiff", np.zeros(16_000) + 0.1, 16_000, format="AIFF")
+    for model in ("both", "speech"):
+        assert "3 predictions" in predict(model)
+    soundfile.write(voices / "d.wav", np.zeros(16_000) + 0.1, 16_000)
+    assert "4 predictions" in predict("speech")
+    (voices / "talk.m4a").write_bytes(bytes(1000))
+    assert "left out 1" in predict("speech")
+    assert "up to date" in predict("speech")
+    record = read_record(tmp_path / "speech.csv")
+    assert record is not None
+    assert provenance(**{**record.made.call, "audio": [str(voices)]}).key == record.made.key
+
+
+def test_a_recording_is_not_predicted_onto_a_file_of_others(
+    models: Path, voices: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    (tmp_path / "mine.csv").write_text("mine")
+    words = ["predict", str(models / "speech"), str(voices), "--output", str(tmp_path / "mine.csv"), "--force"]
+    assert main(words) == 1
+    assert "not an earlier result of `sertk predict`" in capfd.readouterr().err
+    assert (tmp_path / "mine.csv").read_text() == "mine"

@@ -12,13 +12,16 @@ from sertk.checkpoint import Checkpoint
 from sertk.cli import main
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest
-from sertk.ensemble.combine import combine, inputs_fingerprint, is_up_to_date
+from sertk.ensemble.combine import combine, provenance, provenance_of
 from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
+from sertk.ensemble.results import is_current
 from sertk.ensemble.stack import build_stack
-from sertk.errors import CheckpointError, ConfigError, EnsembleError
+from sertk.errors import CheckpointError, ConfigError, EnsembleError, OutputError, StoreError
+from sertk.features.store import FeatureStore, StoreWriter
 from sertk.files import sha256_file
 from sertk.predict import predict_stores
+from sertk.provenance import read_record
 
 from .conftest import CPU, combination, train, write_posteriors
 
@@ -249,7 +252,7 @@ def test_posteriors_of_an_earlier_state_of_a_model_are_refused(
     write_posteriors(tmp_path / "model", tmp_path / "store", ["utt-0003"])
     shutil.rmtree(tmp_path / "model")
     shutil.copytree(trained / "members/02", tmp_path / "model")
-    with pytest.raises(EnsembleError, match="earlier state"):
+    with pytest.raises(CheckpointError, match="earlier state"):
         combine(combination(tiny_store), {"x": tmp_path / "store"}, tmp_path / "out", device=CPU)
 
 
@@ -258,11 +261,15 @@ def test_what_lies_at_the_output_is_never_lost(
 ) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("years of work")
-    with pytest.raises(EnsembleError, match=r"thesis\.tex"):
+    with pytest.raises(OutputError, match=r"thesis\.tex"):
         combine(combination(tiny_store), stores, tmp_path / "mine", device=CPU)
     assert (tmp_path / "mine/thesis.tex").read_text() == "years of work"
-    with pytest.raises(EnsembleError, match="which would be replaced"):
+    with pytest.raises(OutputError, match="would replace the input"):
         combine(combination(tiny_store), models, models["01"].parent, device=CPU)
+    theirs = shutil.copytree(models["01"], tmp_path / "trained")
+    with pytest.raises(OutputError, match="made by `sertk train`"):
+        combine(combination(tiny_store), stores, theirs, device=CPU)
+    Checkpoint.load(theirs)
     combine(combination(tiny_store), stores, tmp_path / "vote", device=CPU)
     before = sha256_file(tmp_path / "vote/card.json")
     with pytest.raises(ConfigError):
@@ -270,23 +277,133 @@ def test_what_lies_at_the_output_is_never_lost(
     assert sha256_file(tmp_path / "vote/card.json") == before
 
 
-def test_what_is_made_is_up_to_date_until_something_changes(
+def test_an_earlier_result_is_replaced_whole_and_files_of_others_in_it_are_not_lost(
     tiny_store: Path, stores: dict[str, Path], tmp_path: Path
 ) -> None:
-    asked = combination(tiny_store)
-    assert not is_up_to_date(tmp_path / "vote", inputs_fingerprint(asked, stores, {}))
-    combine(asked, stores, tmp_path / "vote", device=CPU)
-    assert is_up_to_date(tmp_path / "vote", inputs_fingerprint(asked, stores, {}))
-    fewer = {name: stores[name] for name in ("01", "02")}
-    for other, members in ((combination(tiny_store, "vote"), stores), (asked, fewer)):
-        assert not is_up_to_date(tmp_path / "vote", inputs_fingerprint(other, members, {}))
+    pytest.importorskip("sertk_meta")
+    asked = combination(tiny_store, "meta_classifier", seeds=[1, 2], epochs=1)
+    out = tmp_path / "out"
+    combine(combination(tiny_store), stores, out, device=CPU)
+    combine(asked, stores, out, device=CPU)
+    assert sorted(path.name for path in out.iterdir()) == ["seed-1", "seed-2"]
+    (out / "seed-2/notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"seed-2 .*did not write \(notes\.txt\)"):
+        combine(asked, stores, out, device=CPU)
+    (out / "seed-2/notes.txt").rename(out / "notes.txt")
+    with pytest.raises(OutputError, match=r"a folder with notes\.txt"):
+        combine(asked, stores, out, device=CPU)
+    (out / "notes.txt").unlink()
+    made = provenance_of(asked, stores, {})
+    assert is_current(out, made)
+    shutil.rmtree(out / "seed-2")
+    assert not is_current(out, made)
+    combine(combination(tiny_store), stores, out, device=CPU)
+    assert not (out / "seed-1").exists()
+
+
+def test_what_is_made_is_up_to_date_until_what_it_reads_changes(
+    tiny_store: Path, stores: dict[str, Path], tmp_path: Path
+) -> None:
     shutil.copytree(tiny_store, tmp_path / "corpus")
-    manifest = Manifest.read(tmp_path / "corpus/manifest.jsonl.gz")
-    moved = combination(tmp_path / "corpus")
-    assert is_up_to_date(tmp_path / "vote", inputs_fingerprint(moved, stores, {}))
-    changed = replace(manifest.utterances[0], emotion="Happy", votes={"Happy": 5.0})
-    manifest.with_utterances([changed, *manifest.utterances[1:]]).write(tmp_path / "corpus/manifest.jsonl.gz")
-    assert not is_up_to_date(tmp_path / "vote", inputs_fingerprint(moved, stores, {}))
+    asked, out = combination(tmp_path / "corpus"), tmp_path / "vote"
+    assert not is_current(out, provenance_of(asked, stores, {}))
+    combine(combination(tiny_store), stores, out, device=CPU)
+    assert is_current(out, provenance_of(asked, stores, {}))
+    fewer = {name: stores[name] for name in ("01", "02")}
+    turned = {name: stores[name] for name in ("03", "02", "01")}
+    for other, members in ((combination(tiny_store, "vote"), stores), (asked, fewer), (asked, turned)):
+        assert not is_current(out, provenance_of(other, members, {}))
+
+    path = tmp_path / "corpus/manifest.jsonl.gz"
+    manifest = Manifest.read(path)
+
+    def with_one_changed(split: str, **change: object) -> None:
+        first = next(u for u in manifest if u.split == split)
+        manifest.with_utterances(replace(u, **change) if u is first else u for u in manifest).write(path)  # type: ignore[arg-type]
+
+    for split, change, current in (
+        ("train", {"emotion": "Happy", "votes": {"Happy": 5.0}}, True),
+        ("development", {"emotion": "Happy", "votes": {"Happy": 5.0}}, True),
+        ("held_out", {"gender": "Female", "language": "en"}, True),
+        ("held_out", {"emotion": "Happy", "votes": {"Happy": 5.0}}, False),
+        ("held_out", {"attributes": {"arousal": 1.25}}, False),
+        ("held_out", {"speaker": "speaker-new"}, False),
+    ):
+        with_one_changed(split, **change)
+        assert is_current(out, provenance_of(asked, stores, {})) is current, (split, change)
+
+
+def test_the_record_of_a_combination_plans_it_again(
+    tiny_store: Path, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    combine(combination(tiny_store), stores, tmp_path / "vote", device=CPU)
+    record = read_record(tmp_path / "vote")
+    assert record is not None
+    monkeypatch.chdir(tmp_path / "vote" / record.folder)
+    assert provenance(**record.made.call).key == record.made.key
+    again = Checkpoint.load(tmp_path / "vote")  # the record is under the checksums
+    (tmp_path / "vote/provenance.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"provenance\.json"):
+        Checkpoint.load(again.folder or Path())
+
+
+def test_an_ensemble_of_an_ensemble_follows_how_the_inner_one_was_combined(
+    tiny_store: Path, models: dict[str, Path], tmp_path: Path
+) -> None:
+    """Votes have no weights: what they are is in their fusion, their options and their members."""
+    keys = set()
+    inner = {name: models[name] for name in ("01", "02")}
+    weighted = {"divide_by": "label_prior"}
+    for number, (aggregator, options) in enumerate(
+        [
+            ("vote", {}),
+            ("soft_vote", {}),
+            ("prior_corrected", weighted),
+            ("prior_corrected", weighted | {"power": 0.5}),
+        ]
+    ):
+        combine(combination(tiny_store, aggregator, **options), inner, tmp_path / "inner", device=CPU)
+        both = {"inner": tmp_path / "inner", "03": models["03"]}
+        made = provenance_of(combination(tiny_store), both, {})
+        assert not is_current(tmp_path / "outer", made), number
+        combine(combination(tiny_store), both, tmp_path / "outer", device=CPU)
+        assert is_current(tmp_path / "outer", made)
+        keys.add(made.key)
+    assert len(keys) == 4
+
+
+def test_posteriors_of_other_features_than_there_are_now_are_refused(
+    tiny_store: Path, models: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_store, tmp_path / "corpus")
+    train(
+        tmp_path / "corpus",
+        tmp_path / "01",
+        f"features.words={tmp_path}/corpus/features/words",
+        "stage.full.epochs=1",
+    )
+    held_out = [u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz").split("held_out")]
+    write_posteriors(tmp_path / "01", tmp_path / "posteriors", held_out)
+    combine(combination(tiny_store), {"01": tmp_path / "posteriors"}, tmp_path / "vote", device=CPU)
+    words = FeatureStore.open(tmp_path / "corpus/features/words")
+    shutil.rmtree(tmp_path / "corpus/features/words")
+    with StoreWriter(tmp_path / "corpus/features/words", words.card) as writer:
+        there = FeatureStore.open(tiny_store / "features/words")
+        for id in there:
+            writer.add(id, there[id].clone(), "of other words" if id == held_out[0] else words.sources[id])
+    with pytest.raises(StoreError, match=rf"posteriors: 1 of {len(held_out)} utterances .* other features"):
+        combine(combination(tiny_store), {"01": tmp_path / "posteriors"}, tmp_path / "vote", device=CPU)
+
+
+def test_transcripts_that_changed_since_are_found_through_the_posteriors(
+    tiny_store: Path, stores: dict[str, Path], models: dict[str, Path], tmp_path: Path
+) -> None:
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    changed = manifest.with_utterances(replace(u, text="other words") for u in manifest)
+    changed.write(tmp_path / "manifest.jsonl.gz")
+    for members, where in ((stores, "posteriors/01"), (models, "features/words")):
+        with pytest.raises(StoreError, match=rf"{where}: \d+ of \d+ utterances .*: run `sertk extract` again"):
+            combine(combination(tmp_path), members, tmp_path / "vote", device=CPU)
 
 
 def test_the_command_combines_once_and_names_members_by_their_folders(

@@ -56,6 +56,9 @@ def test_the_verb_that_wrote_a_file_finds_it_damaged_and_writes_it_again(
     damage(folder / file)
     status, said = server.run(site.verbs[name].words, folder)
     assert status == 0, said
+    for kept in folder.rglob("*.edited"):
+        assert kept.name in said
+        kept.unlink()
     site.assert_same(folder, name)
     count(f"one wrong bit in {file}: `sertk {name}` writes it again", 1)
 

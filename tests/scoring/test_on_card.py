@@ -49,7 +49,6 @@ def test_the_card_of_a_model_carries_its_scores(
     after = Checkpoint.load(folder / "m")  # which checks SHA256SUMS
     assert after.fingerprint == before.fingerprint
     assert after.train_ids == before.train_ids
-    assert after.card.inputs == before.card.inputs
     on_card = read_card(folder / "m").scores["held_out"]
     assert on_card["metrics"]["macro_f1"] == wanted["macro_f1"]
     assert on_card["utterances"] == len(Manifest.read(tiny_store / "manifest.jsonl.gz").split("held_out"))

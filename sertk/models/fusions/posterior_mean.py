@@ -99,11 +99,11 @@ class PosteriorMean(nn.Module):
 
 
 def _shares(given: list[float] | None, count: int) -> Tensor:
-    """(count,) of sum 1. Given numbers stay on the CPU: arithmetic on torch's meta device takes seconds to import."""
+    """(count,) of sum 1. Computed on the CPU: arithmetic on torch's meta device takes seconds to import."""
     if given is None:
         return torch.full((count,), 1 / count)
     numbers = torch.tensor(given, device="cpu")
-    return numbers / numbers.sum()
+    return torch.tensor((numbers / numbers.sum()).tolist())
 
 
 def _normalised(positive: Tensor) -> Tensor:

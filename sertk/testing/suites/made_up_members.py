@@ -151,7 +151,6 @@ def _member(name: str, number: int, data: FeatureSet, fusion: Use) -> Checkpoint
             prior=table.prior.tolist(),
             metrics={},
             data_fingerprint="made up",
-            inputs=f"made up {number}",
             versions={},
             notes={"fit_on": "held_out", "init_seed": number},
         ),

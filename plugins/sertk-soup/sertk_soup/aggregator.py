@@ -38,8 +38,8 @@ def soup(
     metric has them. seed: of these draws. batch_size: utterances, when scoring. For a linear map (`concat` under a
     head without activation) the soup's logits are the mean of the members' logits. Other models can be averaged where
     they went on from the same first weights; those of different `init_seed` are refused, for their average is as a
-    rule worse than each, unless `allow_different_starts`. Buffers, such as the statistics of standardised inputs, are
-    averaged too; integer ones must agree.
+    rule worse than each, unless `allow_different_starts`. The statistics that inputs are standardised by are part of
+    the map: they must be equal. Other buffers are averaged too; integer ones must agree.
     Raises EnsembleError naming the first difference between members that cannot be averaged.
     Source: Wortsman et al., Model soups (2022), recipe 1; MEDUSA (arXiv 2506.09556), section 3.6.
     """
@@ -148,13 +148,29 @@ def refuse_differences(members: Mapping[str, Checkpoint], allow_different_starts
                     else "only models of one shape over the same inputs have a mean; combine others by a vote"
                 )
                 raise EnsembleError(f"{reference} and {name} differ in {what}, {here} and {there}: {remedy}")
+        differing = [key for key, value in _statistics(first).items() if not _equal(value, other.weights.get(key))]
+        if differing:
+            raise EnsembleError(
+                f"{reference} and {name} standardise by different statistics, {', '.join(differing)}: their weights "
+                f"have no mean. Train them on the same utterances, or combine them by a vote"
+            )
 
 
 def _is_linear(checkpoint: Checkpoint) -> bool:
-    """Whether all that was learnt is one linear map of pooled features."""
+    """Whether all that was learnt is one linear map of pooled, perhaps standardised features."""
     experiment = checkpoint.experiment
-    learnt = {name for name in checkpoint.weights if not name.startswith("head.")} - {"fusion.mean", "fusion.std"}
+    learnt = {name for name in checkpoint.weights if not name.startswith("head.")} - _statistics(checkpoint).keys()
     return experiment.fusion.use == "concat" and experiment.head.activation == "none" and not learnt
+
+
+def _statistics(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """What the inputs are standardised by: of the experiment's `standardise`, and of a `concat` that does so."""
+    own = {name for name in checkpoint.weights if name.startswith("scale.")} | {"fusion.mean", "fusion.std"}
+    return {name: tensor for name, tensor in checkpoint.weights.items() if name in own}
+
+
+def _equal(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and torch.equal(one, other)
 
 
 def _encoders(checkpoint: Checkpoint) -> dict[str, str]:

@@ -135,6 +135,43 @@ def test_members_that_have_no_mean_are_refused_by_their_first_difference(
     assert not (tmp_path / "soup").exists()
 
 
+def test_models_standardised_alike_are_averaged_and_others_refused(tiny_store: Path, tmp_path: Path) -> None:
+    """The statistics are part of the map: only over equal ones are the mean's logits the mean of the logits."""
+    fold = ("data.folds=3", "data.fold=1")
+    made = {"one": (), "other": ("init_seed=2",), "fold": fold}
+    for name, sets in made.items():
+        wanted = (*LINEAR, "standardise=['speech']", "stage.full.epochs=2", *sets)
+        run(load_experiment(tiny_store / "experiment.toml", wanted), tmp_path / name, device=CPU)
+    paths = {name: tmp_path / name for name in made}
+    with pytest.raises(
+        EnsembleError, match=r"one and fold standardise by different statistics, scale\.mean0, scale\.std0"
+    ):
+        combine(asked(tiny_store), some(paths, ["one", "fold"]), tmp_path / "soup", device=CPU)
+    both = some(paths, ["one", "other"])
+    combine(asked(tiny_store), both, tmp_path / "soup", device=CPU)
+    batch = stack_of(tiny_store, both).inputs
+    assert batch is not None
+    features = batch.batch(range(len(batch))).features
+    with torch.no_grad():
+        said = [Checkpoint.load(path).classifier()(features).emotion for path in both.values()]
+        mean = Checkpoint.load(tmp_path / "soup").classifier()(features).emotion
+    torch.testing.assert_close(mean, (said[0] + said[1]) / 2, atol=1e-5, rtol=1e-5)
+
+
+def test_meta_classifiers_of_other_fits_are_refused(
+    tiny_store: Path, members: dict[str, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("sertk_meta")
+    two = some(members, ["linear-1", "relu-1"])
+    paths = {}
+    for fit in ("held_out", "development"):
+        wanted = asked(tiny_store, "meta_classifier", fit=fit, seeds=[1], epochs=1)
+        combine(wanted, two, tmp_path / fit, device=CPU)
+        paths[fit] = tmp_path / fit / "seed-1"
+    with pytest.raises(EnsembleError, match=r"held_out and development standardise by .*, fusion\.mean, fusion\.std"):
+        combine(asked(tiny_store, fit="held_out"), paths, tmp_path / "soup", device=CPU)
+
+
 def test_other_encoders_and_class_orders_are_named(tiny_store: Path, members: dict[str, Path]) -> None:
     stack = stack_of(tiny_store, some(members, ["linear-1", "linear-2"]))
     model = stack.members["linear-2"]

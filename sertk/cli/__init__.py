@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "check": ("sertk.cli.check", "Check configuration files and name all their faults at once."),
     "score": ("sertk.cli.score", "Score predictions, with intervals."),
     "report": ("sertk.cli.report", "Write a page about an experiment: scores, plots, recordings."),
+    "why": ("sertk.cli.why", "Say what a result was made from, what differs now and what would run again."),
     "new": ("sertk.cli.new", "Write a plugin or a recipe to begin with."),
     "doctor": ("sertk.cli.doctor", "Say what is installed, what is ready and what to do about the rest."),
     "list": ("sertk.cli.list", "List the components that are installed."),

@@ -6,15 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from sertk.cli import data_tables as tables
 from sertk.cli.output import kept, progress, say, say_json, track, up_to_date, warn
-
-if TYPE_CHECKING:
-    from sertk.data.manifest import Manifest
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make, read, split, mend and look at corpora.")
 
@@ -87,7 +84,7 @@ def prepare(
     manifest, report = reader(folder, **options)
     tables.say_corpus(report)
     with making(out, made, sides=[REPORT]) as edited:
-        manifest.seen_from(out.parent).write(out)
+        manifest.based_in(folder).write(out)
         if report.faults:
             report.write(beside(out, REPORT))
     kept(edited)
@@ -120,7 +117,7 @@ def split(
         return up_to_date(out)
     corpus = hold_out(Manifest.read(manifest), part, into=into, share=share, seed=seed)
     with making(out, made) as edited:
-        _moved(corpus, out).write(out)
+        corpus.write(out)
     kept(edited)
     say(f"wrote  {out}  {part} {len(corpus.split(part)):,}, {into} {len(corpus.split(into)):,} utterances")
 
@@ -147,7 +144,7 @@ def fix(
     corpus = Manifest.read(manifest, any_names=True)
     mended, faults = mend(corpus, audio=not no_audio)
     with making(out, made, sides=[REPORT]) as edited:
-        _moved(mended, out).write(out)
+        mended.write(out)
         if faults:
             write_faults(beside(out, REPORT), {"fixed": faults}, {"kept": len(mended), "fixed": len(faults)})
     kept(edited)
@@ -217,11 +214,6 @@ def _of_reader(reader: Callable[..., Any], **options: tuple[Any, Any]) -> dict[s
             takes = ", ".join(f"--{known.replace('_', '-')}" for known in options if known in taken)
             raise typer.BadParameter(f"this corpus does not have it; it takes {takes}", param_hint=f"--{name}")
     return given
-
-
-def _moved(corpus: Manifest, out: Path) -> Manifest:
-    """A manifest whose recordings are found from the folder that it goes into."""
-    return corpus if corpus.folder.absolute() == out.absolute().parent else corpus.seen_from(out.parent)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 def say_corpus(report: CorpusReport) -> None:
     """Say which release and files were found, how much of what, and how far the raters bear the consensus out."""
-    say(f"release {report.release}; {report.form}" if report.release else report.form)
+    of = "a part of release" if "count" in report.faults else "release"
+    say(f"{of} {report.release}; {report.form}" if report.release else report.form)
     say(f"read  {', '.join(report.files)}")
     rows = [
         (name, f"{part['utterances']:,.0f}", f"{part['speakers']:,.0f}", f"{part['hours']:.2f}")
@@ -20,11 +21,17 @@ def say_corpus(report: CorpusReport) -> None:
     ]
     table(("split", "utterances", "speakers", "hours"), rows, right=("utterances", "speakers", "hours"))
     if report.rater_rows:
-        lacking = f"{report.own_words:,} for Other, {report.ratings_missing:,} ratings missing"
-        say(f"{report.rater_rows:,} raters' rows; {lacking}")
+        missing = _missing(report.ratings_missing)
+        say(f"{report.rater_rows:,} raters' rows; {report.own_words:,} for Other{missing}")
+    if report.values_missing:
+        say(f"{report.consensus_rows:,} rows of the consensus{_missing(report.values_missing)}")
     if report.consensus_agreement is not None:
         means = "" if report.attribute_agreement is None else f", their means in {report.attribute_agreement:.2%}"
         say(f"the raters give the consensus again in {report.consensus_agreement:.2%}{means}")
+
+
+def _missing(counts: dict[str, int]) -> str:
+    return f"; without a value: {', '.join(f'{name} {count:,}' for name, count in counts.items())}" if counts else ""
 
 
 def say_splits(splits: dict[str, Any]) -> None:

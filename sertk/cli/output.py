@@ -6,7 +6,7 @@ escaped, in tables line ends too.
 
 from __future__ import annotations
 
-import json
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sertk.escapes import escaped
+from sertk.escapes import escaped, safe_json
 
 Item = TypeVar("Item")
 PLAIN_WIDTH = 240
@@ -46,9 +46,7 @@ def say(text: str = "", *, style: str | None = None) -> None:
 
 def say_json(value: Any) -> None:
     """Write a value as JSON that a person can read."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    unsafe = {sign for sign in text if sign != "\n" and escaped(sign) != sign}
-    say(text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in unsafe}))
+    say(safe_json(value, indent=2))
 
 
 def fail(message: str) -> None:
@@ -127,7 +125,9 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person reads them: `3.2 s`, `4:05`, `1:02:03`."""
+    """Seconds as a person reads them: `3.2 s`, `4:05`, `1:02:03`; `unknown` for what is no finite number."""
+    if not math.isfinite(seconds):
+        return "unknown"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

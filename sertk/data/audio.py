@@ -13,7 +13,7 @@ import soxr
 from numpy.typing import NDArray
 
 from sertk.data.containers import is_cut, open_sound
-from sertk.data.formats import how_to_convert, is_other_sound
+from sertk.data.formats import how_to_convert, is_other_sound, of_windows
 from sertk.errors import AudioError
 
 SILENCE = 1e-4
@@ -53,7 +53,7 @@ def audio_info(path: Path) -> AudioInfo:
     """Read a recording's header. Raises AudioError for a missing, empty or non-audio file."""
     try:
         if not path.is_file():
-            raise AudioError(f"{path}: there is no such recording")
+            raise AudioError(f"{path}: there is no such recording{of_windows(path)}")
         if path.stat().st_size == 0:
             raise AudioError(f"{path}: the file is empty")
         with open_sound(path) as (file, remark):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 AUDIO_SUFFIXES = frozenset(
@@ -42,3 +44,10 @@ def how_to_convert(path: Path) -> str:
     """What makes a readable recording of sound or video."""
     source = "-f s16le -ar 16000 -ac 1 " if path.suffix.lower() in (".raw", ".pcm") else ""
     return f"convert it: ffmpeg {source}-i {path.name} {path.stem}.wav"
+
+
+def of_windows(path: Path) -> str:
+    """A hint for a missing file whose path was written on Windows, else nothing."""
+    if os.sep == "/" and ("\\" in path.name or re.search(r"(^|/)[A-Za-z]:[\\/]", str(path))):
+        return " (a path of Windows: prepare the corpus here again, or write the paths of this system)"
+    return ""

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from sertk.data.audio import AudioInfo, audio_info
 from sertk.data.containers import NO_LENGTH, has_no_length, wav_chunks
+from sertk.data.formats import of_windows
 from sertk.errors import AudioError
 
 THREADS = 8
@@ -37,6 +38,8 @@ def header(path: Path) -> AudioInfo:
     try:
         with open(path, "rb") as file:
             info = _wav(path, file)
+    except FileNotFoundError:
+        raise AudioError(f"{path}: there is no such recording{of_windows(path)}") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"{path}: {error.strerror if isinstance(error, OSError) else error}") from None
     return info or audio_info(path)

@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -28,7 +30,7 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 class Utterance:
     """One utterance: where its audio is, who speaks, what is said, and what raters heard.
 
-    audio: path of the recording, relative to the manifest's folder or absolute. start, duration: seconds
+    audio: path of the recording, relative to the folder that the header names or absolute. start, duration: seconds
     (duration None: to the end). emotion: the consensus, `Other`, or None without agreement. votes: primary
     votes by class. raters: the raters' own rows, where a corpus gives them. attributes: by name, missing left out.
     """
@@ -62,7 +64,9 @@ class Manifest:
     utterances: tuple[Utterance, ...]
     note: str = ""
     folder: Path = Path()
-    """Where relative audio paths start: the manifest file's own folder once read or written."""
+    """Where relative audio paths start; without it the folder of the file that it is written to."""
+    anchored: bool = False
+    """Whether a file names `folder` by its absolute path, not as seen from itself."""
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -86,7 +90,7 @@ class Manifest:
             return path
         if ".." in path.parts:
             raise DataError(
-                f"utterance {utterance.id}: audio {utterance.audio!r} climbs out of the manifest's folder"
+                f"utterance {utterance.id}: audio {utterance.audio!r} climbs out of the folder of the recordings"
             )
         return self.folder / path
 
@@ -94,13 +98,29 @@ class Manifest:
         """The utterances with `audio` made absolute, as encoders read them."""
         return tuple(replace(u, audio=str(self.audio_path(u).absolute())) for u in self.utterances)
 
-    def seen_from(self, folder: Path) -> Manifest:
-        """The same corpus with `audio` as a manifest in that folder names it."""
-        return replace(
-            self,
-            utterances=tuple(replace(u, audio=seen_from(self.audio_path(u), folder)) for u in self.utterances),
-            folder=folder.absolute(),
-        )
+    def based_in(self, folder: Path) -> Manifest:
+        """The same corpus with the recordings below a folder by their paths from there.
+
+        Where `folder` is a relative path, files name it as seen from themselves: corpus and files can be moved
+        together. An absolute one stays where it is when they are moved.
+        """
+        place = folder.absolute()
+
+        def short(path: Path) -> str:
+            inside = path.is_relative_to(place) and ".." not in path.relative_to(place).parts
+            return str(path.relative_to(place) if inside else path)
+
+        made = tuple(replace(u, audio=short(self.audio_path(u).absolute())) for u in self.utterances)
+        return replace(self, utterances=made, folder=place, anchored=folder.is_absolute())
+
+    def audio_folder(self, path: Path) -> str:
+        """How a file at `path` names the folder of the recordings: absolute, as seen from it, or "" for its own."""
+        if self.folder == Path() or all(Path(utterance.audio).is_absolute() for utterance in self.utterances):
+            return ""
+        if self.anchored:
+            return str(self.folder.absolute())
+        found = os.path.relpath(self.folder.absolute(), path.absolute().parent)
+        return "" if found == "." else found
 
     def with_utterances(self, utterances: Iterable[Utterance]) -> Manifest:
         """The same corpus with other utterances."""
@@ -108,10 +128,10 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the content, whatever the file's name or compression."""
+        """SHA-256 of the content, whatever the file's name, place or compression."""
         digest = hashlib.sha256()
         for line in self._lines():
-            digest.update(line.encode())
+            digest.update(line.encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
     @staticmethod
@@ -121,13 +141,8 @@ class Manifest:
 
         any_names: let ids and names through that would break other files (`sertk.data.ids`), to list or drop them.
         """
-        try:
-            with _open(path, "r") as file:
-                return _parse(path, file, any_names=any_names)
-        except FileNotFoundError:
-            raise DataError(f"there is no manifest {path}: `sertk data prepare` writes one") from None
-        except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-            raise DataError(f"{path}: cannot be read as a manifest: {error}") from error
+        with _reading(path), _open(path, "r") as file:
+            return _parse(path, file, any_names=any_names)
 
     def write(self, path: Path) -> None:
         """Write `*.jsonl` or `*.jsonl.gz`, whole or not at all; the same content gives the same bytes.
@@ -138,26 +153,19 @@ class Manifest:
             if fault := names_fault(utterance):
                 raise DataError(f"{path}: utterance {escaped(utterance.id)!r}: {fault}")
         with atomic_path(path) as temporary, _open(temporary, "w", like=path) as file:
-            for line in self._lines():
+            for line in self._lines(self.audio_folder(path)):
                 try:
                     file.write(line)
                 except UnicodeEncodeError:
                     raise DataError(f"{path}: text that is no UTF-8: {escaped(line[:200])}...") from None
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self, audio: str = "") -> Iterator[str]:
         ranges = {name: (float(low), float(high)) for name, (low, high) in self.ranges.items()}
-        header = _Header(1, self.corpus, list(self.labels.names), self.labels.letters, ranges, self.note)
-        yield json.dumps(vars(header), ensure_ascii=False) + "\n"
+        header = _Header(1, self.corpus, list(self.labels.names), self.labels.letters, ranges, self.note, audio)
+        values = {key: value for key, value in vars(header).items() if key != "audio" or value}
+        yield json.dumps(values, ensure_ascii=False) + "\n"
         for utterance in self.utterances:
             yield json.dumps(_row(utterance), ensure_ascii=False) + "\n"
-
-
-def seen_from(path: Path, folder: Path) -> str:
-    """A path as a manifest in a folder names it: relative below the folder, absolute elsewhere."""
-    path, folder = path.absolute(), folder.absolute()
-    if path.is_relative_to(folder) and ".." not in path.relative_to(folder).parts:
-        return str(path.relative_to(folder))
-    return str(path)
 
 
 @dataclass(frozen=True)
@@ -170,6 +178,7 @@ class _Header:
     letters: str
     attributes: dict[str, tuple[float, float]]
     note: str = ""
+    audio: str = ""
 
 
 _HEADER = TypeAdapter(_Header)
@@ -185,6 +194,17 @@ def _row(utterance: Utterance) -> dict[str, Any]:
         if name in row:  # 2 and 2.0 are one number, and so one fingerprint
             row[name] = {key: float(value) for key, value in row[name].items()}
     return row
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say of a file that cannot be read that it is no manifest."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(f"there is no manifest {path}: `sertk data prepare` writes one") from None
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read as a manifest: {error}") from error
 
 
 def _open(path: Path, mode: Literal["r", "w"], like: Path | None = None) -> IO[str]:
@@ -223,8 +243,9 @@ def _parse(path: Path, lines: Iterable[str], *, any_names: bool) -> Manifest:
                     if fault := name_fault("attribute", name):
                         raise DataError(f"{path}, line {number}: {fault}")
                 labels = LabelSet(tuple(header.labels), header.letters)
-                folder = path.absolute().parent
-                manifest = Manifest(header.corpus, labels, header.attributes, (), header.note, folder)
+                place = Path(os.path.normpath(path.absolute().parent / header.audio))
+                anchored = Path(header.audio).is_absolute()
+                manifest = Manifest(header.corpus, labels, header.attributes, (), header.note, place, anchored)
             else:
                 utterance = _UTTERANCE.validate_json(line)
                 if not any_names and (fault := names_fault(utterance)):

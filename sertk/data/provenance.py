@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from sertk.data.corpora import find_reader
-from sertk.data.manifest import Manifest, seen_from
+from sertk.data.formats import AUDIO_SUFFIXES
+from sertk.data.manifest import Manifest
 from sertk.digests import file_digests
 from sertk.errors import DataError
-from sertk.files import sha256_file, sha256_json
+from sertk.files import sha256_json
 from sertk.provenance import RECORD, Provenance, from_here, options_as_parts
 
-SPLIT, FIX, AUDIT = 1, 1, 1
+SPLIT, FIX, AUDIT = 1, 2, 2
 """The revisions of the verbs: each is raised when its outputs change for the same inputs."""
 
 REPORT = ".report.jsonl"
 """The ending of the side file that lists faults."""
 
 TABLES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl"})
-RECORDINGS = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf"})
-"""The endings of the files that readers of corpora read."""
+"""The endings of the label files that readers of corpora read."""
 
 FEW = 20
 """A folder's files of one ending are a part each when there are no more."""
@@ -43,49 +43,48 @@ def prepare_provenance(
     if not place.is_dir():
         raise DataError(f"{folder}: there is no such folder. Name the folder of the corpus.")
     resolved = {k: v for k, v in options.items() if k != "transcripts"}
-    parts = {"reader": f"{corpus} revision {reader.revision}", "recordings": seen_from(place, Path(out).parent)}
+    recordings = place if place.is_absolute() else os.path.relpath(place, Path(out).parent)
+    parts = {"reader": f"{corpus} revision {reader.revision}", "recordings are in": str(recordings)}
     parts |= options_as_parts("options", resolved)
     folders = {"corpus": place} | {f"transcripts {n}": Path(p) for n, p in enumerate(options.get("transcripts", []))}
     for name, each in folders.items():
         parts |= folder_parts(name, each, audio=bool(options.get("audio", True)), progress=progress)
     call_options = resolved | {"transcripts": [from_here(Path(p)) for p in options.get("transcripts", [])]}
-    call = {"corpus": corpus, "folder": from_here(place), "out": from_here(Path(out)), "options": call_options}
+    called = str(place) if place.is_absolute() else from_here(place)  # it decides how the manifest names the folder
+    call = {"corpus": corpus, "folder": called, "out": from_here(Path(out)), "options": call_options}
     return Provenance("data prepare", parts, call)
 
 
 def split_provenance(manifest: str, out: str, part: str, into: str, share: float, seed: int) -> Provenance:
     """Plan `sertk data split`."""
     options = {"split": part, "into": into, "share": share, "seed": seed}
-    parts = {"revision": str(SPLIT), **manifest_parts(manifest, out), **options_as_parts("options", options)}
+    parts = {"revision": str(SPLIT), **manifest_parts(Manifest.read(Path(manifest)), Path(out))}
+    parts |= options_as_parts("options", options)
     call = {"part": part, "into": into, "share": share, "seed": seed}
     return _of_manifest("data split", parts, manifest, call | {"out": from_here(Path(out))})
 
 
 def fix_provenance(manifest: str, out: str, audio: bool) -> Provenance:
     """Plan `sertk data fix`, which asks of recordings only if they are there."""
-    parts = {"revision": str(FIX), **manifest_parts(manifest, out), "options.audio": str(audio)}
+    corpus = Manifest.read(Path(manifest), any_names=True)
+    parts = {"revision": str(FIX), **manifest_parts(corpus, Path(out)), "options.audio": str(audio)}
     if audio:
-        parts["recordings that are missing"] = sha256_json(_missing(Manifest.read(Path(manifest), any_names=True)))
+        parts["recordings that are missing"] = sha256_json(_missing(corpus))
     return _of_manifest("data fix", parts, manifest, {"out": from_here(Path(out)), "audio": audio})
 
 
 def audit_provenance(manifest: str, audio: bool, *, progress: Progress | None = None) -> Provenance:
     """Plan `sertk data audit --html`."""
-    parts = {"revision": str(AUDIT), **manifest_parts(manifest, manifest), "options.audio": str(audio)}
+    corpus = Manifest.read(Path(manifest), any_names=True)
+    parts = {"revision": str(AUDIT), "manifest": corpus.fingerprint, "options.audio": str(audio)}
     if audio:
-        parts["recordings"] = recordings_digest(Manifest.read(Path(manifest), any_names=True), progress=progress)
+        parts["recordings"] = recordings_digest(corpus, progress=progress)
     return _of_manifest("data audit", parts, manifest, {"audio": audio})
 
 
-def manifest_parts(manifest: str, out: str) -> dict[str, str]:
-    """A manifest as a part; and, for a manifest made of it in another folder, where its recordings are from there."""
-    path = Path(manifest)
-    if not path.is_file():
-        Manifest.read(path, any_names=True)  # which says so
-    parts = {"manifest": sha256_file(path)}
-    if path.absolute().parent != Path(out).absolute().parent:
-        parts["recordings are in"] = seen_from(path.parent, Path(out).parent)
-    return parts
+def manifest_parts(corpus: Manifest, out: Path) -> dict[str, str]:
+    """A manifest as parts, and how the one that is made of it at `out` names the folder of the recordings."""
+    return {"manifest": corpus.fingerprint, "recordings are in": corpus.audio_folder(out)}
 
 
 def recordings_digest(manifest: Manifest, *, progress: Progress | None = None) -> str:
@@ -100,7 +99,7 @@ def folder_parts(name: str, folder: Path, *, audio: bool, progress: Progress | N
 
     audio: whether recordings are read too. What sertk made, which has a record, is not of the corpus.
     """
-    endings = TABLES | RECORDINGS if audio else TABLES
+    endings = TABLES | AUDIO_SUFFIXES if audio else TABLES
     paths = [path for path in corpus_files(folder) if path.suffix.lower() in endings]
     digests = file_digests(paths, progress=progress)
     groups: dict[str, dict[str, str | None]] = defaultdict(dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from sertk.data.formats import of_windows
 from sertk.data.labels import OTHER
 from sertk.data.manifest import Manifest, Utterance, names_fault
 from sertk.errors import DataError, Fault, LabelError, did_you_mean
@@ -30,7 +31,7 @@ def validate(manifest: Manifest, *, audio: bool = False) -> list[Fault]:
 def fix(manifest: Manifest, *, audio: bool = False) -> tuple[Manifest, list[Fault]]:
     """Drop what cannot be used (a repeated id, an utterance with a fault); give the rest and what was dropped.
 
-    An attribute out of its range is removed from its utterance, which stays.
+    An attribute out of its range is removed from its utterance, which stays. Raises DataError where nothing is left.
     """
     kept: list[Utterance] = []
     dropped: list[Fault] = []
@@ -48,6 +49,11 @@ def fix(manifest: Manifest, *, audio: bool = False) -> tuple[Manifest, list[Faul
         inside = {name: value for name, value in utterance.attributes.items() if name not in outside}
         kept.append(replace(utterance, attributes=inside))
         seen.add(utterance.id)
+    if dropped and not kept:
+        first = dropped[0]
+        raise DataError(
+            f"none of {len(manifest):,} utterances can be used. The first: {first.place}: {first.message}"
+        )
     return manifest.with_utterances(kept), dropped
 
 
@@ -77,7 +83,7 @@ def _faults(manifest: Manifest, utterance: Utterance, *, audio: bool) -> list[st
     try:
         path = manifest.audio_path(utterance)
         if audio and not path.is_file():
-            faults.append(f"there is no recording {path}")
+            faults.append(f"there is no recording {path}{of_windows(path)}")
     except DataError as error:
         faults.append(str(error))
     return faults

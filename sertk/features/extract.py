@@ -113,7 +113,7 @@ def extract(
         if mine and report.written + report.changed + report.kept == 0:
             first = report.failed[0]
             raise DataError(
-                f"{report.folder}: not one of {len(mine)} recordings could be used. The first: {first.id}: "
+                f"{report.folder}: none of {len(mine)} recordings could be used. The first: {first.id}: "
                 f"{first.message}. All are listed in the report there; mend them and extract again."
             )
     return ExtractReport(reports, read, time.monotonic() - began, up_to_date=idle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import keyword
+import os
 import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -123,7 +124,7 @@ def _rendered(folder: Path, words: Mapping[str, str]) -> Iterator[tuple[str, str
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> Path:
-    if folder.exists():
+    if os.path.lexists(folder):
         raise TemplateError(f"{folder} is there already: choose another name, or another folder with --into")
     with atomic_folder(folder) as temporary:
         for place, text in files.items():

@@ -91,6 +91,8 @@ def write_toy_corpus(
 
 def _is_written(folder: Path, marker: str) -> bool:
     """Whether the folder holds the corpus of this marker; raises DataError where it holds anything else."""
+    if folder.is_symlink() and not folder.exists():
+        raise DataError(f"{folder} is a link to nothing; the toy corpus needs a new or empty folder.")
     if not folder.exists():
         return False
     if not folder.is_dir():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sertk.config.build import build, options_model, read_options
 from sertk.config.schema import Use
-from sertk.data.manifest import Manifest, Utterance, seen_from
+from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
 from sertk.errors import DataError
 from sertk.features.sources import source_digests
@@ -64,12 +64,11 @@ def plan(
     all_parts = {
         "revision": str(REVISION),
         "manifest": corpus.fingerprint,
+        "recordings are in": corpus.audio_folder(out),
         "splits": ", ".join(sorted(split)),
         "contents": sha256_json(sorted(contents.items())),
         **parts,
     }
-    if corpus.folder.absolute() != out.absolute().parent:
-        all_parts["recordings are in"] = seen_from(corpus.folder, out.parent)
     if manifest is None or use is None:
         return Provenance(VERB, all_parts)
     call = {"manifest": from_here(manifest), "out": from_here(out), "split": [*split]}

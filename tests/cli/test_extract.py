@@ -113,3 +113,28 @@ def test_the_card_says_how_far_from_float32_features_of_less_precision_are(
     assert card.error is not None
     assert 0 < found <= card.error * 1.001 < 2e-2
     assert f"within {card.error:.1e} of float32" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("audio", ["/gone/{}.wav", r"C:\\corpora\\{}.wav"])
+def test_a_corpus_that_was_moved_away_is_an_error_that_names_a_path(
+    texts: Path, audio: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = Manifest.read(texts / "corpus.jsonl")
+    corpus.with_utterances(replace(u, audio=audio.format(u.id), duration=None) for u in corpus).write(
+        texts / "moved.jsonl"
+    )
+    (texts / "logmel.toml").write_text('[encoder]\nuse = "logmel"\n')
+    command = ["extract", str(texts / "logmel.toml"), "--manifest", str(texts / "moved.jsonl")]
+    first = corpus.utterances[0].id
+    for jobs in (["--device", "cpu"], ["--jobs", "2", "--device", "cpu"]):
+        assert main([*command, "--into", str(texts / "features"), *jobs]) == 1
+        shown = capsys.readouterr()
+        count = 90 if len(jobs) == 2 else 45
+        assert f"none of {count} recordings could be used. The first: {first}: " in shown.err
+        assert f"{audio.format(first)}: there is no such recording" in shown.err
+        assert ("a path of Windows" in shown.err) == audio.startswith("C:")
+        assert "unexpected" not in shown.err
+    out = ["--out", str(texts / "fixed.jsonl")]
+    assert main(["data", "fix", str(texts / "moved.jsonl"), *out]) == 1
+    assert f"none of 90 utterances can be used. The first: {first}: there is no recording" in capsys.readouterr().err
+    assert not (texts / "fixed.jsonl").exists()

@@ -75,6 +75,9 @@ def test_progress_is_a_line_at_the_end_and_lines_on_the_way(
     assert last.startswith("reading  2 in")
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(3.21, "3.2 s"), (59.0, "59.0 s"), (245, "4:05"), (3723, "1:02:03")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.21, "3.2 s"), (59.0, "59.0 s"), (245, "4:05"), (3723, "1:02:03"), (float("inf"), "unknown")],
+)
 def test_durations_are_readable(seconds: float, text: str) -> None:
     assert output.duration(seconds) == text

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertk.data.ids import id_fault
-from sertk.data.labels import MSP_PODCAST
+from sertk.data.labels import MSP_PODCAST, LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError
 
@@ -146,6 +146,55 @@ def test_audio_is_found_beside_the_manifest(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "m.jsonl"
     manifest(Utterance(id="a", audio="audio/a.wav"), Utterance(id="b", audio="/abs/b.wav")).write(path)
     assert [u.audio for u in Manifest.read(path).located()] == [str(tmp_path / "deep/audio/a.wav"), "/abs/b.wav"]
+
+
+def in_a_corpus(folder: Path) -> Manifest:
+    (folder / "corpus").mkdir(parents=True)
+    utterances = tuple(Utterance(id=n, audio=str(folder / "corpus" / "wav" / f"{n}.wav")) for n in ("a", "b"))
+    return Manifest("made-up", LabelSet(("Sad", "Happy")), {}, utterances)
+
+
+def test_a_corpus_and_its_manifest_can_be_moved_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    whole = in_a_corpus(here)
+    monkeypatch.chdir(here)
+    whole.based_in(Path("corpus")).write(Path("data/m.jsonl.gz"))
+    monkeypatch.chdir(tmp_path)
+    here.rename(there)
+    moved = Manifest.read(there / "data/m.jsonl.gz")
+    assert [u.audio for u in moved.located()] == [str(there / f"corpus/wav/{n}.wav") for n in ("a", "b")]
+    assert [u.audio for u in moved] == ["wav/a.wav", "wav/b.wav"]
+
+
+def test_a_corpus_that_is_named_by_an_absolute_path_stays_where_it_is(tmp_path: Path) -> None:
+    whole = in_a_corpus(tmp_path)
+    whole.based_in(tmp_path / "corpus").write(tmp_path / "data/m.jsonl")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    again = Manifest.read(tmp_path / "moved/m.jsonl")
+    assert again.located() == whole.utterances
+    again.write(tmp_path / "deeper/still/m.jsonl")
+    assert Manifest.read(tmp_path / "deeper/still/m.jsonl").located() == whole.utterances
+
+
+@pytest.mark.parametrize("place", ["m.jsonl", "data/m.jsonl", "corpus/m.jsonl", "corpus/wav/m.jsonl"])
+def test_a_manifest_finds_its_recordings_wherever_it_is_written(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = in_a_corpus(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    whole.based_in(Path("corpus")).write(Path("first/m.jsonl"))
+    first = Manifest.read(Path("first/m.jsonl"))
+    first.write(Path(place))
+    again = Manifest.read(Path(place))
+    assert again.located() == whole.utterances
+    assert again.fingerprint == first.fingerprint
+
+
+def test_a_recording_outside_of_the_corpus_keeps_its_absolute_path(tmp_path: Path) -> None:
+    whole = in_a_corpus(tmp_path)
+    other = Utterance(id="c", audio=str(tmp_path / "other" / "c.wav"))
+    based = whole.with_utterances([*whole, other]).based_in(tmp_path / "corpus")
+    assert [u.audio for u in based] == ["wav/a.wav", "wav/b.wav", other.audio]
 
 
 def test_audio_that_climbs_out_is_refused() -> None:

@@ -103,11 +103,11 @@ def test_a_manifest_does_not_lead_out_of_its_folder(
     for audio in climbing:
         with pytest.raises(DataError, match="climbs out"):
             manifest.audio_path(Utterance(id="u", audio=audio))
-    inside = manifest.with_utterances([Utterance(id="u", audio="link/x.wav"), Utterance(id="v", audio="/a/x.wav")])
-    inside.write(tmp_path / "m.jsonl")
+    inside = (Utterance(id="u", audio="link/x.wav"), Utterance(id="v", audio="/a/x.wav"))
+    Manifest("made up", manifest.labels, {}, inside).write(tmp_path / "m.jsonl")
     located = [utterance.audio for utterance in Manifest.read(tmp_path / "m.jsonl").located()]
     assert located == [f"{tmp_path}/link/x.wav", "/a/x.wav"]
-    count("a path in a manifest that climbs out of its folder", len(climbing))
+    count("a path in a manifest that climbs out of the folder of its recordings", len(climbing))
 
 
 def test_an_index_does_not_lead_out_of_its_store(

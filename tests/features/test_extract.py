@@ -270,7 +270,7 @@ def test_a_second_run_is_up_to_date(tmp_path: Path, voices: list[Recording]) -> 
 
 def test_nothing_usable_at_all_is_an_error(tmp_path: Path, bad_recordings: dict[str, Recording]) -> None:
     for _ in range(2):  # the second run has nothing to do, and still nothing to show
-        with pytest.raises(DataError, match="not one of 6 recordings could be used"):
+        with pytest.raises(DataError, match="none of 6 recordings could be used"):
             run([target(tmp_path / "s", logmel())], list(bad_recordings.values()))
     assert len((tmp_path / "s" / "report.jsonl").read_text().splitlines()) == 6
 

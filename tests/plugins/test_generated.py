@@ -91,7 +91,9 @@ def test_a_generated_plugin_works(
         sources = {utterance.text_source for utterance in Manifest.read(experiment / "data" / "manifest.jsonl.gz")}
         assert name in sources
         return
-    card = json.loads((experiment / ("ensembles/all" if kind == "aggregator" else "members/02") / "card.json").read_text())
+    card = json.loads(
+        (experiment / ("ensembles/all" if kind == "aggregator" else "members/02") / "card.json").read_text()
+    )
     if kind == "encoder":
         assert card["encoders"][name]["use"] == name
     else:

@@ -112,7 +112,7 @@ def test_failures_are_listed_and_left_without_words(manifest: Manifest, tmp_path
 
 def test_nothing_usable_is_an_error(manifest: Manifest, tmp_path: Path) -> None:
     only = manifest.with_utterances([replace(manifest.utterances[0], id="bad")])
-    with pytest.raises(DataError, match=r"not one of 1 .* bad: silent"):
+    with pytest.raises(DataError, match=r"none of 1 .* bad: silent"):
         transcribe(only, Listener(), tmp_path / "out.jsonl")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertk.data.corpora.recordings import with_recordings
+from sertk.data.corpora.recordings import named_recordings, with_recordings
 from sertk.data.corpora.report import CorpusReport
 from sertk.data.corpora.tables import Row, read_table
 from sertk.data.labels import LabelSet
@@ -59,7 +60,7 @@ class Clip:
     identical_to: str = ""
 
 
-@revision(1)
+@revision(2)
 def read_crema_d(
     folder: Path, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:
@@ -79,10 +80,10 @@ def read_crema_d(
     metadata, votes = folder / "metadata.csv", folder / "processedResults" / "tabulatedVotes.csv"
     if metadata.is_file():
         clips = _from_metadata(metadata, fold)
-        report.form, report.files = "one table", ["metadata.csv"]
+        report.form, report.files = "votes of the columns voice_* of metadata.csv", ["metadata.csv"]
     elif votes.is_file():
         clips = _from_authors(folder, votes, fold)
-        report.form = "the authors' folder"
+        report.form = "audio-only votes of the authors' folder"
         report.files = ["processedResults/tabulatedVotes.csv", "VideoDemographics.csv", "AudioWAV/"]
     else:
         raise DataError(
@@ -94,9 +95,14 @@ def read_crema_d(
             f"{folder}: {len(clips):,} clips with audio-only votes, CREMA-D has {CLIPS:,}: "
             f"complete the copy, or read what is there with --allow-partial"
         )
+    twice = [name for name, count in Counter(clip.id for clip in clips).items() if count > 1]
+    if twice:
+        raise DataError(f"{folder}: {len(twice)} clips are in the table twice, the first is {twice[0]}")
+    if len(clips) != CLIPS:
+        report.form += f"; {len(clips):,} clips, a part of {CLIPS:,}"
     utterances = [_utterance(clip, report) for clip in clips]
     if audio:
-        there = {clip.id: str(clip.audio) for clip in clips if clip.audio.is_file()}
+        there = named_recordings({clip.id: clip.audio for clip in clips}, report)
         utterances = with_recordings(utterances, there, report, allow_partial=allow_partial)
     report.count(utterances)
     note = f"fold {fold} of {FOLDS}; audio-only votes"
@@ -151,7 +157,7 @@ def _from_metadata(path: Path, fold: int) -> list[Clip]:
         clips.append(
             Clip(
                 _clip_id(row, "clip"),
-                path.parent / row.text("file"),
+                path.parent / row.path("file"),
                 gender,
                 counts,
                 row.number("voice_mean_level"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from sertk.data.corpora.recordings import with_recordings
+from sertk.data.corpora.recordings import index_recordings, named_recordings, with_recordings
 from sertk.data.corpora.report import CorpusReport
-from sertk.data.corpora.tables import read_table
+from sertk.data.corpora.tables import Row, read_table
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
-from sertk.errors import DataError
+from sertk.errors import DataError, Fault
 from sertk.revisions import revision
 
 EMODB = LabelSet(("Anger", "Boredom", "Disgust", "Fear", "Happiness", "Neutral", "Sadness"), letters="WLEAFNT")
@@ -40,67 +42,109 @@ SENTENCES = {
     "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
     "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
 }
-SUFFIXES = (".wav", ".flac")
+COLUMNS = ("speaker", "gender", "transcript", "emotion")
+VALUES: Mapping[str, Mapping[str, str]] = {
+    "speaker": {speaker: speaker for speaker in SPEAKERS},
+    "gender": {"male": "male", "female": "female"},
+    "emotion": {name.lower(): name for name in EMODB.names} | {"joy": "Happiness"},
+}
+"""What a table may have in a column, in lower case, and what it means; `transcript` may be any text."""
+_NAME = re.compile(f"({'|'.join(SPEAKERS)})({'|'.join(SENTENCES)})[{EMODB.letters}][a-z]")
 
 
-@revision(1)
+@revision(2)
 def read_emodb(
     folder: Path, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:
     """Read a copy of EMO-DB: the recordings in `wav/`, or those that a `metadata.csv` names.
 
-    Everything is in the names: `03a01Wa` is speaker 03, sentence a01, emotion W, version a. There are no votes; the
-    acted emotion is the label. fold: 1 to 10, leave one speaker out: its speaker is `test`, the next one `held_out`,
-    the other eight `train`. allow_partial: take a part of the corpus. audio: look at the recordings.
+    Everything is in the names: `03a01Wa` is speaker 03, sentence a01, emotion W, version a. A `metadata.csv` counts
+    where it has a column for it (`speaker`, `gender`, `transcript`, `emotion`); what differs from a name is listed.
+    There are no votes; the acted emotion is the label. fold: 1 to 10, leave one speaker out: its speaker is `test`,
+    the next one `held_out`, the other eight `train`. allow_partial: take a part of the corpus. audio: look at the
+    recordings.
 
-    Raises DataError for a folder without such recordings, a name that is none, and another number of clips.
+    A recording whose name is none of the corpus is left out and listed. Raises DataError for a folder without such
+    recordings, a table with another value than the corpus has, and another number of clips.
     """
     speakers = [*SPEAKERS]
     if not 1 <= fold <= len(speakers):
         raise DataError(f"EMO-DB has folds 1 to {len(speakers)}, a speaker each; there is no fold {fold}")
     splits = {speakers[fold - 1]: "test", speakers[fold % len(speakers)]: "held_out"}
-    report = CorpusReport(form="the published set of 535")
-    recordings = _recordings(folder, report)
-    if len(recordings) != CLIPS and not allow_partial:
+    report = CorpusReport()
+    paths, table = _recordings(folder, report)
+    if len(paths) != CLIPS and not allow_partial:
         raise DataError(
-            f"{folder}: {len(recordings)} recordings, EMO-DB has {CLIPS}: "
+            f"{folder}: {len(paths)} recordings, EMO-DB has {CLIPS}: "
             f"complete the copy, or read what is there with --allow-partial"
         )
-    utterances = [_utterance(name, path, splits) for name, path in sorted(recordings.items())]
+    counted = f"the published set of {CLIPS}" if len(paths) == CLIPS else f"{len(paths)} recordings of {CLIPS}"
+    by_table = [column for column in COLUMNS if table and column in next(iter(table.values())).cells]
+    by_name = [column for column in COLUMNS if column not in by_table]
+    sources = [
+        f"{', '.join(columns)} by {what}"
+        for what, columns in (("metadata.csv", by_table), ("name", by_name))
+        if columns
+    ]
+    report.form = "; ".join([counted, *sources])
+    utterances = [_utterance(name, paths[name], table.get(name), splits, report) for name in sorted(paths)]
     if audio:
-        there = {name: str(path) for name, path in recordings.items() if path.is_file()}
-        utterances = with_recordings(utterances, there, report, allow_partial=allow_partial)
+        utterances = with_recordings(utterances, named_recordings(paths, report), report, allow_partial=allow_partial)
     report.count(utterances)
     note = f"fold {fold} of {len(speakers)}: speaker {speakers[fold - 1]} is left out"
     return Manifest("emodb", EMODB, {}, tuple(utterances), note), report
 
 
-def _recordings(folder: Path, report: CorpusReport) -> dict[str, Path]:
-    """Paths by name."""
+def _recordings(folder: Path, report: CorpusReport) -> tuple[dict[str, Path], dict[str, Row]]:
+    """Paths by name, and rows by name where there is a table."""
     metadata, wav = folder / "metadata.csv", folder / "wav"
+    table: dict[str, Row] = {}
     if metadata.is_file():
         report.files = ["metadata.csv"]
-        paths = [folder / row.text("file") for row in read_table(metadata, ("file",))]
+        for row in read_table(metadata, ("file",)):
+            if table.setdefault(row.path("file").stem, row) is not row:
+                raise DataError(f"{row.place}: {row.text('file')!r} is in the table twice")
+        paths = {name: folder / row.path("file") for name, row in table.items()}
     elif wav.is_dir():
         report.files = ["wav/"]
-        paths = [path for path in wav.iterdir() if path.suffix.lower() in SUFFIXES]
+        paths = {name: Path(path) for name, path in index_recordings([wav], report).items()}
     else:
         raise DataError(f"{folder} is no layout of EMO-DB that is known: it has neither wav/ nor metadata.csv")
-    return {path.stem: path for path in paths}
+    what = "no name of EMO-DB, which are like 03a01Wa: speaker, sentence, emotion, version; left out"
+    report.add("strange name", [Fault(str(path), what) for name, path in paths.items() if not _NAME.fullmatch(name)])
+    return {name: path for name, path in paths.items() if _NAME.fullmatch(name)}, table
 
 
-def _utterance(name: str, path: Path, splits: dict[str, str]) -> Utterance:
-    speaker, sentence, letter = name[:2], name[2:5], name[5:6]
-    if len(name) != 7 or speaker not in SPEAKERS or sentence not in SENTENCES or letter not in EMODB.letters:
-        raise DataError(f"{path}: no name of EMO-DB, which are like 03a01Wa: speaker, sentence, emotion, version")
+def _utterance(name: str, path: Path, row: Row | None, splits: dict[str, str], report: CorpusReport) -> Utterance:
+    by_name = {
+        "speaker": name[:2],
+        "gender": SPEAKERS[name[:2]],
+        "transcript": SENTENCES[name[2:5]],
+        "emotion": EMODB.names[EMODB.letters.index(name[5])],
+    }
+    by_table = {column: _value(row, column) for column in COLUMNS if row is not None and row.cells.get(column)}
+    for column, value in by_table.items():
+        if value != by_name[column]:
+            what = f"{column} is {value!r} by metadata.csv, {by_name[column]!r} by its name; metadata.csv counts"
+            report.add(f"another {column}", [Fault(name, what)])
+    fields = by_name | by_table
     return Utterance(
         id=name,
         audio=str(path.absolute()),
-        speaker=speaker,
-        gender=SPEAKERS[speaker],
+        speaker=fields["speaker"],
+        gender=fields["gender"],
         language="de",
-        split=splits.get(speaker, "train"),
-        text=SENTENCES[sentence],
+        split=splits.get(fields["speaker"], "train"),
+        text=fields["transcript"],
         text_source="corpus",
-        emotion=EMODB.names[EMODB.letters.index(letter)],
+        emotion=fields["emotion"],
     )
+
+
+def _value(row: Row, column: str) -> str:
+    """A cell as manifests have it. Raises DataError, naming the line, for what the corpus does not have."""
+    text = row.text(column)
+    known: Mapping[str, str] = VALUES.get(column, {text.lower(): text})
+    if text.lower() not in known:
+        raise DataError(f"{row.place}: {column} is one of {', '.join(known)}, got {text!r}")
+    return known[text.lower()]

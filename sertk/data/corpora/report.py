@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from sertk.data.manifest import Utterance
 from sertk.errors import Fault
+from sertk.escapes import safe_json
 from sertk.files import write_text
 
 
@@ -18,9 +18,10 @@ from sertk.files import write_text
 class CorpusReport:
     """Filled while a corpus is read.
 
-    files: what was read, relative to its folder. form: of the label files. ratings_missing: NaN among the
-    raters' attributes. own_words: primary votes for `Other`, most with free text. compared: how many consensus labels
-    and attribute means could be drawn again from the raters, and how many came out the same. faults: by kind.
+    files: what was read, relative to its folder. form: of the label files, and where labels come from.
+    values_missing, ratings_missing: by attribute, rows of the consensus and of the raters without a readable value.
+    own_words: primary votes for `Other`, most with free text. compared: how many consensus labels and attribute means
+    could be drawn again from the raters, and how many came out the same. faults: by kind.
     """
 
     release: str | None = None
@@ -29,7 +30,8 @@ class CorpusReport:
     files: list[str] = field(default_factory=list)
     consensus_rows: int = 0
     rater_rows: int = 0
-    ratings_missing: int = 0
+    values_missing: dict[str, int] = field(default_factory=dict)
+    ratings_missing: dict[str, int] = field(default_factory=dict)
     own_words: int = 0
     splits: dict[str, dict[str, float]] = field(default_factory=dict)
     compared: Counter[str] = field(default_factory=Counter)
@@ -78,6 +80,7 @@ class CorpusReport:
             "files": self.files,
             "consensus_rows": self.consensus_rows,
             "rater_rows": self.rater_rows,
+            "values_missing": self.values_missing,
             "ratings_missing": self.ratings_missing,
             "own_words": self.own_words,
             "splits": self.splits,
@@ -99,4 +102,4 @@ def write_faults(path: Path, faults: Mapping[str, Sequence[Fault]], summary: Map
     lines = [dict(summary)]
     for kind, listed in faults.items():
         lines += [{"kind": kind, "place": fault.place, "message": fault.message} for fault in listed]
-    write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_text(path, "".join(safe_json(line) + "\n" for line in lines))

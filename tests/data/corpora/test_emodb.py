@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -48,15 +49,87 @@ def test_each_fold_leaves_one_speaker_out_and_holds_out_the_next(folder: Path) -
     assert len(SPEAKERS) == 10
 
 
-def test_a_strange_name_a_part_of_the_corpus_and_another_folder_are_refused(folder: Path) -> None:
+def test_a_part_of_the_corpus_and_another_folder_are_refused(folder: Path) -> None:
     with pytest.raises(DataError, match="4 recordings, EMO-DB has 535"):
         read_emodb(folder)
     with pytest.raises(DataError, match="no fold 11"):
         read_emodb(folder, fold=11)
     with pytest.raises(DataError, match="no layout of EMO-DB"):
         read_emodb(folder / "wav")
-    (folder / "wav" / "99a01Wa.wav").write_bytes(b"")
-    with pytest.raises(DataError, match=r"99a01Wa\.wav: no name of EMO-DB"):
+
+
+def table(folder: Path, header: str, *rows: str) -> None:
+    (folder / "wav").rename(folder / "audio")
+    (folder / "metadata.csv").write_text("\n".join([header, *rows]))
+
+
+def test_what_has_a_strange_name_is_left_out_and_listed(folder: Path) -> None:
+    for name in (b"99a01Wa.wav", b"notes.wav", b"caf\xe9.wav"):
+        Path(os.fsdecode(os.fsencode(folder / "wav" / "x")[:-1] + name)).write_bytes(b"")
+    manifest, report = read_emodb(folder, allow_partial=True)
+    assert [u.id for u in manifest] == NAMES
+    assert report.form == "4 recordings of 535; speaker, gender, transcript, emotion by name"
+    assert [Path(fault.place).stem for fault in report.faults["strange name"]] == ["99a01Wa", "caf\udce9", "notes"]
+    report.write(folder / "report.jsonl")  # whatever the names are
+    summary, *listed = (json.loads(line) for line in (folder / "report.jsonl").read_text("utf-8").splitlines())
+    assert summary["faults"] == {"strange name": 3}
+    assert len(listed) == 3
+
+
+def test_a_table_counts_where_it_has_a_column_and_says_where_it_differs(folder: Path) -> None:
+    rows = [f"audio/{name}.wav,joy" for name in NAMES]
+    table(folder, "file,emotion", *rows)
+    manifest, report = read_emodb(folder, allow_partial=True)
+    assert {u.emotion for u in manifest} == {"Happiness"}
+    assert [u.speaker for u in manifest] == ["03", "03", "08", "16"]
+    assert report.form == "4 recordings of 535; emotion by metadata.csv; speaker, gender, transcript by name"
+    assert [fault.place for fault in report.faults["another emotion"]] == ["03a01Wa", "08b10Tb", "16a05Ld"]
+    assert "'Happiness' by metadata.csv, 'Anger' by its name" in report.faults["another emotion"][0].message
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("audio/03a01Wa.wav,angst,03", "line 2: emotion is one of anger, .*, joy, got 'angst'"),
+        ("audio/03a01Wa.wav,fear,3", "line 2: speaker is one of 03, 08, .* got '3'"),
+    ],
+)
+def test_a_table_with_a_value_that_the_corpus_has_not_is_refused(folder: Path, row: str, message: str) -> None:
+    table(folder, "file,emotion,speaker", row)
+    with pytest.raises(DataError, match=message):
+        read_emodb(folder, allow_partial=True)
+
+
+def test_a_recording_that_is_in_the_table_twice_is_refused(folder: Path) -> None:
+    table(folder, "file", *(f"audio/{name}.wav" for name in (*NAMES, NAMES[0])))
+    with pytest.raises(DataError, match=r"line 6: 'audio/03a01Wa\.wav' is in the table twice"):
+        read_emodb(folder, allow_partial=True)
+
+
+def test_a_table_of_windows_and_copies_in_other_formats_are_read(folder: Path) -> None:
+    table(folder, "file;speaker", *(rf"audio\{name}.wav;{name[:2]}" for name in NAMES))
+    for path in list((folder / "audio").iterdir()):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path.with_suffix(".aiff"), samples, rate)
+        path.unlink()
+    manifest, report = read_emodb(folder, allow_partial=True)
+    assert [Path(u.audio).name for u in manifest] == [f"{name}.aiff" for name in NAMES]
+    assert all(u.duration == 0.5 for u in manifest)
+    assert report.faults == {}
+
+
+def test_sound_that_must_be_converted_is_named(folder: Path) -> None:
+    (folder / "wav" / "03a01Wa.wav").rename(folder / "wav" / "03a01Wa.m4a")
+    _, report = read_emodb(folder, allow_partial=True)
+    (fault,) = report.faults["unread format"]
+    assert fault.place == "03a01Wa"
+    assert "convert it: ffmpeg -i 03a01Wa.m4a 03a01Wa.wav" in fault.message
+
+
+def test_a_copy_of_which_nothing_can_be_read_is_refused(folder: Path) -> None:
+    for path in (folder / "wav").iterdir():
+        path.write_bytes(b"RIFF")
+    with pytest.raises(DataError, match=r"none of 4 recordings could be read\. The first: .*03a01Wa\.wav"):
         read_emodb(folder, allow_partial=True)
 
 

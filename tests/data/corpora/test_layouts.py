@@ -76,7 +76,9 @@ def test_the_manifest_is_what_the_corpus_says(toy: Path, read: tuple[Manifest, C
         assert utterance.split == row["Split_Set"].lower()
     assert any(u.speaker is None for u in manifest.split("train"))
     assert report.rater_rows == sum(map(len, raters.values()))
-    assert report.ratings_missing > 0
+    assert set(report.ratings_missing) == set(report.values_missing) == set(manifest.ranges)
+    assert sum(report.ratings_missing.values()) > 0
+    assert sum(report.values_missing.values()) == 0
     assert validate(manifest, audio=True) == []
 
 

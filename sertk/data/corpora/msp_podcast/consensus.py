@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sertk.data.corpora.msp_podcast.rating import ATTRIBUTES, HIGHEST, LOWEST, Rating, parse_packed, shortened
-from sertk.data.corpora.msp_podcast.ratings import TEXT_FORM, Ratings, csv_rows, read_json, utterance_id
+from sertk.data.corpora.csv_records import csv_records
+from sertk.data.corpora.msp_podcast.rating import ATTRIBUTES, Rating, on_scale, parse_packed, shortened
+from sertk.data.corpora.msp_podcast.ratings import TEXT_FORM, Ratings, is_row, read_json, utterance_id
+from sertk.data.ids import id_fault
 from sertk.data.labels import MSP_PODCAST, OTHER
 from sertk.errors import DataError, Fault
 
@@ -39,18 +41,21 @@ class Consensus:
 
 @dataclass
 class ConsensusLabels:
-    """The consensus by utterance id."""
+    """The consensus by utterance id. missing: how many rows have no value of an attribute that could be read."""
 
     form: str
     by_id: dict[str, Consensus] = field(default_factory=dict)
+    missing: Counter[str] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
 
     def add(self, name: str, place: str, fields: Mapping[str, Any]) -> None:
         """Take one row, or list it as a fault: a name that stands twice, a letter or split that is not known."""
         key = utterance_id(name)
         try:
+            if fault := id_fault(key):
+                raise ValueError(f"{fault}; row left out")
             if key in self.by_id:
-                raise ValueError("the file stands here twice; the first row is kept")
+                raise ValueError("the file is here twice; the first row is kept")
             letter = str(fields["EmoClass"]).strip().upper()
             if letter not in CLASSES:
                 raise ValueError(f"EmoClass should be one of {', '.join(CLASSES)}, got {letter!r}; row left out")
@@ -62,11 +67,15 @@ class ConsensusLabels:
             return
         attributes = {}
         for attribute, column in zip(ATTRIBUTES, COLUMNS, strict=True):
-            value = _number(fields.get(column))
-            if LOWEST <= value <= HIGHEST:
-                attributes[attribute] = value
-            elif value == value:
-                self.faults.append(Fault(place, f"{name}: {column} {value:g} is outside 1 to 7; value left out"))
+            value = known(fields.get(column))
+            if value is None:
+                self.missing[attribute] += 1
+                continue
+            try:
+                attributes[attribute] = on_scale(value)
+            except ValueError as error:
+                self.missing[attribute] += 1
+                self.faults.append(Fault(place, f"{name}: {column} {error}; value left out"))
         gender = known(fields.get("Gender"))
         self.by_id[key] = Consensus(
             emotion=CLASSES[letter],
@@ -86,20 +95,24 @@ def read_consensus(path: Path) -> ConsensusLabels:
                 raise DataError(f"{path}, {name}: has no EmoClass; its keys are {', '.join(fields)}")
             labels.add(name, f"{path.name}, {name}", fields)
         return labels
-    rows = csv_rows(path)
-    _, header = next(rows, (0, []))
-    columns = [name.strip() for name in header]
+    rows = csv_records(path, is_row=is_row)
+    header = next(rows, None)
+    columns = [name.strip() for name in (header.cells if header else None) or []]
     if not {"FileName", "EmoClass"} <= set(columns):
         raise DataError(
             f"{path}, line 1: needs the columns FileName and EmoClass, got {','.join(columns) or 'nothing'}"
         )
     labels = ConsensusLabels("CSV")
-    for number, cells in rows:
-        place = f"{path.name}, line {number}"
-        if len(cells) != len(columns):
-            labels.faults.append(Fault(place, f"{len(cells)} cells under {len(columns)} columns; row left out"))
+    for row in rows:
+        place = f"{path.name}, line {row.number}"
+        if row.cells is None:
+            what = f"a quote is not closed in {shortened(row.text.strip())!r}"
+            labels.faults.append(Fault(place, f"{what}; row left out"))
+        elif len(row.cells) != len(columns):
+            what = f"{len(row.cells)} cells under {len(columns)} columns"
+            labels.faults.append(Fault(place, f"{what}; row left out"))
         else:
-            fields = dict(zip(columns, cells, strict=True))
+            fields = dict(zip(columns, row.cells, strict=True))
             labels.add(fields["FileName"], place, fields)
     return labels
 
@@ -144,10 +157,3 @@ def known(value: Any) -> str | None:
     """A text, None for nothing and for `Unknown`."""
     text = "" if value is None else str(value).strip()
     return None if text.lower() in ("", "unknown", "nan", "none") else text
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan

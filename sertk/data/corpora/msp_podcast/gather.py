@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sertk.data.corpora.msp_podcast.consensus import ConsensusLabels, read_consensus, read_text
 from sertk.data.corpora.msp_podcast.layout import Layout
 from sertk.data.corpora.msp_podcast.lists import read_partitions, read_speakers
+from sertk.data.corpora.msp_podcast.rating import ATTRIBUTES
 from sertk.data.corpora.msp_podcast.ratings import Ratings, read_detailed
 from sertk.data.corpora.report import CorpusReport
 from sertk.data.labels import OTHER
@@ -52,7 +53,13 @@ def gather(layout: Layout, report: CorpusReport) -> Gathered:
     report.form = f"consensus: {labels.form}; raters: {ratings.form}"
     report.consensus_rows, report.rater_rows = len(labels.by_id), ratings.rows
     rows = [rating for rows in ratings.by_id.values() for rating in rows]
-    report.ratings_missing = sum(value != value for rating in rows for value in rating[3:])
+    report.values_missing = {name: labels.missing[name] for name in ATTRIBUTES}
+    report.ratings_missing = {
+        name: sum(rating[column] != rating[column] for rating in rows)
+        for column, name in enumerate(ATTRIBUTES, start=3)
+    }
+    without = [name for name in ATTRIBUTES if labels.by_id and labels.missing[name] == len(labels.by_id)]
+    report.add_ids("missing attribute", without, "has no value that could be read in any row of the consensus")
     report.own_words = sum(rating.vote == OTHER for rating in rows)
     report.add("consensus row", labels.faults)
     report.add("rater row", ratings.faults)

@@ -92,17 +92,6 @@ def find_layout(folder: Path) -> Layout:
     return layout
 
 
-def files_below(folders: Iterable[Path], suffix: str) -> Iterator[os.DirEntry[str]]:
-    """All files below some folders whose name ends so, in any case, however deep; in the order of their names."""
-    for folder in folders:
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-        for entry in entries:
-            if entry.name.lower().endswith(suffix):
-                yield entry
-        yield from files_below((Path(entry.path) for entry in entries if entry.is_dir()), suffix)
-
-
 def _lacking(layout: Layout) -> list[str]:
     faults = []
     if layout.consensus is None and layout.text is None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sertk.data.corpora.msp_podcast.consensus import SPLITS, known
-from sertk.data.corpora.msp_podcast.layout import files_below
 from sertk.data.corpora.msp_podcast.ratings import utterance_id
+from sertk.data.corpora.recordings import files_below
 from sertk.errors import Fault
 
 
@@ -49,31 +49,32 @@ def read_speakers(path: Path) -> SpeakerList:
     return speakers
 
 
-def index_recordings(folders: Sequence[Path]) -> tuple[dict[str, str], list[Fault]]:
-    """Find the path of each recording by utterance id. One that lies in two places is listed, the first is taken."""
-    found: dict[str, str] = {}
-    faults = []
-    for entry in files_below([folder.absolute() for folder in folders], ".wav"):
-        first = found.setdefault(entry.name[:-4], entry.path)
-        if first != entry.path:
-            faults.append(Fault(entry.name[:-4], f"lies in {first} and in {entry.path}; the first is taken"))
-    return found, faults
+def read_transcripts(folders: Sequence[Path]) -> tuple[dict[str, str], dict[str, list[Fault]]]:
+    """Read the words of each utterance, blanks made single; of two files the first counts.
 
-
-def read_transcripts(folders: Sequence[Path]) -> tuple[dict[str, str], list[Fault]]:
-    """Read the words of each utterance, blanks made single. Empty files are listed; of two files the first counts."""
+    Gives the faults by kind: empty files, and those that are no UTF-8, whose words are kept with U+FFFD.
+    """
     words: dict[str, str] = {}
-    faults = []
+    faults: dict[str, list[Fault]] = {"empty transcript": [], "transcript not UTF-8": []}
     for entry in files_below(folders, ".txt"):
         key = entry.name[:-4]
         if key in words:
             continue
-        with open(entry.path, encoding="utf-8-sig", errors="replace") as file:
-            text = " ".join(file.read().split())
+        try:
+            raw = Path(entry.path).read_bytes()
+            read = raw.decode("utf-8-sig")
+        except OSError as error:  # a folder of that name, or no right to read it
+            faults["empty transcript"].append(Fault(key, f"the transcript {entry.path}: {error.strerror}"))
+            continue
+        except UnicodeDecodeError as error:
+            read = raw.decode("utf-8-sig", errors="replace")
+            what = f"the transcript {entry.path} is no UTF-8 (byte {error.start}); kept with U+FFFD there"
+            faults["transcript not UTF-8"].append(Fault(key, what))
+        text = " ".join(read.split())
         if text:
             words[key] = text
         else:
-            faults.append(Fault(key, f"the transcript {entry.path} is empty"))
+            faults["empty transcript"].append(Fault(key, f"the transcript {entry.path} is empty"))
     return words, faults
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from sertk.data.corpora.tables import decimal
 from sertk.data.labels import MSP_PODCAST, OTHER
 
 ATTRIBUTES = ("arousal", "valence", "dominance")
@@ -102,6 +103,17 @@ def rating_of(worker: str, fields: Mapping[str, Any]) -> Rating:
     return make_rating(str(worker), str(fields["EmoClass_Major"]), joined, values)
 
 
+def on_scale(value: Any) -> float:
+    """A value of an attribute, with a decimal point or comma. Raises ValueError for what is no number from 1 to 7."""
+    try:
+        number = decimal(str(value))
+    except ValueError:
+        number = math.nan
+    if not LOWEST <= number <= HIGHEST:
+        raise ValueError(f"should be a number from 1 to 7, got {value!r}")
+    return number
+
+
 def shortened(text: str, width: int = 90) -> str:
     """The beginning of a long text, for messages."""
     return text if len(text) <= width else f"{text[: width - 3]}..."
@@ -133,10 +145,4 @@ def _rating(value: Any) -> float:
     """A rating, NaN for `nan` and for nothing; written as text or as a number."""
     if value is None or str(value).strip().lower() in ("", "nan", "none"):
         return math.nan
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"a rating should be a number from 1 to 7, got {value!r}") from None
-    if not LOWEST <= number <= HIGHEST:
-        raise ValueError(f"a rating should be a number from 1 to 7, got {value!r}")
-    return number
+    return on_scale(value)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sertk.data.corpora.msp_podcast.rating import SECONDARY, Rating, parse_packed, rating_of
+from sertk.data.corpora.csv_records import csv_records, delimiter_of
+from sertk.data.corpora.msp_podcast.rating import SECONDARY, Rating, parse_packed, rating_of, shortened
 from sertk.errors import DataError, Fault
 from sertk.files import parse_json
 
@@ -23,6 +23,8 @@ FORMS: dict[tuple[str, ...], str] = {
 }
 JSON_FORM = "JSON by file and worker"
 TEXT_FORM = "labels.txt"
+_ROW = re.compile(r"""\s*"?[^",;]*\.wav\s*"?\s*[,;]""", re.IGNORECASE)
+_QUOTED = re.compile(r'"|[^,;"]*[,;]"')
 _WORDS = {word.lower() for word in SECONDARY} | {"dissapointed", ""}
 
 
@@ -48,18 +50,6 @@ def read_detailed(path: Path) -> Ratings:
     return _read_json(path) if path.suffix.lower() == ".json" else _read_csv(path)
 
 
-def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and cells. Bytes that are no UTF-8 are kept as a mark. Raises DataError for what is no CSV."""
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file)
-        try:
-            for cells in reader:
-                if cells:
-                    yield reader.line_num, cells
-        except csv.Error as error:
-            raise DataError(f"{path}, line {reader.line_num}: not CSV: {error}") from None
-
-
 def read_json(path: Path) -> Mapping[str, Any]:
     """Read an object by file name. Raises DataError for anything else."""
     try:
@@ -71,42 +61,43 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return read
 
 
+def is_row(line: str) -> bool:
+    """Whether a line begins with the name of a recording, as rows do and no continued field does."""
+    return _ROW.match(line) is not None
+
+
 def _read_csv(path: Path) -> Ratings:
-    rows = csv_rows(path)
-    _, header = next(rows, (0, []))
-    named = [name.strip() for name in header]
+    first = next(csv_records(path), None)
+    named = [name.strip() for name in (first.cells if first else None) or []]
     form = next((form for columns, form in FORMS.items() if _same(columns, named)), None)
-    if form is None:
+    if first is None or form is None:
         known = "; ".join(",".join(columns) for columns in FORMS)
         raise DataError(f"{path}, line 1: the header should be one of: {known}. Got {','.join(named) or 'nothing'}.")
-    packed = len(named) == 2
+    delimiter, packed = delimiter_of(first.text), len(named) == 2
+    rows = csv_records(path, is_row=is_row, may_be_quoted=_may_be_quoted if packed else lambda _: True)
+    next(rows)
     ratings = Ratings(form)
-    for number, cells in _packed_rows(path) if packed else rows:
+    for row in rows:
         ratings.rows += 1
+        name, _, text = row.text.rstrip("\r\n").partition(delimiter)
         try:
-            rating = parse_packed(cells[1]) if packed else _from_columns(cells)
+            if row.cells is None:
+                raise ValueError(f"a quote is not closed in {shortened(row.text.strip())!r}")
+            if not packed:
+                name, rating = row.cells[0], _from_columns(row.cells)
+            else:
+                name, text = (*row.cells, "")[:2] if _may_be_quoted(row.text) else (name, text)
+                rating = parse_packed(text)
         except ValueError as error:
-            ratings.faults.append(Fault(f"{path.name}, line {number}", f"{cells[0]}: {error}; row left out"))
+            ratings.faults.append(Fault(f"{path.name}, line {row.number}", f"{name}: {error}; row left out"))
         else:
-            ratings.by_id[utterance_id(cells[0])].append(rating)
+            ratings.by_id[utterance_id(name)].append(rating)
     return ratings
 
 
-def _packed_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers, file names and packed texts, in quotes or not; if not, quotes and commas are a rater's."""
-    with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        numbered = enumerate(file, start=1)
-        next(numbered, None)
-        for number, line in numbered:
-            name, _, text = line.rstrip("\r\n").partition(",")
-            if line.startswith('"') or text.startswith('"'):
-                while line.count('"') % 2:  # the text goes on in the next line
-                    _, more = next(numbered, (0, '"'))
-                    line += more
-                with suppress(csv.Error):  # what is no CSV stays as it is, and is listed as a fault
-                    name, text = (*next(csv.reader(line.splitlines(keepends=True))), "")[:2]
-            if name:
-                yield number, [name, text]
+def _may_be_quoted(line: str) -> bool:
+    """Whether name or packed text is in quotes; if not, quotes and commas are a rater's."""
+    return _QUOTED.match(line) is not None
 
 
 def _same(columns: Sequence[str], named: Sequence[str]) -> bool:

@@ -11,9 +11,9 @@ from sertk.data.corpora.msp_podcast.counts import SPLITS, Counts, check_counts
 from sertk.data.corpora.msp_podcast.gather import Gathered, gather, splits_of
 from sertk.data.corpora.msp_podcast.labelling import Missing, Secondary, labelled
 from sertk.data.corpora.msp_podcast.layout import find_layout
-from sertk.data.corpora.msp_podcast.lists import index_recordings, read_transcripts
+from sertk.data.corpora.msp_podcast.lists import read_transcripts
 from sertk.data.corpora.msp_podcast.rating import ATTRIBUTES, HIGHEST, LOWEST
-from sertk.data.corpora.recordings import with_recordings
+from sertk.data.corpora.recordings import index_recordings, with_recordings
 from sertk.data.corpora.report import CorpusReport
 from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest, Utterance
@@ -22,7 +22,7 @@ from sertk.revisions import revision
 
 
 @without_collection
-@revision(1)
+@revision(2)
 def read_msp_podcast(
     folder: Path,
     *,
@@ -48,13 +48,13 @@ def read_msp_podcast(
     files = gather(layout, report)
     recordings: dict[str, str] = {}
     if audio:
-        recordings, faults = index_recordings(layout.audio)
-        report.add("recording in two places", faults)
+        recordings = index_recordings(layout.audio, report)
     splits = splits_of(files, recordings, report)
     _check_counts(files, splits, release, report, allow_partial=allow_partial)
 
     words, faults = read_transcripts([*transcripts, *layout.transcripts])
-    report.add("empty transcript", faults)
+    for kind, listed in faults.items():
+        report.add(kind, listed)
     utterances, recordings_folder = [], layout.recordings
     for key in sorted(splits):
         utterance = Utterance(

@@ -30,6 +30,7 @@ def command(
     from sertk.data.manifest import Manifest
     from sertk.errors import ConfigError
     from sertk.outputs import refuse_foreign_files
+    from sertk.provenance import is_current
     from sertk.registry import transcribers
     from sertk.transcribers.provenance import VERB, plan, transcriber_parts
     from sertk.transcribers.run import REPORT, WORDS, transcribe
@@ -45,7 +46,13 @@ def command(
     transcriber = build(transcribers, chosen)
     parts = transcriber_parts(transcriber, chosen)
     made = plan(corpus, transcriber, out, parts, split, manifest=manifest, use=chosen)
-    _to_device(transcriber, device)
+    if not force and is_current(out, made):
+        up_to_date(out)
+        return
+    if hasattr(transcriber, "to"):
+        from sertk.devices import choose_device
+
+        transcriber.to(choose_device(device))
     with progress(f"transcribe with {transcriber.source}", len(corpus.split(*split) if split else corpus)) as advance:
         report = transcribe(
             corpus,
@@ -59,9 +66,6 @@ def command(
             force=force,
             progress=advance,
         )
-    if report.up_to_date:
-        up_to_date(out)
-        return
     kept(report.edited)
     if report.renewed:
         say(f"{report.renewed}: all are transcribed again")
@@ -72,12 +76,3 @@ def command(
     if report.failed:
         first = report.failed[0]
         say(f"without words, listed in {out.name}{REPORT}. The first: {first.place}: {first.message}")
-
-
-def _to_device(transcriber: Any, device: str) -> None:
-    import sys
-
-    if "torch" in sys.modules and isinstance(transcriber, sys.modules["torch"].nn.Module):
-        from sertk.devices import choose_device
-
-        transcriber.to(choose_device(device))

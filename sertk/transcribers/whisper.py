@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError, did_you_mean
+from sertk.files import parse_json
 from sertk.hub import Dtype, find_checkpoint, load_model, load_part
+from sertk.pretrained import Pretrained
 from sertk.revisions import revision as component_revision
+
+if TYPE_CHECKING:
+    import torch
 
 SEARCH_SECONDS = 5.0
 """A window ends at the quietest point of its last seconds, so that no word is cut."""
@@ -47,52 +51,56 @@ def whisper(
         raise EncoderError(f"{model}: a {checkpoint.architecture!r} does not transcribe: give a Whisper checkpoint")
     if beams < 1 or batch_size < 1:
         raise EncoderError(f"beams = {beams} and batch_size = {batch_size} must be 1 or more")
-    loaded: Any = load_model(checkpoint, "WhisperForConditionalGeneration", dtype=dtype)
-    return Whisper(
-        loaded,
-        load_part(
-            checkpoint,
-            "AutoFeatureExtractor",
-            "feature extractor",
-            ("preprocessor_config.json", "processor_config.json"),
-        ),
-        load_part(checkpoint, "AutoTokenizer", "tokenizer", ("tokenizer.json", "vocab.json")),
-        source=f"whisper:{checkpoint.name}",
-        fingerprint=checkpoint.fingerprint({}),
-        language=_known_language(loaded, checkpoint.folder, language),
-        beams=beams,
-        batch_size=batch_size,
-    )
+    language = _known_language(checkpoint.folder, language)
+    return Whisper(checkpoint, dtype=dtype, language=language, beams=beams, batch_size=batch_size)
 
 
-class Whisper(nn.Module):
-    """A `Transcriber`. Move it with `.to(device)`."""
+class Whisper:
+    """A `Transcriber`. Its weights are loaded when it first transcribes; move it with `.to(device)`."""
 
     unkeyed = ("model", "revision", "batch_size")
 
     def __init__(
-        self,
-        model: Any,
-        extractor: Any,
-        tokenizer: Any,
-        *,
-        source: str,
-        fingerprint: str,
-        language: str | None,
-        beams: int,
-        batch_size: int,
+        self, checkpoint: Pretrained, *, dtype: Dtype, language: str | None, beams: int, batch_size: int
     ) -> None:
-        super().__init__()
-        self.model = model
-        self.extractor = extractor
-        self.tokenizer = tokenizer
-        self.source = source
-        self.fingerprint = fingerprint
+        self.checkpoint = checkpoint
+        self.dtype = dtype
         self.language = language
         self.beams = beams
         self.batch_size = batch_size
+        self.source = f"whisper:{checkpoint.name}"
+        self._device: torch.device | None = None
 
-    def forward(self, recordings: Sequence[Recording]) -> list[str | None]:
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes with the files of the checkpoint."""
+        return self.checkpoint.fingerprint({})
+
+    @cached_property
+    def model(self) -> Any:
+        """The network, loaded now."""
+        model = load_model(self.checkpoint, "WhisperForConditionalGeneration", dtype=self.dtype)
+        return model if self._device is None else model.to(self._device)
+
+    @cached_property
+    def extractor(self) -> Any:
+        """From samples to spectrograms."""
+        files = ("preprocessor_config.json", "processor_config.json")
+        return load_part(self.checkpoint, "AutoFeatureExtractor", "feature extractor", files)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """From tokens to words."""
+        return load_part(self.checkpoint, "AutoTokenizer", "tokenizer", ("tokenizer.json", "vocab.json"))
+
+    def to(self, device: torch.device) -> Whisper:
+        """Compute on a device."""
+        self._device = device
+        if "model" in vars(self):
+            self.model.to(device)
+        return self
+
+    def __call__(self, recordings: Sequence[Recording]) -> list[str | None]:
         """The words of each recording, "" where none are heard. Raises AudioError for one that cannot be read."""
         rate = int(self.extractor.sampling_rate)
         pieces = [
@@ -109,8 +117,9 @@ class Whisper(nn.Module):
                 words[index].append(text)
         return [" ".join(text for text in texts if text) for texts in words]
 
-    @torch.no_grad()
     def _decode(self, pieces: list[NDArray[np.float32]]) -> list[str]:
+        import torch
+
         device = next(self.model.parameters()).device
         inputs = self.extractor(
             pieces,
@@ -120,14 +129,15 @@ class Whisper(nn.Module):
             device=str(device),
         )
         told: dict[str, Any] = {"language": self.language, "task": "transcribe"} if self._multilingual else {}
-        ids = self.model.generate(
-            inputs["input_features"].to(device, self.model.dtype),  # (B, mels, 3000)
-            attention_mask=inputs["attention_mask"].to(device),
-            num_beams=self.beams,
-            do_sample=False,
-            return_timestamps=False,
-            **told,
-        )
+        with torch.no_grad():
+            ids = self.model.generate(
+                inputs["input_features"].to(device, self.model.dtype),  # (B, mels, 3000)
+                attention_mask=inputs["attention_mask"].to(device),
+                num_beams=self.beams,
+                do_sample=False,
+                return_timestamps=False,
+                **told,
+            )
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 
     @property
@@ -148,20 +158,25 @@ def cut_at_pauses(samples: NDArray[np.float32], *, longest: int, sample_rate: in
     return [*pieces, samples]
 
 
-def _known_language(model: Any, folder: Path, language: str | None) -> str | None:
+def _known_language(folder: Path, language: str | None) -> str | None:
     """A language's code. Raises EncoderError for one that the checkpoint does not know."""
     if language is None:
         return None
-    from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
-
-    ids: dict[str, int] | None = getattr(model.generation_config, "lang_to_id", None)
-    if not ids:
+    try:
+        known = [
+            str(token).strip("<|>")
+            for token in parse_json((folder / "generation_config.json").read_bytes())["lang_to_id"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
         raise EncoderError(
             f"{folder}: language = {language!r} cannot be set: this checkpoint knows one language only, or its "
             f"generation_config.json is missing or without lang_to_id"
-        )
-    code = TO_LANGUAGE_CODE.get(language.lower(), language.lower())
-    known = [token.strip("<|>") for token in ids]
+        ) from None
+    code = language.lower()
+    if code not in known:
+        from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
+
+        code = TO_LANGUAGE_CODE.get(code, code)
     if code not in known:
         raise EncoderError(
             f"{folder}: does not know the language {language!r}. {did_you_mean(code, known)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,16 @@ def test_a_plan_says_what_does_not_fit(tmp_path: Path) -> None:
     assert any(fault.startswith("disk: needs") for fault in plan_recipe(
         CONF.parent / "conf", many, tmp_path, rates={}, gpu_memory=None
     ).faults)  # fmt: skip
+
+
+def test_a_corpus_that_was_moved_away_without_durations_cannot_be_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = manifest().with_utterances(replace(u, duration=None) for u in manifest())
+    moved.write(tmp_path / "m.jsonl")
+    assert main(["plan", str(CONF.parent / "run.sh"), "--manifest", str(tmp_path / "m.jsonl")]) == 1
+    error = capsys.readouterr().err
+    assert "none of 40 recordings could be read. The first: /nowhere/u0.wav: there is no such recording" in error
 
 
 def test_the_command_prints_the_plan_and_fails_where_it_does_not_fit(

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sertk.errors import Fault
 from sertk.escapes import escaped, safe_json
 
 Item = TypeVar("Item")
@@ -59,6 +60,16 @@ def warn(message: str) -> None:
     """Write `warning MESSAGE` to standard error."""
     err = Console(file=sys.stderr, highlight=False)
     err.print(Text.assemble(("warning", "yellow"), " ", _plain(message)), soft_wrap=True)
+
+
+def warn_remarks(remarks: Iterable[Fault]) -> None:
+    """Warn of what was done to recordings that were used all the same, each thing once with the first of them."""
+    by_message: dict[str, list[str]] = {}
+    for remark in remarks:
+        by_message.setdefault(remark.message, []).append(remark.place)
+    for message, places in by_message.items():
+        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+        warn(f"{escaped(', '.join(places[:3]))}{more}: {message}")
 
 
 def up_to_date(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
-from sertk.cli.output import progress, say, table, up_to_date, warn
+from sertk.cli.output import progress, say, table, up_to_date, warn, warn_remarks
 from sertk.escapes import escaped
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _predict_recordings(
     remarks: list[Fault] = []
     with progress("predict", len(recordings)) if len(recordings) > 1 else nullcontext(lambda _: None) as advance:
         predictions, faults = loaded.predict_recordings(recordings, progress=advance, remark=remarks.append)
-    _show_remarks(remarks)
+    warn_remarks(remarks)
     _show(predictions, [*unread, *unfit, *faults], output, made)
     if not len(predictions):
         raise typer.Exit(1)
@@ -107,16 +107,6 @@ def _predict_corpus(model: Path, manifest: Path, split: str, output: Path | None
     utterances = located(corpus, corpus.split(split))
     predictions, faults = predict_stores(Checkpoint.load(model), utterances, device=choose_device(device))
     _show(predictions, faults, output, made)
-
-
-def _show_remarks(remarks: list[Fault]) -> None:
-    """What was done to recordings, each thing once."""
-    by_message: dict[str, list[str]] = {}
-    for remark in remarks:
-        by_message.setdefault(remark.message, []).append(remark.place)
-    for message, places in by_message.items():
-        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        warn(f"{escaped(', '.join(places[:3]))}{more}: {message}")
 
 
 def _show(predictions: Predictions, faults: list[Fault], output: Path | None, made: Provenance | None) -> None:

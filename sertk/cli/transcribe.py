@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from sertk.cli.output import kept, progress, say, up_to_date
+from sertk.cli.output import kept, progress, say, up_to_date, warn_remarks
+from sertk.errors import Fault
 
 
 def command(
@@ -53,6 +54,7 @@ def command(
         from sertk.devices import choose_device
 
         transcriber.to(choose_device(device))
+    remarks: list[Fault] = []
     with progress(f"transcribe with {transcriber.source}", len(corpus.split(*split) if split else corpus)) as advance:
         report = transcribe(
             corpus,
@@ -65,7 +67,9 @@ def command(
             mixed_sources=mixed_sources,
             force=force,
             progress=advance,
+            remark=remarks.append,
         )
+    warn_remarks(remarks)
     kept(report.edited)
     if report.renewed:
         say(f"{report.renewed}: all are transcribed again")

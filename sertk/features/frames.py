@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sertk.data.ids import id_fault
 from sertk.errors import StoreError
 from sertk.features.card import Dtype
 from sertk.features.index import SCALE
@@ -14,8 +15,8 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 
 def as_stored(utterance: str, frames: Tensor, *, dim: int, dtype: Dtype) -> dict[str, Tensor]:
     """The tensors of (T, dim) of an utterance, by key. Raises StoreError for what a store cannot keep."""
-    if utterance == "__metadata__" or len(utterance.splitlines()) != 1:
-        raise StoreError(f"utterance {utterance!r}: no id: it must be one line of text, and not '__metadata__'")
+    if fault := id_fault(utterance):
+        raise StoreError(f"utterance {utterance!r}: {fault}")
     if frames.ndim != 2 or frames.shape[0] < 1 or frames.shape[1] != dim:
         raise StoreError(f"utterance {utterance}: features of shape {tuple(frames.shape)}, the card says (T, {dim})")
     if dtype == "int8":

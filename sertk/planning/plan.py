@@ -17,7 +17,7 @@ from sertk.config.schema import Experiment
 from sertk.data.labels import label_table
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
-from sertk.errors import DataError, RecipeError
+from sertk.errors import AudioError, DataError, RecipeError
 from sertk.features.plan import spoken_seconds
 from sertk.inputs import training_part
 from sertk.planning.calibrate import steps_a_second
@@ -76,11 +76,17 @@ def plan_recipe(
     """Plan the stages of a folder of configuration files (`encoders/`, `members/`) on a manifest.
 
     rates: units a second, by `STAGE.NAME` or `STAGE`: times real time for `transcribe` and `extract`, steps for
-    `train`. gpu_memory: bytes; None where there is no limit to hold against. Raises SertkError for faulty files.
+    `train`. gpu_memory: bytes; None where there is no limit to hold against. Raises SertkError for faulty files, and
+    where nothing says how long any recording is.
     """
     encoders, members = _files(conf)
     utterances = manifest.located()
     seconds = sum(spoken_seconds(Recording(utterance)) for utterance in utterances)
+    if utterances and not seconds:
+        raise DataError(
+            f"the manifest has no durations, and none of {len(utterances)} recordings could be read. "
+            f"The first: {_why_unread(utterances[0])}"
+        )
     stages = [_transcription(conf, utterances, seconds, rates)]
     plans = {
         path.stem: plan_encoder(path.stem, load_encoder_file(path), utterances, exp / "features" / path.stem)
@@ -105,6 +111,13 @@ def plan_recipe(
     if disk > free:
         faults.append(f"disk: needs {size(disk)}, {size(free)} are free at {exp}")
     return Plan(tuple(stages), tuple(faults), largest, len(utterances), seconds / 3600, free)
+
+
+def _why_unread(utterance: Utterance) -> str:
+    try:
+        return f"{utterance.id} has {Recording(utterance).seconds:g} s"
+    except AudioError as error:
+        return str(error)
 
 
 def size(count: int) -> str:

@@ -75,13 +75,15 @@ def transcribe(
     mixed_sources: bool = False,
     force: bool = False,
     progress: Callable[[int], object] | None = None,
+    remark: Callable[[Fault], object] = lambda _: None,
 ) -> TranscribeReport:
     """Give utterances words and write the manifest to `out`; words of the same content are kept.
 
     Those of an interrupted run are kept too. splits: only these; none means all. parts: `transcriber_parts`, its
     source and fingerprint where not given; words of others are not kept. made: of `plan`. batch_size: recordings a
     call. mixed_sources: allow a manifest whose splits have words of different sources. force: transcribe everything
-    again. progress: called with the number of utterances done since.
+    again. progress: called with the number of utterances done since. remark: called with what was done to read a
+    recording whose header has no length.
 
     A recording that cannot be used has neither `text` nor `text_source`, and is listed in `OUT.report.json`.
     Raises DataError for mixed sources, an id that stands twice, and where not one utterance could be transcribed;
@@ -110,6 +112,9 @@ def transcribe(
                 words.add(
                     Heard(id, contents[id], text, "" if text is not None else error) for id, text, error in answers
                 )
+                for recording in batch:
+                    for message in recording.remarks:
+                        remark(Fault(recording.id, message))
                 if progress is not None:
                     progress(len(batch))
         heard = [words.heard[utterance.id] for utterance in chosen]

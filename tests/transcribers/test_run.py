@@ -11,7 +11,7 @@ import pytest
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
-from sertk.errors import AudioError, DataError, OutputError
+from sertk.errors import AudioError, DataError, Fault, OutputError
 from sertk.transcribers.corpus import corpus
 from sertk.transcribers.run import same_text_source, transcribe
 
@@ -278,3 +278,14 @@ def test_an_edited_manifest_is_kept(manifest: Manifest, tmp_path: Path) -> None:
     assert again.heard == []
     assert report.edited == (tmp_path / "out.jsonl.edited",)
     assert (tmp_path / "out.jsonl.edited").read_text() == edited
+
+
+def test_what_was_done_to_read_a_recording_is_remarked(manifest: Manifest, tmp_path: Path) -> None:
+    class Remarking(Listener):
+        def __call__(self, recordings: Sequence[Recording]) -> list[str | None]:
+            recordings[0].remark("read to the end")
+            return super().__call__(recordings)
+
+    remarks: list[Fault] = []
+    transcribe(manifest, Remarking(), tmp_path / "out.jsonl", batch_size=4, remark=remarks.append)
+    assert remarks == [Fault("u0", "read to the end"), Fault("u4", "read to the end")]

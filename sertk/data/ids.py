@@ -18,6 +18,11 @@ def id_fault(id: str) -> str | None:
     return name_fault("id", id)
 
 
+def names_fault(id: str, speaker: str | None, split: str | None) -> str | None:
+    """What makes an utterance's id, speaker or split unfit for files, or None."""
+    return id_fault(id) or name_fault("speaker", speaker) or name_fault("split", split)
+
+
 def name_fault(what: str, name: str | None) -> str | None:
     """What makes a text unfit for a name, such as that of a speaker or a split, or None; None has no fault."""
     if name is None:

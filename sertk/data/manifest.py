@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import os
 import zlib
@@ -12,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sertk.data.collection import without_collection
-from sertk.data.ids import id_fault, name_fault
+from sertk.data.ids import name_fault, names_fault
 from sertk.data.labels import LabelSet
+from sertk.data.packed import open_text
 from sertk.errors import DataError, LabelError, did_you_mean
 from sertk.escapes import escaped
 from sertk.files import atomic_path
@@ -141,7 +140,7 @@ class Manifest:
 
         any_names: let ids and names through that would break other files (`sertk.data.ids`), to list or drop them.
         """
-        with _reading(path), _open(path, "r") as file:
+        with _reading(path), open_text(path, "r") as file:
             return _parse(path, file, any_names=any_names)
 
     def write(self, path: Path) -> None:
@@ -150,9 +149,9 @@ class Manifest:
         Raises DataError for an id, speaker or split that could not be read again, and for text that is no UTF-8.
         """
         for utterance in self.utterances:
-            if fault := names_fault(utterance):
+            if fault := names_fault(utterance.id, utterance.speaker, utterance.split):
                 raise DataError(f"{path}: utterance {escaped(utterance.id)!r}: {fault}")
-        with atomic_path(path) as temporary, _open(temporary, "w", like=path) as file:
+        with atomic_path(path) as temporary, open_text(temporary, "w", like=path) as file:
             for line in self._lines(self.audio_folder(path)):
                 try:
                     file.write(line)
@@ -207,28 +206,6 @@ def _reading(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read as a manifest: {error}") from error
 
 
-def _open(path: Path, mode: Literal["r", "w"], like: Path | None = None) -> IO[str]:
-    if (like or path).suffix != ".gz":
-        return open(path, mode, encoding="utf-8")
-    if mode == "r":
-        return gzip.open(path, "rt", encoding="utf-8")
-    # No name and no time in the gzip header: the same content gives the same bytes.
-    raw = open(path, "wb")  # noqa: SIM115
-    packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0, compresslevel=6)
-    packed.myfileobj = raw  # type: ignore[assignment]  # closed with it
-    return io.TextIOWrapper(packed, encoding="utf-8")
-
-
-def names_fault(utterance: Utterance) -> str | None:
-    """What makes an utterance's id, speaker or split unfit for files, or None."""
-    faults = (
-        id_fault(utterance.id),
-        name_fault("speaker", utterance.speaker),
-        name_fault("split", utterance.split),
-    )
-    return next((fault for fault in faults if fault), None)
-
-
 def _parse(path: Path, lines: Iterable[str], *, any_names: bool) -> Manifest:
     utterances: list[Utterance] = []
     manifest: Manifest | None = None
@@ -248,7 +225,7 @@ def _parse(path: Path, lines: Iterable[str], *, any_names: bool) -> Manifest:
                 manifest = Manifest(header.corpus, labels, header.attributes, (), header.note, place, anchored)
             else:
                 utterance = _UTTERANCE.validate_json(line)
-                if not any_names and (fault := names_fault(utterance)):
+                if not any_names and (fault := names_fault(utterance.id, utterance.speaker, utterance.split)):
                     raise DataError(f"{path}, line {number}: {fault}; `sertk data fix` drops such utterances")
                 utterances.append(utterance)
         except ValidationError as error:

@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 from sertk.data.formats import of_windows
+from sertk.data.ids import names_fault
 from sertk.data.labels import OTHER
-from sertk.data.manifest import Manifest, Utterance, names_fault
+from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError, Fault, LabelError, did_you_mean
 
 
@@ -64,7 +65,7 @@ def shared_speakers(manifest: Manifest, first: str, second: str) -> list[str]:
 
 
 def _faults(manifest: Manifest, utterance: Utterance, *, audio: bool) -> list[str]:
-    unfit = names_fault(utterance)
+    unfit = names_fault(utterance.id, utterance.speaker, utterance.split)
     faults: list[str] = [unfit] if unfit else []
     for name in dict.fromkeys([*utterance.votes, utterance.emotion or OTHER]):
         try:

@@ -67,9 +67,7 @@ def save(folder: Path, fusion: dict[str, object], specs: dict[str, EncoderSpec],
     )
     dims, ranges = {name: one.dim for name, one in specs.items()}, list(RANGES.values())
     network = build_classifier(experiment.fusion, experiment.head, dims=dims, classes=8, ranges=ranges, seed=1)
-    card = Card(
-        folder.name, list(MSP_PODCAST.names), MSP_PODCAST.letters, RANGES, specs, [1 / 8] * 8, {}, "none", {}
-    )
+    card = Card(folder.name, list(MSP_PODCAST.names), MSP_PODCAST.letters, RANGES, specs, [1 / 8] * 8, {}, "none", {})
     return Checkpoint(experiment, card, dict(network.state_dict())).save(folder, members).fingerprint
 
 

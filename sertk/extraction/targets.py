@@ -16,7 +16,8 @@ from sertk.contracts import Encoder
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
 from sertk.devices import choose_device
-from sertk.encoders.checkpoint import CheckpointEncoder, ModelTree
+from sertk.encoders.checkpoint import CheckpointEncoder
+from sertk.encoders.tree import ModelTree
 from sertk.extraction import Extraction
 from sertk.features.card import FILE, StoreCard, read_card, store_card
 from sertk.features.error import error_to_float32

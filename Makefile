@@ -4,6 +4,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/ready
+# REPORT=FILE has pytest write JUnit's XML there.
+PYTEST := $(BIN)/pytest $(if $(REPORT),--junitxml=$(REPORT))
 PLUGINS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)))
 RECIPE := recipes/msp_podcast_2025
 
@@ -31,11 +33,12 @@ demo: $(READY) ## Train an ensemble on the made-up corpus and predict one record
 recipe-tiny: $(READY) ## Run all fourteen members of the recipe on tiny checkpoints, Whisper transcribing
 	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy --exp $(RECIPE)/exp/tiny -- --preset tiny
 
+# Every test is in one of four targets: tests/plugins, tests/faults, the slow ones of the rest, the others of the rest.
 test: $(READY) ## Run the tests
-	$(BIN)/pytest -n 2 --dist worksteal -m 'not slow and not faults'
+	$(PYTEST) -n 2 --dist worksteal --ignore=tests/faults -m 'not slow'
 
 test-faults: $(READY) ## Kill, fill disks, damage files; write the fault table to faults.md
-	FAULT_TABLE=faults.md $(BIN)/pytest tests/faults
+	FAULT_TABLE=faults.md $(PYTEST) -n 2 --dist worksteal tests/faults
 
 fuzz: $(READY) ## Feed changed files to every reader for FUZZ_SECONDS (half an hour)
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),1800) $(BIN)/pytest tests/fuzz/test_readers.py
@@ -44,17 +47,15 @@ fuzz-guided: $(READY) ## The same guided by coverage, with atheris, which is ins
 	$(BIN)/python -m pip install -qq atheris
 	$(BIN)/python tests/fuzz/guided.py $(or $(FUZZ_SECONDS),1800)
 
-test-slow: $(READY) ## Run the tests that take more than some seconds
-	$(BIN)/pytest -n 2 -m slow
+test-slow: $(READY) .venv/docs .venv/ray ## Run the tests that take more than some seconds
+	$(PYTEST) -n 2 --dist worksteal --ignore=tests/faults --ignore=tests/plugins -m slow
 
 test-plugins: $(READY) ## Generate, install and use a plugin of every kind; run each shipped plugin alone
-	$(BIN)/pytest tests/plugins -m slow
+	$(PYTEST) -n 2 --dist worksteal tests/plugins
 
+# One failing check does not hide the others.
 lint: $(READY) ## Check style, formatting, types and floors
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	status=0; for check in 'ruff check .' 'ruff format --check .' mypy lint-imports; do $(BIN)/$$check || status=1; done; exit $$status
 
 format: $(READY) ## Format and sort imports
 	$(BIN)/ruff check --fix-only -q .
@@ -63,8 +64,8 @@ format: $(READY) ## Format and sort imports
 docs: .venv/docs ## Build the pages into site/, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-.venv/docs: $(READY)
-	$(BIN)/python -m pip install -qq -e '.[docs]'
+.venv/docs .venv/ray: $(READY)
+	$(BIN)/python -m pip install -qq -e '.[$(@F)]'
 	touch $@
 
 bench: $(READY) ## Run the benchmarks; each prints a table and writes JSON

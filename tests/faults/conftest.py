@@ -253,25 +253,28 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-TABLE: dict[str, list[tuple[int, str]]] = {}
-
-
 @pytest.fixture
-def count() -> object:
+def count(request: pytest.FixtureRequest) -> object:
     """Count a fault that was injected, and what it lost."""
 
     def add(fault: str, times: int = 1, lost: str = "nothing") -> None:
-        TABLE.setdefault(fault, []).append((times, lost))
+        request.node.user_properties.append(("fault", (fault, times, lost)))  # which a worker's report carries, too
 
     return add
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not TABLE:
+    table: dict[str, list[tuple[int, str]]] = {}
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    for name, value in (pair for report in reports if report.when == "call" for pair in report.user_properties):
+        if name == "fault":
+            fault, times, lost = value
+            table.setdefault(fault, []).append((times, lost))
+    if not table:
         return
     rows = [
         (fault, str(sum(times for times, _ in seen)), "; ".join(sorted({lost for _, lost in seen})))
-        for fault, seen in TABLE.items()
+        for fault, seen in sorted(table.items())
     ]
     lines = ["| fault | injected | lost |", "| --- | ---: | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
     terminalreporter.section("faults")

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sertk.config.schema import Positive
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError
 from sertk.files import sha256_json
@@ -36,7 +37,7 @@ _BITS = 512
 
 
 @revision(REVISION)
-def hashed_text(*, dim: int = 64, shortest: int = 3, longest: int = 5) -> HashedText:
+def hashed_text(*, dim: Positive = 64, shortest: Positive = 3, longest: Positive = 5) -> HashedText:
     """One frame a word: the sum of vectors hashed from the word and its character n-grams.
 
     dim: D, the width of a frame. shortest, longest: characters of an n-gram, the word's bounds `<` and `>` counted.

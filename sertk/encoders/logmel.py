@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from sertk.compat import import_torchaudio
+from sertk.config.schema import Positive
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError
 from sertk.files import sha256_json
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 REVISION = 1
 """Raised whenever the frames for the same recording change."""
 
+Milliseconds: TypeAlias = Annotated[float, Field(gt=0)]
+
 FLOOR = 1e-10
 """The least mel power, so that digital silence has a logarithm."""
 
@@ -31,11 +35,11 @@ LEAST_DEVIATION = 1e-2
 @revision(REVISION)
 def logmel(
     *,
-    mels: int = 80,
-    sample_rate: int = 16_000,
-    window_ms: float = 25.0,
-    hop_ms: float = 10.0,
-    stack: int = 1,
+    mels: Positive = 80,
+    sample_rate: Annotated[int, Field(ge=1000)] = 16_000,
+    window_ms: Milliseconds = 25.0,
+    hop_ms: Milliseconds = 10.0,
+    stack: Positive = 1,
     normalise: Literal["utterance", "none"] = "utterance",
 ) -> LogMel:
     """Log-mel filterbank frames, computed without weights or download.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sertk.config.schema import Positive
 from sertk.data.recording import Recording
 from sertk.errors import EncoderError, did_you_mean
 from sertk.files import parse_json
@@ -32,8 +33,8 @@ def whisper(
     model: str,
     revision: str | None = None,
     language: str | None = None,
-    beams: int = 1,
-    batch_size: int = 8,
+    beams: Positive = 1,
+    batch_size: Positive = 8,
     dtype: Dtype = "float32",
 ) -> Whisper:
     """Recognises speech with Whisper, by hub id or folder.

@@ -9,6 +9,7 @@ import pytest
 
 from sertk.cli import main
 from sertk.config.files import load_any
+from sertk.errors import ConfigError
 from sertk.preflight.find import component_faults
 
 Write = Callable[..., Path]
@@ -152,3 +153,17 @@ def test_extract_combine_and_transcribe_say_whose_option_it_is(
     ):
         assert main(words) == 1
         assert capsys.readouterr().err.startswith(f"error {start}")
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ('use = "logmel"\nmels = 0\nhop_ms = -1.0\nsample_rate = 10', ["sample_rate", "mels", "hop_ms"]),
+        ('use = "hashed_text"\ndim = 0\nshortest = 0', ["dim", "shortest"]),
+    ],
+)
+def test_an_encoders_options_have_their_bounds(write: Write, text: str, places: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_any(write(f"[encoder]\n{text}\n", "encoder.toml"))
+    assert {fault.place for fault in caught.value.faults} == {f"encoder.{place}" for place in places}
+    assert all(fault.message.startswith("should be a") for fault in caught.value.faults)

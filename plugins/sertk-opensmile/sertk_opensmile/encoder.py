@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sertk.config.schema import Positive
 from sertk.data.recording import Recording
 from sertk.errors import AudioError, EncoderError
 from sertk.files import sha256_json
@@ -37,8 +38,8 @@ def opensmile(
     *,
     features: Literal["eGeMAPSv02", "ComParE_2016"] = "eGeMAPSv02",
     level: Literal["lld", "functionals"] = "functionals",
-    stack: int = 1,
-    sample_rate: int = 16_000,
+    stack: Positive = 1,
+    sample_rate: Positive = 16_000,
 ) -> OpenSmile:
     """eGeMAPSv02 or ComParE 2016 of openSMILE, by frame or as functionals; for non-commercial research only.
 

@@ -16,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help env demo recipe-tiny test test-slow test-faults fuzz fuzz-guided test-plugins lint format docs bench clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 env: $(READY) ## Make .venv with sertk, its extras and the plugins of this folder
 

@@ -144,29 +144,6 @@ def damaged(folder: Path, *, but: str = "") -> list[str]:
     return [n for n, right in listed.items() if not (folder / n).is_file() or sha256_file(folder / n) != right]
 
 
-def made_from(output: Path, inputs: Any) -> bool:
-    """Whether `output` is what `note_inputs` noted: made from these inputs, and not changed or damaged since."""
-    try:
-        written = parse_json(_note(output).read_text(encoding="utf-8"))
-        return bool(written == {"inputs": json.loads(json.dumps(inputs)), "sha256": _content(output)})
-    except (OSError, ValueError):
-        return False
-
-
-def note_inputs(output: Path, inputs: Any) -> None:
-    """Note beside a file or folder that is written, in `NAME.inputs.json`, what it was made from and its hashes."""
-    write_json(_note(output), {"inputs": inputs, "sha256": _content(output)})
-
-
-def _note(output: Path) -> Path:
-    return output.with_suffix(".inputs.json")
-
-
-def _content(output: Path) -> dict[str, str]:
-    files = sorted(path for path in output.iterdir() if path.is_file()) if output.is_dir() else [output]
-    return {path.name: sha256_file(path) for path in files}
-
-
 def _temporary(path: Path, ending: str) -> Path:
     """A name beside `path` that tells which process of which machine has it."""
     return path.with_name(f".{path.name}.{_machine()}-{os.getpid()}.{ending}")

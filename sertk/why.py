@@ -20,6 +20,7 @@ PLANNERS = {
     "data fix": "sertk.data.provenance:fix_provenance",
     "data audit": "sertk.data.provenance:audit_provenance",
     "transcribe": "sertk.transcribers.provenance:transcribe_provenance",
+    "extract": "sertk.extraction.differences:provenance",
     "train": "sertk.experiment:provenance",
     "combine": "sertk.ensemble.combine:provenance",
     "predict": "sertk.predict:provenance",
@@ -45,9 +46,14 @@ class Reasons:
     inputs: tuple[Reasons, ...] = field(default=())
 
     @property
+    def differs(self) -> bool:
+        """Whether its verb would run again now; else only if what it reads comes out different."""
+        return bool(self.changes or self.problems)
+
+    @property
     def up_to_date(self) -> bool:
         """Whether nothing would be done, for it and for all that it was made from."""
-        return not self.changes and not self.problems and all(each.up_to_date for each in self.inputs)
+        return not self.differs and all(each.up_to_date for each in self.inputs)
 
     def stale(self) -> Iterator[Reasons]:
         """Those that are not up to date, what is read before what reads it; each once."""
@@ -73,7 +79,10 @@ class Reasons:
             "changes": [vars(change) for change in self.changes],
             "problems": [*self.problems],
             "inputs": [each.as_dict() for each in self.inputs],
-            "would_run_again": [{"verb": each.record.made.verb, "out": str(each.out)} for each in self.stale()],
+            "would_run_again": [
+                {"verb": each.record.made.verb, "out": str(each.out), "differs": each.differs}
+                for each in self.stale()
+            ],
         }
 
 

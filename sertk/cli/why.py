@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sertk.why import Reasons
 
 _DIGEST = re.compile(r"[0-9a-f]{32,}")
+IF = "if what it reads comes out different"
 SHOWN = 16
 """So many digits of a digest are shown."""
 
@@ -49,7 +50,7 @@ def _show(reasons: Reasons) -> None:
     table(("part", "value"), [(name, _short(value)) for name, value in sorted(made.parts.items())])
     stale = [*reasons.stale()]
     for each in stale:
-        if each.changes or each.problems:
+        if each.differs:
             say()
             say(f"{each.out}  differs", style="bold")
         for problem in each.problems:
@@ -60,7 +61,8 @@ def _show(reasons: Reasons) -> None:
     if stale:
         say()
         say("would run again", style="bold")
-        table(("verb", "result"), [(each.record.made.verb, each.out) for each in stale])
+        rows = [(each.record.made.verb, each.out, "" if each.differs else IF) for each in stale]
+        table(("verb", "result", ""), rows)
 
 
 def _short(value: str | None) -> str:

@@ -66,9 +66,9 @@ def test_a_changed_transcript_is_named_and_all_that_reads_it(site: Path, capsys:
     assert sertk("why m.jsonl --json") == 1
     found = json.loads(capsys.readouterr().out)
     assert found["would_run_again"] == [
-        {"verb": "data prepare", "out": "corpus.jsonl"},
-        {"verb": "data split", "out": "split.jsonl"},
-        {"verb": "transcribe", "out": "m.jsonl"},
+        {"verb": "data prepare", "out": "corpus.jsonl", "differs": True},
+        {"verb": "data split", "out": "split.jsonl", "differs": False},
+        {"verb": "transcribe", "out": "m.jsonl", "differs": False},
     ]
     assert found["changes"] == []  # it is made from split.jsonl, which is as it was
     assert sertk("data prepare msp_podcast corpus --no-audio --out corpus.jsonl") == 0
@@ -77,7 +77,7 @@ def test_a_changed_transcript_is_named_and_all_that_reads_it(site: Path, capsys:
     assert sertk("why m.jsonl --json") == 1
     found = json.loads(capsys.readouterr().out)
     assert [change["part"] for change in found["changes"]] == ["contents", "manifest"]
-    assert found["would_run_again"] == [{"verb": "transcribe", "out": "m.jsonl"}]
+    assert found["would_run_again"] == [{"verb": "transcribe", "out": "m.jsonl", "differs": True}]
 
 
 CHANGES: list[tuple[str, str, Callable[[], object], str]] = [

@@ -24,7 +24,7 @@ def load(path: Path, name: str) -> ModuleType:
 
 
 environments = load(ROOT / "tests" / "plugins" / "conftest.py", "fresh_environments")
-wheel, fresh = environments.wheel, environments.fresh
+wheels, fresh = environments.wheels, environments.fresh
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,6 @@ from sertk.registry import REGISTRIES
 
 pytestmark = pytest.mark.slow
 BASE = "conf/base.toml"
-FIRST_STAGE = {"transcriber": 2, "encoder": 3, "aggregator": 6}
-"""The first stage that a component of a kind changes; 4, training, for all others."""
 EDITS = {
     "fusion": (BASE, 'use     = "late"\nwidth   = 32\ninner   = 64', 'use     = "NAME"\nwidth   = 32'),
     "encoder": ("conf/members/02.toml", 'words  = "features/words"', 'NAME = "features/made_up"'),
@@ -29,6 +27,14 @@ EDITS = {
 """In which file of the generated recipe which words make way for the generated component."""
 
 
+def distribution(kind: str) -> str:
+    return f"sertk-made-up-{kind}"
+
+
+def component(kind: str) -> str:
+    return f"made_up_{kind}"
+
+
 @pytest.fixture(scope="module")
 def alone(fresh: Callable[..., Any]) -> Any:
     """An environment with sertk alone."""
@@ -36,65 +42,67 @@ def alone(fresh: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def recipe(alone: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generated recipe that has run once on the toy corpus, with sertk alone."""
+def generated(
+    alone: Any, wheels: Callable[..., list[Path]], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """The folder of a generated plugin of each kind."""
+    place = tmp_path_factory.mktemp("plugins")
+    for kind in REGISTRIES:
+        alone.run("sertk", "new", "plugin", distribution(kind), "--kind", kind, cwd=place)
+    folders = {kind: place / distribution(kind) for kind in REGISTRIES}
+    wheels(*folders.values())
+    return folders
+
+
+@pytest.fixture(scope="module")
+def used(fresh: Callable[..., Any], generated: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The experiment of a generated recipe in which a generated component of every kind does its work."""
     place = tmp_path_factory.mktemp("recipe")
-    alone.run("sertk", "new", "recipe", "mine", cwd=place)
-    settings = place / "mine" / "conf" / "settings.sh"
-    settings.write_text(settings.read_text().replace("TOY_UTTERANCES:-300", "TOY_UTTERANCES:-120"))
-    base = place / "mine" / BASE
-    base.write_text(base.read_text().replace("epochs       = 15", "epochs       = 2"))
-    alone.run("sertk", "run", "mine/run.sh", "--corpus", "toy", cwd=place)
-    assert (place / "mine" / "exp" / "toy" / "RESULTS.md").is_file()
-    again = alone.run("sertk", "run", "mine/run.sh", "--corpus", "toy", cwd=place)
-    assert "everything is up to date" in again
+    everything = fresh(*generated.values())
+    everything.run("sertk", "new", "recipe", "mine", cwd=place)
+    edits = [
+        *EDITS.values(),
+        ("conf/settings.sh", "TOY_UTTERANCES:-300", "TOY_UTTERANCES:-120"),
+        (BASE, "epochs       = 15", "epochs       = 2"),
+    ]
+    for kind, (file, before, after) in zip([*EDITS, "", ""], edits, strict=True):
+        text = (place / "mine" / file).read_text()
+        assert before in text, f"{file} of the generated recipe has no longer: {before}"
+        (place / "mine" / file).write_text(text.replace(before, after.replace("NAME", component(kind))))
+    encoder = place / "mine" / "conf" / "encoders" / "made_up.toml"
+    encoder.write_text(f'[encoder]\nuse = "{component("encoder")}"\n')
+    run = ("sertk", "run", "mine/run.sh", "--corpus", "toy")
+    everything.run(*run, "--stop-stage", "1", cwd=place)
     corpus = place / "mine" / "exp" / "toy" / "corpus"
     for words in (corpus / "Transcripts").glob("*.txt"):  # for the generated transcriber, which looks there
         shutil.copy(words, corpus / "Audios")
-    return place / "mine"
+    everything.run(*run, "--stage", "2", cwd=place)
+    return place / "mine" / "exp" / "toy"
 
 
 @pytest.mark.parametrize("kind", REGISTRIES)
-def test_a_generated_plugin_works(
-    kind: str, alone: Any, fresh: Callable[..., Any], recipe: Path, tmp_path: Path
+def test_a_generated_plugin_installs_alone_and_passes_its_checks(
+    kind: str, fresh: Callable[..., Any], generated: dict[str, Path], tmp_path: Path
 ) -> None:
-    distribution, name = f"sertk-made-up-{kind}", f"made_up_{kind}"
-    alone.run("sertk", "new", "plugin", distribution, "--kind", kind, cwd=tmp_path)
-    environment = fresh(tmp_path / distribution)
+    environment = fresh(generated[kind])
 
-    assert " passed" in environment.run(
-        "pytest", "-p", "no:cacheprovider", str(tmp_path / distribution), cwd=tmp_path
-    )
+    assert " passed" in environment.run("pytest", "-p", "no:cacheprovider", str(generated[kind]), cwd=tmp_path)
 
     listed = json.loads(environment.run("sertk", "list", kind, "--json", cwd=tmp_path))
-    (found,) = [each for each in listed if each["name"] == name]
-    assert found["distribution"] == distribution
+    (found,) = [each for each in listed if each["name"] == component(kind)]
+    assert found["distribution"] == distribution(kind)
     assert found["summary"].endswith(".")
-    assert name in environment.run("sertk", "show", name, cwd=tmp_path)
+    assert component(kind) in environment.run("sertk", "show", component(kind), cwd=tmp_path)
 
-    mine = Path(shutil.copytree(recipe, tmp_path / "mine"))
-    file, before, after = EDITS[kind]
-    text = (mine / file).read_text()
-    assert before in text
-    (mine / file).write_text(text.replace(before, after.replace("NAME", name)))
-    experiment = mine / "exp" / "toy"
-    if kind == "encoder":
-        (mine / "conf" / "encoders" / "made_up.toml").write_text(f'[encoder]\nuse = "{name}"\n')
-    if kind != "aggregator":
-        shutil.rmtree(experiment / "posteriors")  # of models that are trained anew: a store does not mix two
-    if kind == "transcriber":
-        shutil.rmtree(experiment / "features" / "words")  # features of other words are not gone on with
-    stages = ("--stage", str(FIRST_STAGE.get(kind, 4)), "--stop-stage", "6")
-    environment.run("sertk", "run", "mine/run.sh", "--corpus", "toy", *stages, cwd=tmp_path)
 
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_a_generated_plugin_works_in_a_recipe(kind: str, used: Path) -> None:
     if kind == "transcriber":
-        sources = {utterance.text_source for utterance in Manifest.read(experiment / "data" / "manifest.jsonl.gz")}
-        assert name in sources
+        sources = {utterance.text_source for utterance in Manifest.read(used / "data" / "manifest.jsonl.gz")}
+        assert component(kind) in sources
         return
-    card = json.loads(
-        (experiment / ("ensembles/all" if kind == "aggregator" else "members/02") / "card.json").read_text()
-    )
+    card = json.loads((used / ("ensembles/all" if kind == "aggregator" else "members/02") / "card.json").read_text())
     if kind == "encoder":
-        assert card["encoders"][name]["use"] == name
+        assert card["encoders"][component(kind)]["use"] == component(kind)
     else:
-        assert card["versions"][distribution] == "0.1.0"
+        assert card["versions"][distribution(kind)] == "0.1.0"

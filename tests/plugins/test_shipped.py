@@ -13,6 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 PLUGINS = Path(__file__).parents[2] / "plugins"
+NAMES = sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml"))
 
 
 def with_dependencies(name: str) -> list[str]:
@@ -22,8 +23,11 @@ def with_dependencies(name: str) -> list[str]:
     return [name, *(match[0] for match in needed if match and (PLUGINS / match[0]).is_dir())]
 
 
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml")))
-def test_its_own_tests_pass(name: str, fresh: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_its_own_tests_pass(
+    name: str, fresh: Callable[..., Any], wheels: Callable[..., list[Path]], tmp_path: Path
+) -> None:
+    wheels(*(PLUGINS / each for each in NAMES))  # all at the first call
     environment = fresh(*(PLUGINS / each for each in with_dependencies(name)))
     shutil.copytree(PLUGINS / name / "tests", tmp_path / "tests")
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\nmarkers = slow\n")

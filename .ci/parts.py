@@ -20,8 +20,10 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".ci" / "reports"
-MINUTES = 44
-"""For all parts together. What is left of it when a part begins is the most that the part gets."""
+AIM_MINUTES = 45
+"""For all parts together on two cores that do nothing else; the table says where it was missed."""
+MINUTES = 80
+"""For all parts together, however slow the machine. What is left of it when a part begins is the most that it gets."""
 GRACE_SECONDS = 30
 """For a part to end by itself once its time is over: pytest then writes what it has."""
 
@@ -35,14 +37,14 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("env", 10),
-    Part("lint", 6),
-    Part("test", 15, tests=True),
-    Part("test-slow", 15, tests=True),
-    Part("test-faults", 10, tests=True),
-    Part("test-plugins", 12, tests=True),
-    Part("docs", 4),
-    Part("demo", 6),
+    Part("env", 15),
+    Part("lint", 10),
+    Part("test", 25, tests=True),
+    Part("test-slow", 25, tests=True),
+    Part("test-faults", 20, tests=True),
+    Part("test-plugins", 20, tests=True),
+    Part("docs", 8),
+    Part("demo", 12),
 )
 
 
@@ -58,6 +60,10 @@ class Result(NamedTuple):
 
 def main() -> int:
     """Run the parts that are named, or all; give 1 where any failed."""
+    unknown = set(sys.argv[1:]) - {part.target for part in PARTS}
+    if unknown:
+        print(f"no part {', '.join(sorted(unknown))}: {', '.join(part.target for part in PARTS)}", file=sys.stderr)
+        return 2
     chosen = [part for part in PARTS if not sys.argv[1:] or part.target in sys.argv[1:]]
     if not sys.argv[1:]:
         shutil.rmtree(ROOT / ".venv", ignore_errors=True)
@@ -155,7 +161,8 @@ def print_table(results: list[Result]) -> None:
         )
         print(f"{result.part.target:<14}{minutes:>5}:{seconds:02}{row}{'  FAILED' if result.why else ''}")
     minutes, seconds = divmod(round(sum(result.seconds for result in results)), 60)
-    print(f"{'all':<14}{minutes:>5}:{seconds:02}\n")
+    late = f"  more than the {AIM_MINUTES} minutes aimed at" if minutes >= AIM_MINUTES else ""
+    print(f"{'all':<14}{minutes:>5}:{seconds:02}{late}\n")
     for result in results:
         for why in result.why:
             print(f"failed in {result.part.target}: {why}")

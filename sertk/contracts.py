@@ -43,8 +43,12 @@ class Encoder(Protocol):
     dim: D. frames_per_second: 0 where frames are no time steps (tokens, whole utterances). fingerprint: changes
     whenever the output for the same input would (weights, revision, options). batching: `padded` when outputs
     are the same whatever stands beside an utterance in a batch; otherwise how it must be fed to be so.
-    challenge_legal: false for encoders trained on emotion labels. An encoder may also have `licence`, a text that
-    goes into the cards of its features.
+    challenge_legal: false for encoders trained on emotion labels.
+
+    An encoder may also have `licence`, a text that goes into the cards of its features; `reads`, which of `audio` and
+    `text` decide the frames of an utterance, so that a store knows when to extract it again (without it the audio for
+    speech, the text for text, else both); and `unkeyed`, the names of options that decide no frame, such as the path
+    of weights whose content is in the fingerprint: a store is not made again where they alone differ.
     """
 
     modality: Modality

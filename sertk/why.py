@@ -19,6 +19,7 @@ PLANNERS = {
     "data split": "sertk.data.provenance:split_provenance",
     "data fix": "sertk.data.provenance:fix_provenance",
     "data audit": "sertk.data.provenance:audit_provenance",
+    "extract": "sertk.extraction.differences:provenance",
     "transcribe": "sertk.transcribers.provenance:transcribe_provenance",
     "extract": "sertk.extraction.differences:provenance",
     "train": "sertk.experiment:provenance",

@@ -6,20 +6,29 @@ from collections.abc import Callable
 
 from sertk.data.recording import Recording
 from sertk.devices import choose_device
+from sertk.encoders.checkpoint import CheckpointEncoder
 from sertk.extraction import Extraction
 from sertk.extraction.targets import chosen_utterances, target_of, unseen
 from sertk.features.extract import ExtractReport, extract
 from sertk.features.progress import Progress
+from sertk.features.stale import refuse_stale
 
 
 def extract_part(
     work: Extraction, part: tuple[int, int] = (0, 1), *, progress: Callable[[Progress], None] | None = None
 ) -> list[ExtractReport]:
-    """Do one part of the corpus, in one pass over it, or with `unseen` in one for each model."""
+    """Do one part of the corpus, in one pass over it, or with `unseen` in one for each model.
+
+    Raises StoreError for a model that reads features of other content than the utterances have now.
+    """
     utterances = chosen_utterances(work.manifest, work.splits)
     targets = [
         target_of(path, store, work, utterances) for path, store in zip(work.encoders, work.stores, strict=True)
     ]
+    for target in targets:
+        if isinstance(target.encoder, CheckpointEncoder):
+            for store in target.encoder.stores.values():
+                refuse_stale(store, utterances)
     passes = [([target], unseen(target.encoder, utterances)) for target in targets] if work.unseen else []
     reports: list[ExtractReport] = []
     begun = now = Progress()

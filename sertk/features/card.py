@@ -159,10 +159,8 @@ def differences(there: StoreCard, wanted: StoreCard) -> str:
     """In which parts the keys of two cards differ, for people: `mels was 40, is 80`."""
     found = changes(Provenance(VERB, there.parts), Provenance(VERB, wanted.parts))
     named = [change for change in found if change.part != "fingerprint"] or found
-    return "; ".join(
-        f"{change.part.removeprefix('options.')} was {_short(change.before)}, is {_short(change.now)}"
-        for change in named
-    )
+    phrases = [f"{c.part.removeprefix('options.')} was {_short(c.before)}, is {_short(c.now)}" for c in named]
+    return "; ".join(dict.fromkeys(phrases))
 
 
 def _short(value: str | None) -> str:

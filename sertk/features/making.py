@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sertk.errors import StoreError
-from sertk.features.card import FILE, VERB, StoreCard, as_json, check_same, read_card
+from sertk.features.card import FILE, VERB, StoreCard, as_json, check_same, read_card, refuse_older
 from sertk.features.index import Contents, Index, dropped_value, index_value, read_dropped, read_index, read_shards
 from sertk.features.repair import can_be_read
 from sertk.files import write_json
@@ -39,8 +39,9 @@ def store_provenance(
 
 def refuse_foreign_store(folder: Path) -> None:
     """Raise OutputError for a folder with something in it that is no store, StoreError for one of the old format."""
-    if (folder / FILE).is_file() and not (folder / RECORD).exists():
-        read_card(folder)
+    refuse_older(folder)
+    if can_be_read(read_card, folder):
+        return
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     refuse_foreign(folder, VERB, ours=[name for name in names if _UNFINISHED.fullmatch(name)])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from math import isfinite
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -89,8 +88,7 @@ class _Shown:
         self._done = 0
 
     def __call__(self, now: Progress) -> None:
-        left = f"  left {duration(now.seconds_left)}" if isfinite(now.seconds_left) else ""
-        pace = f"{now.hours_an_hour:.1f} hours of audio an hour{left}"
+        pace = f"{now.hours_an_hour:.1f} hours of audio an hour  left {duration(now.seconds_left)}"
         self._advance(now.done - self._done, pace, total=now.total)
         self._done = now.done
 

@@ -75,6 +75,20 @@ def test_progress_is_a_line_at_the_end_and_lines_on_the_way(
     assert last.startswith("reading  2 in")
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_total_may_become_known_on_the_way(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    written = StringIO()
+    written.isatty = lambda: terminal  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdout", written)
+    monkeypatch.setattr(output, "SECONDS_BETWEEN_LINES", 0.0)
+    with output.progress("extract") as advance:
+        advance(0, "")
+        advance(2, "5 hours an hour  left 3.0 s", total=8)
+    shown = written.getvalue()
+    assert "2/8" in shown
+    assert "5 hours an hour  left 3.0 s" in shown
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(3.21, "3.2 s"), (59.0, "59.0 s"), (245, "4:05"), (3723, "1:02:03"), (float("inf"), "unknown")],

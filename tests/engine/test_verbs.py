@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from sertk.cli import main
+from sertk.cli import main, output
 from sertk.data.corpora.msp_podcast.read import read_msp_podcast
 from sertk.features.store import FeatureStore
 
@@ -16,7 +17,11 @@ from sertk.features.store import FeatureStore
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("engine", ["local", "ray"])
 def test_parts_of_an_extraction_fill_the_store_that_one_process_fills(
-    toy_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], engine: str
+    toy_corpus: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
 ) -> None:
     if engine == "ray":
         pytest.importorskip("ray")
@@ -27,11 +32,17 @@ def test_parts_of_an_extraction_fill_the_store_that_one_process_fills(
     assert main([*words, "--into", str(tmp_path / "one"), "--device", "cpu"]) == 0
     shared = [*words, "--into", str(tmp_path / "two"), "--device", "cpu", "--engine", engine, "--jobs", "2"]
     capsys.readouterr()
+    monkeypatch.setattr(output, "SECONDS_BETWEEN_LINES", 0.0)
     assert main(shared) == 0
     one, two = (FeatureStore.open(tmp_path / name / "small") for name in ("one", "two"))
     assert one.fingerprint == two.fingerprint
     assert all(torch.allclose(one[id], two[id], atol=1e-3) for id in one)
-    assert f"written {len(one)}  kept 0" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"written {len(one)}  kept 0" in said
+    # How far all parts are, with their rate and the time left.
+    assert re.search(rf"^extract  {len(one)}/{len(one)}  [\d.]+ hours of audio an hour  left 0.0 s$", said, re.M)
+    assert re.search(rf"^extract  {len(one)} in [\d.]+ s$", said, re.M)
+    assert [path.name for path in (tmp_path / "two" / "small").glob(".*") if ".lock" not in path.name] == []
     assert main(shared) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("up to date")
 

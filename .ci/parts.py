@@ -23,7 +23,7 @@ REPORTS = ROOT / ".ci" / "reports"
 AIM_MINUTES = 45
 """For all parts together on two cores that do nothing else; the table says where it was missed."""
 MINUTES = 80
-"""For all parts together, however slow the machine. What is left of it when a part begins is the most that it gets."""
+"""For all parts together, however slow the machine. A part gets no more than is left when it begins."""
 GRACE_SECONDS = 30
 """For a part to end by itself once its time is over: pytest then writes what it has."""
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -119,15 +120,20 @@ def read_part(
         raise AudioError(
             f"{path}: truncated: it ends after {len(samples)} samples, before the end that its own structure promises"
         )
+    check_samples(str(path), samples)
+    return info, samples
+
+
+def check_samples(name: str, samples: NDArray[Any]) -> None:
+    """Raise AudioError for samples that are not finite, or so large that they are integers and no parts of 1."""
     if not np.isfinite(samples).all():
-        raise AudioError(f"{path}: has samples that are not finite numbers")
-    peak = float(np.abs(samples).max())
+        raise AudioError(f"{name}: has samples that are not finite numbers")
+    peak = max(float(samples.max(initial=0)), -float(samples.min(initial=0)))
     if peak > LARGEST_PEAK:
         raise AudioError(
-            f"{path}: the peak is {peak:g} where full scale is 1: integers written as floats. Divide the samples "
+            f"{name}: the peak is {peak:g} where full scale is 1: integers written as floats. Divide the samples "
             f"by their own full scale (32768 for 16 bits) and write it again"
         )
-    return info, samples
 
 
 def read_samples(path: Path, info: AudioInfo, first: int, count: int) -> NDArray[np.float32]:

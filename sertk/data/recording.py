@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sertk.data.audio import audio_info, read_audio
+from sertk.data.audio import audio_info, check_samples, read_audio
 from sertk.data.manifest import Utterance
 
 
@@ -51,6 +51,7 @@ class Recording:
     def waveform(self, sample_rate: int = 16_000) -> NDArray[np.float32]:
         """(samples,) in -1..1 at the rate asked for. Raises AudioError for a recording that cannot be used."""
         if sample_rate in self.given:
+            check_samples(self.id, self.given[sample_rate])
             return self.given[sample_rate]
         if sample_rate not in self._read:
             u = self.utterance

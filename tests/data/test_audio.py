@@ -265,6 +265,12 @@ def test_integers_written_as_floats_are_refused(tmp_path: Path, scale: float, na
         read_audio(write(tmp_path / name, tone() * scale, subtype="FLOAT"))
 
 
+def test_integers_given_by_hand_are_refused_too() -> None:
+    for samples in ((tone() * 32_768).astype(np.int16), tone() * np.float32(32_768)):
+        with pytest.raises(AudioError, match="made by hand: the peak is 13107"):
+            Recording(Utterance(id="made by hand", audio=""), {16_000: samples}).waveform()
+
+
 @pytest.mark.parametrize("scale", [0.01, 1.0, 2.5, 10.0])
 def test_floats_somewhat_above_full_scale_are_read_as_they_are(tmp_path: Path, scale: float) -> None:
     samples = read_audio(write(tmp_path / "a.wav", tone() * scale, subtype="FLOAT"))

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from sertk.config.schema import Experiment
 from sertk.errors import CheckpointError
 from sertk.features.card import Dtype, StoreCard
-from sertk.files import parse_json, parse_toml, sha256_json
+from sertk.files import damaged, parse_json, parse_toml, sha256_json
 from sertk.registry import REGISTRIES
 
 LARGEST_TEXT = 64 << 20
@@ -112,6 +112,24 @@ def read_experiment(folder: Path) -> Experiment:
         return Experiment.model_validate(parse_toml(read_bounded(path).decode()))
     except (OSError, ValueError) as error:  # pydantic's and TOML's errors are ValueErrors
         raise CheckpointError(f"{path}: not the experiment of a checkpoint: {error}") from None
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder looks like a checkpoint (and not like a feature store, which has a card too)."""
+    return (folder / "model.safetensors").is_file() and (folder / "config.toml").is_file()
+
+
+def has_its_members(folder: Path) -> bool:
+    """Whether the members inside a checkpoint are those on its card, undamaged. Reads no weights but to hash them."""
+    try:
+        specs = read_card(folder).encoders.items()
+        members = {name: folder / "members" / name for name, spec in specs if spec.use == "checkpoint"}
+        found = {name: model_fingerprint(read_card(p), read_experiment(p)) for name, p in members.items()}
+    except CheckpointError:
+        return False
+    return all(found.get(name, spec.fingerprint) == spec.fingerprint for name, spec in specs) and all(
+        not damaged(path) and has_its_members(path) for path in members.values()
+    )
 
 
 def model_fingerprint(card: Card, experiment: Experiment) -> str:

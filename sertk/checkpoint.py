@@ -212,11 +212,6 @@ def refuse_additions(folder: Path) -> None:
         )
 
 
-def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder looks like a checkpoint (and not like a feature store, which has a card too)."""
-    return (folder / "model.safetensors").is_file() and (folder / "config.toml").is_file()
-
-
 def same_labels(cards: Mapping[str, Card]) -> LabelSet:
     """The label set that all have, in the same order. Raises CheckpointError naming the first that differs."""
     (first, reference), *others = cards.items()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sertk.cards import read_card
-from sertk.checkpoint import Checkpoint, is_checkpoint, same_labels
+from sertk.cards import is_checkpoint, read_card
+from sertk.checkpoint import Checkpoint, same_labels
 from sertk.config.files import load_experiment
 from sertk.config.schema import Combination, Data, Use
 from sertk.encoders.checkpoint import load_tree

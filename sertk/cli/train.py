@@ -28,6 +28,7 @@ def command(
     if (out is None) == (into is None) or (out and len(configs) > 1):
         raise typer.BadParameter("give --out FOLDER for one experiment file, or --into FOLDER for several")
     folders = [out or (into or Path()) / config.stem for config in configs]
+    from sertk.cards import has_its_members
     from sertk.config.files import load_experiment
     from sertk.experiment import check_output, provenance
     from sertk.files import damaged
@@ -45,7 +46,8 @@ def command(
         broken = damaged(folder)
         if broken:
             warn(f"{folder}: {', '.join(broken)}: missing, damaged or edited, by SHA256SUMS: trained again")
-        if not force and is_current(folder, provenance(config=str(config), sets=sets)):
+        made = provenance(config=str(config), sets=sets)
+        if not force and is_current(folder, made) and has_its_members(folder):
             up_to_date(folder)
         else:
             waiting.append((config, folder, tuple(sets), device))

@@ -15,8 +15,16 @@ import torch
 from torch import Tensor
 
 from sertk.batching.dataset import FeatureSource
-from sertk.cards import Card, EncoderSpec, model_fingerprint, not_installed, read_card, read_experiment
-from sertk.checkpoint import Checkpoint, is_checkpoint
+from sertk.cards import (
+    Card,
+    EncoderSpec,
+    is_checkpoint,
+    model_fingerprint,
+    not_installed,
+    read_card,
+    read_experiment,
+)
+from sertk.checkpoint import Checkpoint
 from sertk.config.schema import Experiment
 from sertk.data.manifest import Utterance
 from sertk.errors import CheckpointError, UnknownNameError

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from sertk.batching.dataset import FeatureSet, FeatureSource
-from sertk.cards import EncoderSpec, owner_of, spec_of
-from sertk.checkpoint import Checkpoint, checkpoint_of_store, is_checkpoint
+from sertk.cards import EncoderSpec, is_checkpoint, owner_of, spec_of
+from sertk.checkpoint import Checkpoint, checkpoint_of_store
 from sertk.data.labels import LabelSet, unlabelled_table
 from sertk.data.manifest import Utterance
 from sertk.encoders.tree import ModelTree, model_parts, refuse_stale_leaves, stored_tree

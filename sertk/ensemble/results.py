@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sertk import provenance
-from sertk.cards import read_card
-from sertk.checkpoint import is_checkpoint, refuse_additions
+from sertk.cards import has_its_members, is_checkpoint, read_card
+from sertk.checkpoint import refuse_additions
 from sertk.outputs import refuse_collisions, refuse_foreign
 from sertk.provenance import Provenance, read_record
 
@@ -26,7 +26,7 @@ def check_output(out: Path, inputs: Sequence[Path]) -> None:
 def is_current(out: Path, made: Provenance) -> bool:
     """Whether `out` has, undamaged, all models that `combine` would make."""
     found = results_in(out)
-    if not found or not all(provenance.is_current(folder, made) for folder in found):
+    if not found or not all(provenance.is_current(folder, made) and has_its_members(folder) for folder in found):
         return False
     return found == [out] or [folder.name for folder in found] == sorted(read_card(found[0]).notes.get("models", []))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sertk import registry
-from sertk.checkpoint import is_checkpoint
+from sertk.cards import is_checkpoint
 from sertk.config.build import build
 from sertk.config.files import load_encoder_file
 from sertk.config.schema import EncoderFile, Use

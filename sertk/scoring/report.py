@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sertk.checkpoint import is_checkpoint
+from sertk.cards import is_checkpoint
 from sertk.data.manifest import Manifest, Utterance
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import DataError

@@ -3,6 +3,7 @@
 An ensemble is a checkpoint whose members are folders inside it, `members/NAME`. Loaded and saved whole.
 """
 
+# Longer than others: a folder is written, read and checked against hostile content in one place.
 from __future__ import annotations
 
 import gzip

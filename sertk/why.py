@@ -19,7 +19,6 @@ PLANNERS = {
     "data split": "sertk.data.provenance:split_provenance",
     "data fix": "sertk.data.provenance:fix_provenance",
     "data audit": "sertk.data.provenance:audit_provenance",
-    "extract": "sertk.extraction.differences:provenance",
     "transcribe": "sertk.transcribers.provenance:transcribe_provenance",
     "extract": "sertk.extraction.differences:provenance",
     "train": "sertk.experiment:provenance",
@@ -113,7 +112,7 @@ def _explain(out: Path, known: dict[Path, Reasons | None]) -> Reasons | None:
         now, problems = _plan(record, folder)
         reads = record.made.reads if now is None else now.reads
         found = [_explain(_seen(folder / path), known) for path in reads]
-        problems = [*_damage(out, record), *problems, *_missing(folder, reads)]
+        problems = [*_damage(out, record), *problems, *_missing(folder, [*reads])]
         differ = changes(record.made, now) if now is not None else []
         inputs = tuple(each for each in found if each is not None)
         known[place] = Reasons(out, record, tuple(differ), tuple(problems), inputs)

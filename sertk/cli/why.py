@@ -61,8 +61,8 @@ def _show(reasons: Reasons) -> None:
     if stale:
         say()
         say("would run again", style="bold")
-        rows = [(each.record.made.verb, each.out, "" if each.differs else IF) for each in stale]
-        table(("verb", "result", ""), rows)
+        again = [(each.record.made.verb, str(each.out), "" if each.differs else IF) for each in stale]
+        table(("verb", "result", ""), again)
 
 
 def _short(value: str | None) -> str:

@@ -70,8 +70,8 @@ def hf_speech(
     0 is what enters the first layer, -1 the output. window_seconds: encode longer recordings in windows of this
     length, `overlap_seconds` shared; without it recordings up to five minutes are encoded whole (Whisper always
     has windows of 30 s). keep_padding: keep the frames of the silence that fills Whisper's window, 1,500 frames
-    whatever the utterance, as MEDUSA's released code does. context: what Whisper's encoder is given: `window`, 30 s
-    as it was trained with, or `utterance`, the utterance and `margin_seconds` of silence behind it, which takes a
+    whatever the utterance, as MEDUSA's released code does. context: what Whisper's encoder is given: `window`, the
+    30 s of its training, or `utterance`, the utterance and `margin_seconds` of silence behind it, which takes a
     tenth of the time for clips of 2 to 3 s and gives much the same states (whisper-base on CREMA-D: mean cosine .99
     at layer 3, .92 at the last). attention: `sdpa` where the architecture has it (WavLM has not). challenge_legal:
     None decides by name and labels.
@@ -84,7 +84,7 @@ def hf_speech(
             f"{model}: a {checkpoint.architecture!r} is none of {', '.join(MODEL_CLASSES)}. For a text encoder use "
             f"'hf_text'; for other speech encoders the plugin sertk-s3prl, or an encoder of your own"
         )
-    options = {"layers": layers, "dtype": dtype, "attention": attention, "window": window_seconds}
+    options: dict[str, Any] = {"layers": layers, "dtype": dtype, "attention": attention, "window": window_seconds}
     if window_seconds is not None or checkpoint.architecture == "whisper":
         options["overlap"] = overlap_seconds
     if keep_padding:

@@ -32,7 +32,8 @@ def positions(encoder: Any, count: int) -> Iterator[None]:
     if count == whole:
         yield
         return
-    encoder.embed_positions = nn.Embedding.from_pretrained(embedding.weight[:count])
+    shorter = nn.Embedding(count, embedding.embedding_dim, _weight=embedding.weight[:count])
+    encoder.embed_positions = shorter
     config.max_source_positions = count
     try:
         yield

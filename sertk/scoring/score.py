@@ -1,5 +1,6 @@
 """Score one system: all metrics with intervals, classes, confusions and the reliability table."""
 
+# Longer than others: one score has many parts, which are gathered here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -7,6 +7,7 @@ Means over classes are over the classes of the whole sample, the same in every r
 lacks counts 0. Left out it would lift the mean, and the interval would not cover the truth.
 """
 
+# Longer than others: every metric is here once, beside the sums that it is a function of.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

@@ -1,3 +1,4 @@
+# Longer than others: what a soup may and may not average, each with its models.
 from __future__ import annotations
 
 from collections.abc import Sequence

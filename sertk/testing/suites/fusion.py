@@ -1,5 +1,6 @@
 """What every fusion keeps: `(dims, /, *, options)` to a module of a `width`, `{name: (B, T, D)}` to (B, width)."""
 
+# Longer than others: every way in which a fusion can look beyond its utterance is one short check.
 from __future__ import annotations
 
 import torch

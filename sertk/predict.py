@@ -28,6 +28,7 @@ from sertk.features.card import StoreCard
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.plan import batches, spoken_seconds
 from sertk.files import sha256_json
+from sertk.inputs import located
 from sertk.models.classifier import INFERENCE
 from sertk.provenance import Provenance, from_here
 
@@ -173,13 +174,17 @@ def provenance(
 ) -> Provenance:
     """What the predictions of a model are made from: stored features of a split, or recordings.
 
-    audio: files and folders. text: the words of a single recording. Raises SertkError for what cannot be read.
+    audio: files and folders. text: the words of a single recording. Raises SertkError for what cannot be read, and
+    StoreError for features of other content than the manifest has now.
     """
     folder = Path(model)
     parts = {"revision": str(REVISION), "inference": INFERENCE}
     call: dict[str, Any] = {"model": from_here(folder)}
     if not audio:
-        ids = [utterance.id for utterance in Manifest.read(Path(manifest)).split(split)]
+        corpus = Manifest.read(Path(manifest))
+        utterances = located(corpus, corpus.split(split))
+        refuse_stale_leaves(folder, utterances)
+        ids = [utterance.id for utterance in utterances]
         parts |= {"ids": sha256_json(ids), **model_parts("model", folder, ids)}
         call |= {"manifest": from_here(Path(manifest)), "split": split}
         leaves = reads_of(folder, stored=True).leaves.values()

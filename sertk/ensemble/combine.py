@@ -22,12 +22,12 @@ from sertk.data.manifest import Manifest
 from sertk.devices import choose_device
 from sertk.ensemble.aggregators import NOTHING
 from sertk.ensemble.folds import fold_folders
-from sertk.ensemble.members import Member, member_parts
+from sertk.ensemble.members import Member, member_parts, refuse_stale_member
 from sertk.ensemble.results import VERB, check_output
 from sertk.ensemble.stack import Stacked, build_stack, label_parts
 from sertk.errors import EnsembleError
 from sertk.files import atomic_folder
-from sertk.inputs import read_valid
+from sertk.inputs import located, read_valid
 from sertk.locks import sole_writer
 from sertk.models.classifier import INFERENCE
 from sertk.provenance import Provenance, from_here, options_as_parts
@@ -67,20 +67,25 @@ def provenance_of(
     folds: Mapping[str, Path],
     call: Mapping[str, Any] | None = None,
 ) -> Provenance:
-    """What a combination is made from. call: what names it for `provenance`, by default the combination itself."""
+    """What a combination is made from. call: what names it for `provenance`, by default the combination itself.
+
+    Raises StoreError for posteriors, or features of a member, that are of other content than the manifest has now.
+    """
     manifest = read_valid(Path(combination.data.manifest))
     whole = filled(combination)
     options = whole.model_dump(mode="json", exclude_none=True)
     del options["data"]["manifest"]
-    ids = [utterance.id for utterance in manifest.split(combination.fit)]
+    utterances = located(manifest, manifest.split(combination.fit))
+    ids = [utterance.id for utterance in utterances]
     parts = {"revision": str(REVISION), "inference": INFERENCE, "members": json.dumps([*members])}
     parts |= options_as_parts("combination", options) | component_parts(components_of(whole))
     parts |= label_parts(combination, manifest, members)
-    for name, path in members.items():
-        parts |= member_parts(f"member.{name}", path, ids)
+    read = {f"member.{name}": path for name, path in members.items()}
     for name, folder in folds.items():
-        for fold in fold_folders(folder):
-            parts |= member_parts(f"folds.{name}.{fold.name}", fold, ids)
+        read |= {f"folds.{name}.{fold.name}": fold for fold in fold_folders(folder)}
+    for name, path in read.items():
+        refuse_stale_member(path, utterances)
+        parts |= member_parts(name, path, ids)
     places = {"members": {name: from_here(path) for name, path in members.items()}}
     places |= {"out_of_fold": {name: from_here(path) for name, path in folds.items()}}
     named = {"combination": combination.model_dump(mode="json")} if call is None else call

@@ -17,7 +17,7 @@ from sertk.config.schema import Combination
 from sertk.contracts import Stack
 from sertk.data.labels import LabelTable, label_table
 from sertk.data.manifest import Manifest, Utterance
-from sertk.ensemble.folds import fold_folders, out_of_fold
+from sertk.ensemble.folds import out_of_fold
 from sertk.ensemble.members import (
     Member,
     Rows,
@@ -26,12 +26,11 @@ from sertk.ensemble.members import (
     inputs_of,
     model_folder,
     open_member,
-    refuse_stale_member,
 )
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import EnsembleError, Fault, SertkError
 from sertk.files import sha256_json
-from sertk.inputs import located, table_digest, training_part
+from sertk.inputs import table_digest, training_part
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,6 @@ def build_stack(
     checkpoints = {name: checkpoint_of(path) for name, path in members.items()}
     cards = {name: checkpoint.card for name, checkpoint in checkpoints.items() if checkpoint}
     shape = common_shape(manifest, members, cards)
-    here = located(manifest, utterances)
-    for path in (*members.values(), *(fold for folder in folds.values() for fold in fold_folders(folder))):
-        refuse_stale_member(path, here)
     opened = tuple(open_member(name, path, checkpoints[name], shape, ids, device) for name, path in members.items())
     sources: dict[str, FeatureSource] = {}
     made_by: dict[

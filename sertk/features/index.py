@@ -5,7 +5,7 @@ shards (`shard-00000.safetensors`, or `shard-2of8-00000.safetensors`), a report 
 (`report.jsonl`, or `report-2of8.jsonl`), and what it dropped from any shard because its content changed
 (`dropped.json`, or `dropped-2of8.json`). Every file is written whole or not at all. A shard is written before
 the index that lists it, so a shard that no index lists comes from a kill between the two and counts as absent. The
-numbers of shards always rise, so that what was dropped from one is never looked for in another.
+numbers of shards rise, so that what was dropped from one is never looked for in another.
 In a shard, the tensor of an utterance has its id as its key; in int8 stores `id/scale` holds the frames' scales. Its
 metadata have one entry, `sources`: the digests of what the utterances were computed from, by id.
 """

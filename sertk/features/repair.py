@@ -50,13 +50,13 @@ def _mend(folder: Path, suffix: str, card: StoreCard) -> list[str]:
             path.unlink()
             removed.append(path.name)
     if not can_be_read(read_index, index):
-        # Shards that no index lists count as absent. Their numbers are not used again.
-        write_json(index, index_value(Index([], _next_number(folder, suffix))))
+        write_json(index, index_value(Index([], _next_number(folder, suffix, []))))  # its shards count as absent now
         return [*removed, index.name]
-    there = read_index(index)
-    damaged = [shard for shard in there.shards if not _is_whole(folder, shard, card)]
+    shards = read_index(index).shards
+    damaged = [shard for shard in shards if not _is_whole(folder, shard, card)]
     if damaged:
-        write_json(index, index_value(Index([s for s in there.shards if s not in damaged], there.next)))
+        whole = [shard for shard in shards if shard not in damaged]
+        write_json(index, index_value(Index(whole, _next_number(folder, suffix, whole))))
         for shard in damaged:
             (folder / shard.file).unlink(missing_ok=True)
     return [*removed, *(shard.file for shard in damaged)]
@@ -77,11 +77,11 @@ def _is_whole(folder: Path, shard: Shard, card: StoreCard) -> bool:
     return sha256_file(folder / shard.file) == shard.sha256
 
 
-def _next_number(folder: Path, suffix: str) -> int:
-    """A number that no shard of a part ever had, as far as its files and what was dropped from them tell."""
+def _next_number(folder: Path, suffix: str, shards: Sequence[Shard]) -> int:
+    """The first number behind those of some shards, and of shards that something was dropped from."""
     name = re.compile(rf"shard{re.escape(suffix)}-(\d{{5,}})\.safetensors")
-    others = [path for path in folder.glob("dropped*.json") if can_be_read(read_dropped, path)]
-    known = [path.name for path in folder.glob("shard*")] + [shard for path in others for shard in read_dropped(path)]
+    files = [path for path in folder.glob("dropped*.json") if can_be_read(read_dropped, path)]
+    known = [shard.file for shard in shards] + [shard for path in files for shard in read_dropped(path)]
     return max((int(found[1]) + 1 for shard in known if (found := name.fullmatch(shard))), default=0)
 
 

@@ -32,8 +32,9 @@ from sertk.features.card import read_card as read_store_card
 from sertk.features.index import read_failures, read_index
 from sertk.features.repair import remove_damaged
 from sertk.features.store import FeatureStore
-from sertk.files import damaged, made_from
+from sertk.files import damaged
 from sertk.hub import check_folder
+from sertk.provenance import Provenance, is_whole, read_record
 from sertk.recipes.stages import read_stages
 from sertk.scoring.submission import check_submission
 from sertk.training.progress import resumed
@@ -207,7 +208,8 @@ def repair_store(folder: Path) -> None:
 
 def read_checkpoint(folder: Path) -> None:
     damaged(folder)
-    made_from(folder, {})
+    if (record := read_record(folder)) is not None:
+        is_whole(folder, record)
     read_history(folder)
     Checkpoint.load(folder).classifier()
 
@@ -217,10 +219,10 @@ def read_state(folder: Path) -> None:
     import torch
     from torch import nn
 
-    from sertk.training.state import load_state, read_progress
+    from sertk.training.state import load_state
 
-    found = read_progress(folder)
-    progress = resumed(folder, str((found or {}).get("inputs")))
+    record = read_record(folder)
+    progress = resumed(folder, record.made if record else Provenance("train", {}))
     model = nn.Linear(1, 1)
     load_state(folder, model, torch.optim.AdamW(model.parameters()), None)
     assert progress.epoch >= 0

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,12 @@ from scipy.special import ndtr, ndtri, softmax, stdtrit
 
 from sertk.scoring.bootstrap import FEWEST, Clusters, effective_clusters, expanded_percentile, resampled_totals
 from sertk.scoring.tallies import (
-    FEWEST_OF_EACH_CLASS,
+    TOO_FEW_OF_A_CLASS,
+    Metric,
+    balanced,
     balanced_macro_f1,
     class_f1,
+    class_recall,
     class_support,
     macro_f1,
     uar,
@@ -99,14 +103,20 @@ def f1_of_last(sums: Array, whole: Array) -> Array:
     return np.nan_to_num(class_f1(sums)[..., -1])
 
 
-METRICS = {"macro_f1": macro_f1, "uar": uar, "balanced_macro_f1": balanced_macro_f1, "f1_of_last_class": f1_of_last}
+METRICS: dict[str, tuple[Metric, Callable[[Array], Array]]] = {
+    "macro_f1": (macro_f1, class_f1),
+    "uar": (uar, class_recall),
+    "balanced_macro_f1": (balanced_macro_f1, lambda sums: class_f1(balanced(sums))),
+    "f1_of_last_class": (f1_of_last, lambda sums: class_f1(sums)[..., -1:]),
+}
+"""Each as `sertk score` has it, and the values of the classes that it is the mean of, NaN where there is none."""
 
 
 def shown(sums: Array, clusters: Clusters) -> dict[str, bool]:
     """Whether `sertk score` gives an interval of each metric."""
     support = class_support(sums)  # (S, C)
     each = [effective_clusters(support[:, index]) for index in range(CLASSES)]
-    averaged = clusters.enough and min(each) >= FEWEST_OF_EACH_CLASS
+    averaged = clusters.enough and min(each) > TOO_FEW_OF_A_CLASS + 1e-9
     last = clusters.enough and each[-1] >= FEWEST
     return {"macro_f1": clusters.enough, "uar": averaged, "balanced_macro_f1": averaged, "f1_of_last_class": last}
 
@@ -114,37 +124,49 @@ def shown(sums: Array, clusters: Clusters) -> dict[str, bool]:
 def intervals(sums: Array, clusters: Clusters, *, draws: int, seed: int) -> dict[str, dict[str, Bounds]]:
     """Interval by metric and method, of one data set given as confusions by speaker, (S, C * C)."""
     whole, totals = sums.sum(axis=0), resampled_totals(sums, draws=draws, seed=seed)
-    found = {
-        name: {"speakers": expanded_percentile(metric(totals, whole), clusters)} for name, metric in METRICS.items()
+    generator = np.random.default_rng(seed)
+    singly = generator.multinomial(round(whole.sum()), whole / whole.sum(), draws).astype(np.float64)
+    return {
+        name: {"speakers": expanded_percentile(metric(totals, whole), clusters)}
+        | others(by_class, sums, totals, singly, clusters, generator)
+        for name, (metric, by_class) in METRICS.items()
     }
-    found["macro_f1"] |= others(sums, totals, clusters, seed=seed)
-    return found
 
 
-def others(sums: Array, totals: Array, clusters: Clusters, *, seed: int) -> dict[str, Bounds]:
-    """What the interval of macro-F1 was chosen against. totals: (draws, C * C)."""
-    whole, generator = sums.sum(axis=0), np.random.default_rng(seed)
-    value, drawn = float(macro_f1(whole, whole)), macro_f1(totals, whole)
-    each = class_f1(totals)  # (draws, C), NaN for a class that a resample lacks
-    lacking = class_support(totals) == 0
-    single = generator.multinomial(round(whole.sum()), whole / whole.sum(), len(totals)).astype(np.float64)
-    left_out = macro_f1(whole - sums, whole)  # each without one speaker
+def others(
+    by_class: Callable[[Array], Array],
+    sums: Array,
+    totals: Array,
+    singly: Array,
+    clusters: Clusters,
+    generator: np.random.Generator,
+) -> dict[str, Bounds]:
+    """What the interval was chosen against. totals, singly: (draws, C * C) of resampled speakers, of utterances."""
+    whole = sums.sum(axis=0)
+
+    def value_of(confusions: Array) -> Array:
+        return np.asarray(np.nan_to_num(by_class(confusions)).mean(axis=-1))
+
+    value, drawn, each = float(value_of(whole)), value_of(totals), by_class(totals)
+    lacking = np.isnan(each) | (class_support(totals) == 0)[:, -each.shape[1] :]  # (draws, C)
+    left_out = value_of(whole - sums)  # each without one speaker
     factor, freedom = clusters.levels()
     reach = float(stdtrit(freedom, 0.975))
     jackknife = float(np.sqrt((clusters.count - 1) / clusters.count * np.square(left_out - left_out.mean()).sum()))
     deviation = float(drawn.std()) * factor
+    some = np.isfinite(each).any(axis=1)
     kept = drawn[~lacking.any(axis=1)]
     return {
-        "naive": _quantiles(macro_f1(single, whole)),
+        "naive": _quantiles(value_of(singly)),
         "percentile": _quantiles(drawn),
         "bca": _quantiles(drawn, bca_levels(left_out, value, drawn)),
         "student": (value - reach * deviation, value + reach * deviation),
         "jackknife": (value - reach * jackknife, value + reach * jackknife),
-        "classes_left_out": expanded_percentile(np.nanmean(each, axis=-1), clusters),
+        "classes_left_out": expanded_percentile(np.nanmean(each[some], axis=1), clusters),
         "resamples_left_out": expanded_percentile(kept, clusters) if len(kept) else (value, value),
-        "smoothed": expanded_percentile(macro_f1(totals + 0.5, whole), clusters),
+        "smoothed": expanded_percentile(value_of(totals + 0.5), clusters),
         "unknown_uniform": expanded_percentile(
-            np.where(lacking, generator.random(each.shape), np.nan_to_num(each)).mean(axis=-1), clusters
+            np.where(lacking, generator.random(each.shape), np.nan_to_num(each)).mean(axis=1), clusters
         ),
     }
 
@@ -152,7 +174,8 @@ def others(sums: Array, totals: Array, clusters: Clusters, *, seed: int) -> dict
 def bca_levels(left_out: Array, value: float, drawn: Array) -> Bounds:
     """Levels of the bias-corrected and accelerated interval (Efron 1987), with the jackknife over speakers."""
     away = left_out.mean() - left_out
-    acceleration = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
+    spread = (away**2).sum() ** 1.5
+    acceleration = (away**3).sum() / (6 * spread) if spread > 0 else 0.0
     bias = ndtri(np.clip((drawn < value).mean(), 0.001, 0.999))
     reach = bias + np.array([-1.959964, 1.959964])
     low, high = ndtr(bias + reach / (1 - acceleration * reach))
@@ -165,7 +188,7 @@ def coverage(world: World, *, data_sets: int, draws: int, seed: int) -> dict[str
     shown: the share of data sets in which `sertk score` gives the interval; covered_where_shown: among those.
     """
     whole, generator = world.population(), np.random.default_rng(seed)
-    truth = {name: float(metric(whole, whole)) for name, metric in METRICS.items()}
+    truth = {name: float(metric(whole, whole)) for name, (metric, _) in METRICS.items()}
     hits: dict[tuple[str, str], int] = {}
     widths: dict[tuple[str, str], float] = {}
     given, right = dict.fromkeys(METRICS, 0), dict.fromkeys(METRICS, 0)
@@ -186,8 +209,8 @@ def coverage(world: World, *, data_sets: int, draws: int, seed: int) -> dict[str
             "truth": truth[name],
             "shown": given[name] / data_sets,
             "covered_where_shown": right[name] / given[name] if given[name] else None,
-            "coverage": {method: count / data_sets for (one, method), count in hits.items() if one == name},
-            "width": {method: total / data_sets for (one, method), total in widths.items() if one == name},
+            "coverage": {method: count / data_sets for (metric, method), count in hits.items() if metric == name},
+            "width": {method: total / data_sets for (metric, method), total in widths.items() if metric == name},
         }
         for name in METRICS
     }
@@ -196,12 +219,12 @@ def coverage(world: World, *, data_sets: int, draws: int, seed: int) -> dict[str
 def worlds(speakers: list[int]) -> list[World]:
     """All that are measured: speakers alike and unlike, few speakers, and a class that few speakers have."""
     unlike = [(0.0, 0.0), (0.4, 0.5), (0.8, 0.0), (0.8, 0.5), (0.8, 1.0)]
-    found = [World(count, effect=effect, uneven=uneven) for effect, uneven in unlike for count in speakers]
-    found += [World(count, uneven=uneven) for uneven in (0.0, 0.5) for count in (2, 3, 4, 5, 6)]
+    result = [World(count, effect=effect, uneven=uneven) for effect, uneven in unlike for count in speakers]
+    result += [World(count, uneven=uneven) for uneven in (0.0, 0.5) for count in (2, 3, 4, 5, 6)]
     for skill in (1.6, 5.0):
-        found += [World(20, effect=0.4, uneven=0.5, rare=1, skill=skill)]
-        found += [World(20, uneven=uneven, rare=rare, skill=skill) for rare in (1, 2, 3, 5) for uneven in (0.0, 1.0)]
-    return [*found, World(20, rare=1, blind=True)]
+        result += [World(20, effect=0.4, uneven=0.5, rare=1, skill=skill)]
+        result += [World(20, uneven=uneven, rare=rare, skill=skill) for rare in (1, 2, 3, 5) for uneven in (0.0, 1.0)]
+    return [*result, World(20, rare=1, blind=True)]
 
 
 def main() -> None:
@@ -216,26 +239,27 @@ def main() -> None:
     print(f"coverage of 95 % intervals, {arguments.data_sets} data sets each")
     rows, begun = [], time.process_time()
     for world in worlds(arguments.speakers):
-        found = coverage(world, data_sets=arguments.data_sets, draws=arguments.draws, seed=arguments.seed)
+        by_metric = coverage(world, data_sets=arguments.data_sets, draws=arguments.draws, seed=arguments.seed)
         generator = np.random.default_rng(0)
         effective = float(np.mean([effective_clusters(world.data_set(generator)[1]) for _ in range(200)]))
-        rows.append({**asdict(world), "effective_speakers": effective, "metrics": found})
-        print(_line(world, effective, found), flush=True)
+        rows.append({**asdict(world), "effective_speakers": effective, "metrics": by_metric})
+        print(_line(world, effective, by_metric), flush=True)
     result = {"arguments": vars(arguments), "machine": machine(), "cpu_seconds": time.process_time() - begun}
     keep(arguments.output, {**result, "rows": rows})
 
 
-def _line(world: World, effective: float, found: dict[str, Any]) -> str:
+def _line(world: World, effective: float, by_metric: dict[str, Any]) -> str:
     last = "" if world.rare is None else f"  last class of {world.rare}" + ", never said" * world.blind
-    methods = "  ".join(f"{method} {share:.3f}" for method, share in found["macro_f1"]["coverage"].items())
+    methods = "  ".join(f"{method} {share:.3f}" for method, share in by_metric["macro_f1"]["coverage"].items())
     further = "  ".join(
-        f"{name} {one['coverage']['speakers']:.3f} (shown {one['shown']:.0%})"
-        for name, one in found.items()
+        f"{name} {values['coverage']['speakers']:.3f} (shown {values['shown']:.0%})"
+        for name, values in by_metric.items()
         if name != "macro_f1"
     )
     return (
         f"speakers {world.speakers:3} (effective {effective:5.1f})  effect {world.effect}  uneven {world.uneven}  "
-        f"skill {world.skill}{last}\n    macro_f1 (shown {found['macro_f1']['shown']:.0%}): {methods}\n    {further}"
+        f"skill {world.skill}{last}\n    macro_f1 (shown {by_metric['macro_f1']['shown']:.0%}): {methods}\n"
+        f"    {further}"
     )
 
 

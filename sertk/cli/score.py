@@ -176,11 +176,12 @@ def _case(corpus: Manifest, split: Sequence[str], path: Path) -> Case:
 
 def _calibrated(corpus: Manifest, name: str, case: Case, path: Path) -> dict[str, Case]:
     """The case with its probabilities calibrated in two ways on held-out predictions."""
+    from sertk.ensemble.by_ending import under_ids
     from sertk.ensemble.predictions import Predictions, some
     from sertk.scoring.calibration import temperature_scaling, vector_scaling
     from sertk.scoring.truth import align, truth_of
 
-    held_out = Predictions.read(path, labels=corpus.labels)
+    held_out, _ = under_ids(Predictions.read(path, labels=corpus.labels), [u.id for u in corpus])
     ids = set(held_out.ids)
     both = [one for one in case.truth.ids if one in ids]
     if both:

@@ -35,6 +35,7 @@ def command(
     assert predictions is not None
     assert out is not None
     from sertk.data.labels import MSP_PODCAST
+    from sertk.ensemble.by_ending import under_ids
     from sertk.ensemble.predictions import Predictions
     from sertk.outputs import making_in, refuse_collisions, refuse_foreign
     from sertk.provenance import is_current
@@ -47,7 +48,9 @@ def command(
     made = submit_provenance(str(predictions), str(manifest), split, wanted, allow_illegal)
     if not force and is_current(out, made) and not check_submission(out, ids):
         return up_to_date(out)
-    predicted = Predictions.read(predictions, labels=MSP_PODCAST)
+    predicted, joined = under_ids(Predictions.read(predictions, labels=MSP_PODCAST), ids)
+    if joined:
+        warn(f"{predictions}: {joined}")
     with making_in(out, made, [*TASKS]) as edited:
         written = write_submission(predicted, ids, out)
     kept(edited)

@@ -19,7 +19,7 @@ from sertk.checkpoint import Checkpoint, checkpoint_of_store
 from sertk.data.labels import LabelSet, unlabelled_table
 from sertk.data.manifest import Utterance
 from sertk.encoders.tree import ModelTree, model_parts, refuse_stale_leaves, stored_tree
-from sertk.ensemble.predictions import Predictions
+from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import EnsembleError, LabelError
 from sertk.features.stale import refuse_stale
 from sertk.features.store import FeatureStore
@@ -142,7 +142,13 @@ def open_member(
 ) -> Member:
     """Open what a member says of some utterances. Raises SertkError for one that cannot be read or does not fit."""
     if checkpoint is None:
-        return Member(name, path, read_rows(path, shape), _foreign(path, shape), None, frozenset())
+        rows = read_rows(path, shape)
+        if not any(id in rows for id in ids):
+            raise EnsembleError(
+                f"{path}: none of its ids is one of the utterances to combine on: it has {some([*rows.frames])}, the "
+                f"manifest {some(ids)}. Give the ids as the manifest has them."
+            )
+        return Member(name, path, rows, _foreign(path, shape), None, frozenset())
     if not is_checkpoint(path):
         store = FeatureStore.open(path)
         return Member(name, path, store, spec_of(name, store.card)[0], checkpoint, checkpoint.train_ids)

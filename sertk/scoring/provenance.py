@@ -8,6 +8,7 @@ from typing import Any
 
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.provenance import recordings_digest
+from sertk.ensemble.by_ending import under_ids
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
 from sertk.files import sha256_file, sha256_json
@@ -15,7 +16,7 @@ from sertk.provenance import Provenance, from_here, options_as_parts
 from sertk.scoring.report import find_sources, is_labelled, read_model
 from sertk.scoring.submission import illegal_encoders
 
-SCORE, REPORT, SUBMIT = 1, 1, 1
+SCORE, REPORT, SUBMIT = 2, 2, 1
 """The revisions of the verbs: each is raised when its outputs change for the same inputs."""
 
 
@@ -44,7 +45,9 @@ def score_provenance(
     parts |= {f"{name} {Path(path).stem}": sha256_file(Path(path)) for name, path in others.items()}
     parts["labels"] = _labels_digest(corpus, corpus.split(*split), groups=groups)
     if calibrate is not None:
-        held_out = {*Predictions.read(Path(calibrate), labels=corpus.labels).ids}
+        held_out = {
+            *under_ids(Predictions.read(Path(calibrate), labels=corpus.labels), [u.id for u in corpus])[0].ids
+        }
         parts["labels to calibrate on"] = _labels_digest(corpus, [u for u in corpus if u.id in held_out])
     reads = [from_here(Path(path)) for path in (*predictions, manifest, *others.values())]
     call = {"predictions": reads[: len(predictions)], "manifest": from_here(Path(manifest)), **options}

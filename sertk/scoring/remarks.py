@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sertk.ensemble.by_ending import nearly
 from sertk.scoring.bootstrap import FEWEST
-from sertk.scoring.tallies import FEWEST_OF_EACH_CLASS
+from sertk.scoring.tallies import TOO_FEW_OF_A_CLASS
 
 if TYPE_CHECKING:
     from sertk.scoring.score import ClassScore, Score
@@ -15,17 +16,23 @@ OVER_ALL_CLASSES = ("uar", "balanced_macro_f1")
 
 
 def remarks(score: Score) -> tuple[str, ...]:
-    """Sentences on the classes that are averaged over, on what was resampled, and on intervals that are not given."""
-    found = []
+    """Sentences on how ids were joined, on the classes averaged over, on what was resampled, on missing intervals."""
+    sentences = [score.joined] if score.joined else []
+    near = nearly(score.missing["in the manifest"], score.missing["in the predictions"])
+    if near:
+        sentences.append(
+            f"{len(near)} of the ids that are not in the manifest differ in blanks or case alone from ids without a "
+            f"prediction ({near[0][0]!r} from {near[0][1]!r})"
+        )
     if score.classes and len(score.averaged_over) < len(score.classes):
-        found.append(f"macro-F1 averages over the classes true or predicted: {', '.join(score.averaged_over)}")
+        sentences.append(f"macro-F1 averages over the classes true or predicted: {', '.join(score.averaged_over)}")
     if not score.speakers:
-        found.append(
+        sentences.append(
             "no speaker is known, so utterances are resampled one by one: where one speaker says several, the "
             "intervals are too narrow"
         )
     elif score.unknown_speakers:
-        found.append(
+        sentences.append(
             f"{score.unknown_speakers} of {score.utterances} utterances have no known speaker and are resampled one "
             f"by one"
         )
@@ -33,39 +40,39 @@ def remarks(score: Score) -> tuple[str, ...]:
     if score.effective_clusters < FEWEST - 1e-9:
         count = score.speakers + score.unknown_speakers
         return (
-            *found,
+            *sentences,
             f"no intervals: {_count(count, noun)}, effectively {_few(score.effective_clusters)} ({_least(noun)})",
         )
-    return (*found, *_of_classes(score, noun), *_of_metrics(score, noun))
+    return (*sentences, *_of_classes(score, noun), *_of_metrics(score, noun))
 
 
 def _of_classes(score: Score, noun: str) -> list[str]:
     """On classes that too few speakers have."""
-    found = []
-    few = [one for one in score.classes if one.support and one.effective_clusters < FEWEST - 1e-9]
-    fewest = [one for one in few if one.effective_clusters < FEWEST_OF_EACH_CLASS - 1e-9]
+    sentences = []
+    few = [item for item in score.classes if item.support and item.effective_clusters < FEWEST - 1e-9]
+    fewest = [item for item in few if item.effective_clusters <= TOO_FEW_OF_A_CLASS + 1e-9]
     if few:
-        found.append(f"no interval of the F1 of {_named(few, noun)}: nothing tells how it varies between {noun}s")
+        sentences.append(f"no interval of the F1 of {_named(few, noun)}: nothing tells how it varies between {noun}s")
     if fewest:
-        found.append(
+        sentences.append(
             f"no interval of UAR and balanced macro-F1, which rest on {_named(fewest, noun)}; that of macro-F1 does "
             f"not know how such a class varies between {noun}s"
         )
-    return found
+    return sentences
 
 
 def _of_metrics(score: Score, noun: str) -> list[str]:
     """On metrics that fewer utterances have than all, such as those of attributes."""
     without = [
         name
-        for name, one in score.metrics.items()
-        if one.low is None and one.value == one.value and name not in OVER_ALL_CLASSES
+        for name, metric in score.metrics.items()
+        if metric.low is None and metric.value == metric.value and name not in OVER_ALL_CLASSES
     ]
     return [f"no interval of {', '.join(without)}: too few {noun}s have it ({_least(noun)})"] if without else []
 
 
 def _named(classes: Sequence[ClassScore], noun: str) -> str:
-    return ", ".join(f"{one.name} ({_count(one.clusters, noun)})" for one in classes)
+    return ", ".join(f"{item.name} ({_count(item.clusters, noun)})" for item in classes)
 
 
 def _count(count: int, noun: str) -> str:

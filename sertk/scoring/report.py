@@ -11,6 +11,7 @@ import numpy as np
 
 from sertk.cards import is_checkpoint
 from sertk.data.manifest import Manifest, Utterance
+from sertk.ensemble.by_ending import under_ids
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import DataError
 from sertk.files import parse_json, parse_toml
@@ -115,8 +116,9 @@ def find_sources(exp: Path, *, manifest: Path | None = None) -> Sources:
 
 def _split_of(path: Path, manifest: Path) -> str:
     """The split whose utterances a file predicts."""
-    ids = set(Predictions.read(path).ids)
-    splits = sorted({utterance.split or "none" for utterance in Manifest.read(manifest) if utterance.id in ids})
+    corpus = Manifest.read(manifest)
+    ids = set(under_ids(Predictions.read(path), [utterance.id for utterance in corpus])[0].ids)
+    splits = sorted({utterance.split or "none" for utterance in corpus if utterance.id in ids})
     if len(splits) != 1:
         what = f"utterances of the splits {', '.join(splits)}" if splits else f"no utterance of {manifest}"
         raise DataError(f"{path} predicts {what}: put the predictions of one split into predictions/SPLIT/")

@@ -106,9 +106,9 @@ def _part(report: Report, part: Part) -> list[str]:
 
 def _remarks(systems: Sequence[System]) -> list[str]:
     """What limits the figures of all systems, and of one alone under its name."""
-    each = {one.name: remarks(one.score) for one in systems}
-    common = [remark for remark in each[systems[0].name] if all(remark in found for found in each.values())]
-    return common + [f"{name}: {one}" for name, found in each.items() for one in found if one not in common]
+    each = {system.name: remarks(system.score) for system in systems}
+    common = [remark for remark in each[systems[0].name] if all(remark in others for others in each.values())]
+    return common + [f"{name}: {remark}" for name, own in each.items() for remark in own if remark not in common]
 
 
 def _overview(systems: Sequence[System], best: str) -> str:

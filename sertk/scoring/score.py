@@ -31,7 +31,7 @@ METHOD = "expanded percentile bootstrap"
 ONE_BY_ONE = "utterances"
 """What is resampled where no speaker is known."""
 RULE = "means over classes are over the same classes in every resample; one that a resample lacks counts 0"
-"""What is said beside figures."""
+"""A sentence for beside the figures."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Score:
     metrics: by name, each with its interval. confusion: rows true, columns predicted, counts of utterances.
     utterances: all; consensus, voted: those with a consensus class, with votes. effective_clusters: Kish's number of
     speakers, and of utterances alone. unknown_speakers: utterances without a speaker, each resampled alone.
-    missing: what was not scored.
+    missing: what was not scored. joined: how predictions were joined, where their ids were not the manifest's.
     """
 
     metrics: Mapping[str, Interval]
@@ -118,6 +118,7 @@ class Score:
     missing: Mapping[str, tuple[str, ...]]
     draws: int
     seed: int
+    joined: str = ""
 
     @property
     def who(self) -> Speakers:
@@ -182,13 +183,14 @@ def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:
         missing={"in the manifest": case.unknown, "in the predictions": case.unpredicted},
         draws=draws,
         seed=seed,
+        joined=case.joined,
     )
 
 
 def intervals(made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Interval]:
     """Every metric of a tally with its interval; all from the same resamples."""
-    values, found = made.values(), resampled(made, clusters, draws=draws, seed=seed)
-    return {name: interval(values[name], one.drawn, one.clusters) for name, one in found.items()}
+    values, results = made.values(), resampled(made, clusters, draws=draws, seed=seed)
+    return {name: interval(values[name], metric.drawn, metric.clusters) for name, metric in results.items()}
 
 
 @dataclass(frozen=True)
@@ -205,12 +207,12 @@ def resampled(made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int
     totals = resampled_totals(np.concatenate([*sums.values()], axis=1), draws=draws, seed=seed)
     ends = np.cumsum([block.shape[1] for block in sums.values()])[:-1]
     parts = dict(zip(sums, np.split(totals, ends, axis=1), strict=True))
-    found = {}
+    results = {}
     for name, measure in made.measures.items():
         whole = sums[measure.block].sum(axis=0)
         rests_on = _rests_on(measure, made.blocks[measure.block], sums[measure.block], clusters)
-        found[name] = Resampled(measure.value(parts[measure.block], whole), rests_on)
-    return found
+        results[name] = Resampled(measure.value(parts[measure.block], whole), rests_on)
+    return results
 
 
 def _rests_on(
@@ -218,12 +220,12 @@ def _rests_on(
 ) -> Clusters:
     """The clusters of a metric: (N, K) rows that have something in its block. sums: (S, K) of each cluster."""
     counted = np.bincount(clusters[block.any(axis=1)], minlength=len(sums)).astype(np.float64)
-    found = Clusters.of(counted)
+    every = Clusters.of(counted)
     if not measure.classes:
-        return found
+        return every
     support = class_support(sums)[:, list(measure.classes)].T  # (of the classes, S)
-    fewest = min((effective_clusters(one) for one in support if one.any()), default=0.0)
-    return replace(found, enough=found.enough and fewest >= measure.fewest - 1e-9)
+    fewest = min((effective_clusters(sizes) for sizes in support if sizes.any()), default=0.0)
+    return replace(every, enough=every.enough and fewest > measure.too_few + 1e-9)
 
 
 def _classes(

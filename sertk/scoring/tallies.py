@@ -24,11 +24,11 @@ from sertk.scoring.truth import Case
 Array = NDArray[np.float64]
 BINS = 15
 """Equal-width confidence bins of the calibration error."""
-FEWEST_OF_EACH_CLASS = 3.0
-"""Effective speakers that each class must occur with for UAR and balanced macro-F1 to have an interval.
+TOO_FEW_OF_A_CLASS = 2.0
+"""Each class must occur with more effective speakers than these for UAR and balanced macro-F1 to have an interval.
 
-Of recall only the speakers who have the class tell anything: with one such speaker intervals cover in .67 to .83,
-with two in .83 to .95.
+Of recall only the speakers who have the class tell anything: with one such speaker intervals cover in .66 to .83,
+with two in .84 to .94, with three in .92 to .99.
 """
 STRATA = ("low", "mid", "high")
 """Terciles of the entropy of the votes."""
@@ -42,14 +42,15 @@ Metric = Callable[[Array, Array], Array]
 class Measure:
     """A metric: the block it reads, the function of its sums, and which way is better.
 
-    classes: those of which each must occur with `fewest` effective speakers for the metric to have an interval.
+    classes: those of which each must occur with more than `too_few` effective speakers for the metric to have an
+    interval.
     """
 
     block: str
     value: Metric
     higher_is_better: bool = True
     classes: tuple[int, ...] = ()
-    fewest: float = 0.0
+    too_few: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,15 @@ def tally(case: Case) -> Tally:
             "confusion", partial(_of_sums, accuracy)
         )  # equal where each utterance has one class
         every = tuple(int(index) for index in np.unique(truth.consensus[agreed]))
-        measures["uar"] = Measure("confusion", uar, classes=every, fewest=FEWEST_OF_EACH_CLASS)
+        measures["uar"] = Measure("confusion", uar, classes=every, too_few=TOO_FEW_OF_A_CLASS)
         measures["accuracy"] = Measure("confusion", partial(_of_sums, accuracy))
         measures["balanced_macro_f1"] = Measure(
-            "confusion", balanced_macro_f1, classes=every, fewest=FEWEST_OF_EACH_CLASS
+            "confusion", balanced_macro_f1, classes=every, too_few=TOO_FEW_OF_A_CLASS
         )
         for index, name in enumerate(truth.labels.names):
-            measures[f"f1:{name}"] = Measure("confusion", partial(_f1_of, index), classes=(index,), fewest=FEWEST)
+            measures[f"f1:{name}"] = Measure(
+                "confusion", partial(_f1_of, index), classes=(index,), too_few=FEWEST - 1e-6
+            )
         for index, name in enumerate(("brier", "log_loss"), start=1):
             measures[name] = Measure("calibration", partial(_ratio, index), higher_is_better=False)
         measures["ece"] = Measure("calibration", partial(_of_sums, ece), higher_is_better=False)
@@ -224,7 +227,14 @@ def accuracy(sums: Array) -> Array:
 
 def balanced_macro_f1(sums: Array, whole: Array) -> Array:
     """Macro-F1 with every true class weighing the same: what balanced draws of the utterances tend to."""
-    return macro_f1(_balanced(sums), _balanced(whole))
+    return macro_f1(balanced(sums), balanced(whole))
+
+
+def balanced(sums: Array) -> Array:
+    """Confusions whose rows sum to 1, or to 0 where a class is never true."""
+    table = _square(sums)
+    shares = _divide(table, np.broadcast_to(table.sum(axis=-1, keepdims=True), table.shape))
+    return np.nan_to_num(shares).reshape(sums.shape)
 
 
 def ece(sums: Array) -> Array:
@@ -257,20 +267,13 @@ def _of_sums(metric: Callable[[Array], Array], sums: Array, _: Array) -> Array:
 
 def _f1_of(index: int, sums: Array, whole: Array) -> Array:
     """F1 of one class, 0 where only `sums` lack it."""
-    found, there = class_f1(sums)[..., index], np.isfinite(class_f1(whole)[..., index])
-    return np.where(there, np.nan_to_num(found), np.nan)
+    values, there = class_f1(sums)[..., index], np.isfinite(class_f1(whole)[..., index])
+    return np.where(there, np.nan_to_num(values), np.nan)
 
 
 def _class_soft_f1(sums: Array) -> Array:
     parts = sums[..., 3:].reshape(*sums.shape[:-1], 3, -1)  # (..., 3, C): min, votes, predicted
     return _divide(2 * parts[..., 0, :], parts[..., 1, :] + parts[..., 2, :])
-
-
-def _balanced(sums: Array) -> Array:
-    """Confusions whose rows sum to 1, or to 0 where a class is never true."""
-    table = _square(sums)
-    shares = _divide(table, np.broadcast_to(table.sum(axis=-1, keepdims=True), table.shape))
-    return np.nan_to_num(shares).reshape(sums.shape)
 
 
 def _ratio(index: int, sums: Array, _: Array) -> Array:
@@ -292,6 +295,6 @@ def _mean_over_classes(values: Array, whole: Array) -> Array:
 
     A class that only `values` lack counts 0; where they lack all, there is no mean.
     """
-    there, found = np.isfinite(whole), np.isfinite(values)
-    total = np.where(there & found, values, 0.0).sum(axis=-1)
-    return _divide(total, np.where(found.any(axis=-1), there.sum(), 0))
+    there, defined = np.isfinite(whole), np.isfinite(values)
+    total = np.where(there & defined, values, 0.0).sum(axis=-1)
+    return _divide(total, np.where(defined.any(axis=-1), there.sum(), 0))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sertk.data.labels import NO_AGREEMENT, LabelSet, consensus_index, soft_target
 from sertk.data.manifest import Manifest, Utterance
+from sertk.ensemble.by_ending import nearly, under_ids
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import DataError, LabelError
 
@@ -54,13 +55,15 @@ class Truth:
 class Case:
     """Predictions beside the truth: the same utterances and classes, in the same order.
 
-    unknown: predicted ids that are not in the truth. unpredicted: ids of the truth without a prediction.
+    unknown: predicted ids that are not in the truth. unpredicted: ids of the truth without a prediction. joined: how,
+    where the ids were not the same.
     """
 
     truth: Truth
     predictions: Predictions
     unknown: tuple[str, ...] = ()
     unpredicted: tuple[str, ...] = ()
+    joined: str = ""
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -114,14 +117,20 @@ def truth_of(manifest: Manifest, utterances: Sequence[Utterance]) -> Truth:
 def align(truth: Truth, predictions: Predictions) -> Case:
     """Put predictions beside the truth by id, in the truth's order of utterances and classes; list what is missing.
 
-    Raises DataError when they share no utterance and LabelError when they differ in their classes.
+    Paths are taken for the ids that they end with where no predicted id is one of the truth. Raises DataError when
+    they share no utterance and LabelError when they differ in their classes.
     """
-    predictions = predictions.reordered(truth.labels)
+    predictions, joined = under_ids(predictions.reordered(truth.labels), truth.ids)
     predicted, known = set(predictions.ids), set(truth.ids)
     rows = np.array([row for row, name in enumerate(truth.ids) if name in predicted], dtype=np.int64)
     unknown = tuple(name for name in predictions.ids if name not in known)
     if not len(rows):
-        raise DataError(f"no utterance to score has a prediction: predicted are {some(unknown)}")
+        near = nearly(unknown, truth.ids)
+        hint = f"; {near[0][0]!r} differs from {near[0][1]!r} in blanks or case alone" if near else ""
+        raise DataError(
+            f"no utterance to score has a prediction: predicted are {some(unknown)}; to score are "
+            f"{some(truth.ids)}{hint}"
+        )
     aligned = truth.take(rows)
     unpredicted = tuple(name for name in truth.ids if name not in predicted)
-    return Case(aligned, predictions.subset(aligned.ids), unknown, unpredicted)
+    return Case(aligned, predictions.subset(aligned.ids), unknown, unpredicted, joined)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +139,36 @@ def test_the_call_that_results_name_works_in_their_folder(folder: Path, monkeypa
     assert "score ../good.csv --manifest ../manifest.jsonl" in call
     monkeypatch.chdir(folder / "out")
     assert main([*call.split()[1:], "--force"]) == 0
+
+
+def renamed(folder: Path, name: str, to: Callable[[str], str]) -> None:
+    """Give the ids of a predictions file as somebody else would."""
+    lines = (folder / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    rows = [f"{to(line.partition(',')[0])},{line.partition(',')[2]}" for line in lines[1:]]
+    (folder / f"{name}.csv").write_text("\n".join([lines[0], *rows]) + "\n", encoding="utf-8")
+
+
+def test_predictions_of_a_folder_score_as_those_of_the_manifest(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("good.csv", "--compare", "poor.csv", "--calibrate", "good_held_out.csv", "--json")
+    assert run(folder, *words) == 0
+    wanted = json.loads(capsys.readouterr().out)["systems"]["good"]
+    for name in ("good", "poor", "good_held_out"):
+        renamed(folder, name, lambda id: f"some/where/{id}.wav")
+    assert run(folder, *words) == 0
+    found = json.loads(capsys.readouterr().out)["systems"]
+    assert found["good"]["metrics"] == wanted["metrics"]
+    assert found["good"]["less"]["metrics"] == wanted["less"]["metrics"]
+    assert list(found) == ["good", "good + temperature", "good + vector"]
+    assert "some/where/u0.wav is u0" in found["good"]["remarks"][0]
+
+
+def test_paths_that_end_alike_are_refused_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    renamed(folder, "good", lambda id: f"a/{id}.wav" if id != "u1" else "b/u0.wav")
+    assert run(folder, "good.csv") == 1
+    error = " ".join(capsys.readouterr().err.split())
+    assert "good.csv: the predicted ids 'a/u0.wav' and 'b/u0.wav' both end with the id 'u0'" in error
 
 
 def with_speakers(folder: Path, speakers: tuple[str | None, ...]) -> None:

@@ -168,6 +168,18 @@ def test_a_system_without_attributes_has_no_part_in_them(
     torch.testing.assert_close(batch["theirs"].data[..., 3:], expected)
 
 
+def test_a_predictions_file_of_other_ids_is_named(tiny_store: Path, stores: dict[str, Path], tmp_path: Path) -> None:
+    said = Predictions(
+        ("clips/x.wav",), LabelSet(("Neutral", "Angry", "Happy")), np.full((1, 3), 1 / 3), np.zeros((1, 0))
+    )
+    said.write(tmp_path / "theirs.csv")
+    mixed = {"01": stores["01"], "theirs": tmp_path / "theirs.csv"}
+    with pytest.raises(
+        EnsembleError, match=r"theirs.csv: none of its ids is one of the utterances to combine on: it has clips/x.wav"
+    ):
+        combine(combination(tiny_store), mixed, tmp_path / "out", device=CPU)
+
+
 def test_utterances_that_a_member_lacks_are_left_out_and_listed(
     tiny_store: Path, trained: Path, stores: dict[str, Path], tmp_path: Path
 ) -> None:

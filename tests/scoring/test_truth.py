@@ -9,6 +9,7 @@ from sertk.data.labels import NO_AGREEMENT, LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError, LabelError
+from sertk.scoring.score import score
 from sertk.scoring.truth import align, truth_of
 
 LABELS = LabelSet(("Sad", "Happy"))
@@ -43,6 +44,26 @@ def test_predictions_are_matched_by_id_and_class_name_and_strangers_are_listed()
     assert case.truth.ids == case.predictions.ids == ("a", "c")
     np.testing.assert_array_equal(case.predictions.emotion, [[0.9, 0.1], [0.4, 0.6]])
     assert (case.unknown, case.unpredicted) == (("z",), ("b",))
+
+
+def test_predictions_of_a_folder_join_by_the_ids_that_their_paths_end_with() -> None:
+    said = Predictions(("f/c.wav", "f/a.wav"), LABELS, np.array([[0.6, 0.4], [0.1, 0.9]]), np.zeros((2, 0)))
+    case = align(truth_of(MANIFEST, MANIFEST.utterances), said)
+    assert case.truth.ids == case.predictions.ids == ("a", "c")
+    np.testing.assert_array_equal(case.predictions.emotion, [[0.1, 0.9], [0.6, 0.4]])
+    assert score(case, draws=20).as_dict()["remarks"][0] == (
+        "predicted ids are paths, joined by the ids that they end with (f/c.wav is c)"
+    )
+
+
+def test_ids_that_differ_in_blanks_or_case_alone_are_named() -> None:
+    truth = truth_of(MANIFEST, MANIFEST.utterances)
+    two = np.array([[0.6, 0.4], [0.1, 0.9]])
+    with pytest.raises(DataError, match="' a' differs from 'a' in blanks or case alone"):
+        align(truth, Predictions((" a", "C"), LABELS, two, np.zeros((2, 0))))
+    found = score(align(truth, Predictions(("a", "C"), LABELS, two, np.zeros((2, 0)))), draws=20).as_dict()
+    assert found["missing"] == {"in the manifest": ("C",), "in the predictions": ("b", "c")}
+    assert found["remarks"][0].startswith("1 of the ids that are not in the manifest differ in blanks or case alone")
 
 
 def test_what_cannot_be_aligned_is_refused() -> None:

@@ -126,7 +126,9 @@ def command(
             write_text(results, page)
         kept(edited)
     if card is not None:
-        put_on_card(card, ", ".join(split), scores[names[0]], cases[names[0]], made_from=made.key)
+        put_on_card(
+            card, ", ".join(split), scores[names[0]], cases[names[0]], predictions=predictions[0], made_from=made.key
+        )
     if as_json:
         say_json(result)
         return

@@ -46,7 +46,7 @@ def show_scores(scores: Mapping[str, Score], split: Sequence[str]) -> None:
         for where, ids in one.missing.items():
             if ids:
                 say(f"{name}: {len(ids)} ids not {where}, left out: {', '.join(ids[:3])}{', ...' * (len(ids) > 3)}")
-        for remark in remarks(one):
+        for remark in remarks(one, by_class=len(scores) == 1):  # whose classes are shown below
             say(f"{name}: {remark}")
 
 

@@ -15,6 +15,7 @@ from sertk.errors import DataError
 from sertk.files import SUMS, atomic_folder, write_json, write_sums, write_text
 from sertk.locks import sole_writer
 from sertk.model_card import model_card
+from sertk.provenance import read_record
 from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.remarks import remarks
 from sertk.scoring.score import RULE, Score
@@ -47,20 +48,26 @@ def card_scores(score: Score, made_from: str) -> dict[str, Any]:
         "utterances": score.utterances,
         "speakers": str(score.who),
         "intervals": f"{LEVEL:.0%}, {score.method}; {RULE}",
-        "remarks": list(remarks(score)),
+        "remarks": list(remarks(score, by_class=False)),
         "metrics": {name: score.metrics[name].as_dict() for name in SHOWN if name in score.metrics},
     }
 
 
-def put_on_card(folder: Path, name: str, score: Score, case: Case, *, made_from: str) -> None:
+def put_on_card(folder: Path, name: str, score: Score, case: Case, *, predictions: Path, made_from: str) -> None:
     """Put a score under a name, such as its split, on the card of the checkpoint in `folder`.
 
-    made_from: the fingerprint of what was scored and how. The folder is replaced whole or not at all, its weights
-    untouched. Raises DataError where scored utterances are among those that the model was trained on, CheckpointError
-    for a folder that is no checkpoint or is damaged.
+    predictions: the file that was scored. made_from: the fingerprint of what was scored and how. The folder is
+    replaced whole or not at all, its weights untouched. Raises DataError for predictions that another model made, by
+    their record, and for utterances that the model was trained on; CheckpointError for a folder that is no
+    checkpoint.
     """
     with sole_writer(folder):
-        checkpoint = Checkpoint.load(folder)
+        checkpoint, record = Checkpoint.load(folder), read_record(predictions)
+        if record is not None and record.made.parts.get("model", checkpoint.fingerprint) != checkpoint.fingerprint:
+            raise DataError(
+                f"{predictions} was predicted by another model than {folder}, or by an earlier state of it: predict "
+                f"again, or name that model"
+            )
         seen = [id for id in case.truth.ids if id in checkpoint.train_ids]
         if seen:
             raise DataError(

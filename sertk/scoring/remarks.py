@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 OVER_ALL_CLASSES = ("uar", "balanced_macro_f1")
 
 
-def remarks(score: Score) -> tuple[str, ...]:
-    """Sentences on how ids were joined, on the classes averaged over, on what was resampled, on missing intervals."""
+def remarks(score: Score, *, by_class: bool = True) -> tuple[str, ...]:
+    """Sentences on how ids were joined, on the classes averaged over, on what was resampled, on missing intervals.
+
+    by_class: those on the F1 of single classes too.
+    """
     sentences = [score.joined] if score.joined else []
     near = nearly(score.missing["in the manifest"], score.missing["in the predictions"])
     if near:
@@ -43,16 +46,18 @@ def remarks(score: Score) -> tuple[str, ...]:
             *sentences,
             f"no intervals: {_count(count, noun)}, effectively {_few(score.effective_clusters)} ({_least(noun)})",
         )
-    return (*sentences, *_of_classes(score, noun), *_of_metrics(score, noun))
+    return (*sentences, *_of_classes(score, noun, by_class), *_of_metrics(score, noun))
 
 
-def _of_classes(score: Score, noun: str) -> list[str]:
+def _of_classes(score: Score, noun: str, by_class: bool) -> list[str]:
     """On classes that too few speakers have."""
     sentences = []
     few = [item for item in score.classes if item.support and item.effective_clusters < FEWEST - 1e-9]
     fewest = [item for item in few if item.effective_clusters <= TOO_FEW_OF_A_CLASS + 1e-9]
-    if few:
-        sentences.append(f"no interval of the F1 of {_named(few, noun)}: nothing tells how it varies between {noun}s")
+    if few and by_class:
+        sentences.append(
+            f"no interval of the F1 of {_named(few, noun)}: too few to tell how far it varies between {noun}s"
+        )
     if fewest:
         sentences.append(
             f"no interval of UAR and balanced macro-F1, which rest on {_named(fewest, noun)}; that of macro-F1 does "

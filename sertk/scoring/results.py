@@ -73,7 +73,7 @@ def _remarks(scores: Mapping[str, Score]) -> list[str]:
     """What limits the figures, each once: with the systems that it is about where it is not about all."""
     of: dict[str, list[str]] = {}
     for name, one in scores.items():
-        for remark in remarks(one):
+        for remark in remarks(one, by_class=False):
             of.setdefault(remark, []).append(name)
     return [
         f"* {remark[0].upper()}{remark[1:]}." if len(names) == len(scores) else f"* {', '.join(names)}: {remark}."

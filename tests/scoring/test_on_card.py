@@ -91,6 +91,37 @@ def test_scores_of_training_utterances_do_not_come_on_a_card(
     assert (folder / "m" / "card.json").read_bytes() == before
 
 
+def test_scores_on_the_card_make_nothing_again(
+    tiny_store: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "vote.toml"
+    config.write_text(
+        f'fit = "held_out"\n[aggregator]\nuse = "soft_vote"\n[data]\nmanifest = "{tiny_store}/manifest.jsonl.gz"\n'
+    )
+    words = ["--manifest", str(tiny_store / "manifest.jsonl.gz"), "--split", "held_out"]
+    calls = [
+        ["predict", str(folder / "m"), *words, "--output", str(tmp_path / "again.csv")],
+        ["combine", str(config), str(folder / "m"), "--out", str(tmp_path / "vote")],
+    ]
+    assert [main(call) for call in calls] == [0, 0]
+    assert score(tiny_store, folder) == 0
+    capsys.readouterr()
+    for call in calls:
+        assert main(call) == 0
+        assert capsys.readouterr().out.startswith("up to date")
+
+
+def test_predictions_of_another_model_do_not_come_on_a_card(
+    tiny_store: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = ["init_seed=5", "stage.full.epochs=1", "stage.second.epochs=1"]
+    shutil.rmtree(folder / "m")
+    run(load_experiment(tiny_store / "experiment.toml", sets), folder / "m")
+    assert score(tiny_store, folder) == 1
+    assert "was predicted by another model than" in capsys.readouterr().err
+    assert read_card(folder / "m").scores == {}
+
+
 def test_a_folder_that_is_no_model_is_named(
     tiny_store: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

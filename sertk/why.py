@@ -27,6 +27,7 @@ PLANNERS = {
     "score": "sertk.scoring.provenance:score_provenance",
     "report": "sertk.scoring.provenance:report_provenance",
     "submit": "sertk.scoring.provenance:submit_provenance",
+    "ablate": "sertk.ablation.provenance:provenance",
 }
 """The planner of each verb, which `Provenance.call` has the arguments of; a string, so that only one is imported."""
 

@@ -278,6 +278,17 @@ def test_an_ablation_is_trained_once_and_goes_on_where_it_stopped(
     assert capsys.readouterr().out.count("to do") == 5
 
 
+def test_tables_of_somebody_else_are_not_replaced(
+    asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/ablations.md").write_text("my notes\n")
+    assert main(["ablate", str(asked), "--into", str(tmp_path / "out"), "--device", "cpu"]) == 1
+    assert "not an earlier result of `sertk ablate`" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["ablations.md"]
+    assert (tmp_path / "out/ablations.md").read_text() == "my notes\n"
+
+
 @pytest.mark.plugins
 def test_meta_classifiers_are_averaged_and_each_counts_as_one_model(
     asked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

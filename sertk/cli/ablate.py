@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
-from sertk.cli.output import say, table, up_to_date
+from sertk.cli.output import kept, say, table, up_to_date
 
 if TYPE_CHECKING:
     from sertk.ablation.cells import Cell
     from sertk.ablation.config import Ablations
     from sertk.ablation.statistics import Table
+    from sertk.provenance import Provenance
 
 
 def command(
@@ -32,7 +33,9 @@ def command(
     from sertk.ablation.cells import is_done, plan_cells
     from sertk.ablation.collect import tables_of
     from sertk.ablation.config import load_ablations
+    from sertk.ablation.provenance import PAGES, VERB, provenance_of
     from sertk.ablation.systems import groups
+    from sertk.outputs import refuse_foreign_files
 
     run_tasks = choose(engine, address, jobs)
     asked = load_ablations(config)
@@ -43,6 +46,7 @@ def command(
     if plan:
         _show_plan(cells, waiting)
         return
+    refuse_foreign_files(VERB, [into / page for page in PAGES], inputs=[config])
     say(f"{len(cells)} models, {len(cells) - len(waiting)} of them up to date")
     tasks = [(part, (asked.fit, asked.test), device) for part in _parts(waiting, jobs)]
     threads = max((cell.experiment.compute.threads for cell in waiting), default=1)
@@ -53,7 +57,7 @@ def command(
     found = tables_of(asked, cells, into)
     for one in found:
         _show(one)
-    _write(found, cells[0], config, into, asked.seeds)
+    _write(found, cells[0], into, asked.seeds, provenance_of(asked, cells, config, into, seeds))
 
 
 def _parts(cells: list[Cell], jobs: int) -> list[list[Cell]]:
@@ -114,14 +118,17 @@ def _show(one: Table) -> None:
     say()
 
 
-def _write(found: list[Table], cell: Cell, config: Path, into: Path, seeds: int) -> None:
+def _write(found: list[Table], cell: Cell, into: Path, seeds: int, provenance: Provenance) -> None:
     from sertk import __version__
     from sertk.ablation.tables import comma_separated, markdown
     from sertk.data.manifest import Manifest
     from sertk.files import write_text
+    from sertk.outputs import making
+    from sertk.provenance import is_current
 
     manifest = Manifest.read(Path(cell.experiment.data.manifest))
-    line = shlex.join(["sertk", "ablate", config.name, "--into", into.name, "--seeds", str(seeds)])
+    name = Path(provenance.call["config"]).name
+    line = shlex.join(["sertk", "ablate", name, "--into", into.name, "--seeds", str(seeds)])
     made = [
         f"    {line}",
         "",
@@ -133,8 +140,10 @@ def _write(found: list[Table], cell: Cell, config: Path, into: Path, seeds: int)
         into / "ablations.csv": comma_separated(found),
     }
     for path, text in pages.items():
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
+        if is_current(path, provenance):
             up_to_date(path)
-        else:
+            continue
+        with making(path, provenance) as edited:
             write_text(path, text)
-            say(f"{path}  written")
+        kept(edited)
+        say(f"{path}  written")

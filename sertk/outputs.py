@@ -17,8 +17,8 @@ from sertk.files import remove, sha256_file
 from sertk.locks import sole_writer
 from sertk.provenance import RECORD, Provenance, beside, edited, read_record, write_record
 
-_LOCK = re.compile(r"\.(.*\.)?lock(-\d+of\d+)?")
-"""Names of `sertk.locks`, of which a killed process leaves the file."""
+_LEFT_BY_KILLED = re.compile(r"\.(.*\.)?lock(-\d+of\d+)?|\.provenance\.json\..*\.part")
+"""Names of `sertk.locks`, and of a record that was being written: all that a killed process may leave in a folder."""
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def refuse_foreign(out: Path, verb: str, *, ours: Iterable[str] = ()) -> None:
     if record is not None and record.made.verb == verb:
         return
     if out.is_dir():
-        others = sorted({path.name for path in out.iterdir() if not _LOCK.fullmatch(path.name)} - {*ours})
+        others = sorted({path.name for path in out.iterdir() if not _LEFT_BY_KILLED.fullmatch(path.name)} - {*ours})
         if not others:
             return
         shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")

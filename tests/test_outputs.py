@@ -229,3 +229,8 @@ def test_a_folder_is_no_place_for_a_file(tmp_path: Path) -> None:
 def test_a_device_is_no_place_for_a_file() -> None:
     with pytest.raises(OutputError, match="not an earlier result"):
         refuse_foreign_files("score", [Path(os.devnull)])
+
+
+def test_a_folder_with_a_torn_record_alone_may_be_written(tmp_path: Path) -> None:
+    (tmp_path / ".provenance.json.machine-12.part").write_text("{")
+    refuse_foreign(tmp_path, "submit")

@@ -66,10 +66,11 @@ def _split(name: str, score: Mapping[str, Any]) -> str:
     """The scores of one split as a table."""
     rows = "\n".join(f"| {metric} | {_value(value)} |" for metric, value in score["metrics"].items())
     remarks = "".join(f"\n* {remark}" for remark in score["remarks"])
-    return (
-        f"### {name}\n{score['utterances']} utterances of {score['speakers']}. "
-        f"In brackets: {score['intervals']}.\n\n| metric | value |\n|---|---|\n{rows}"
-    ) + (f"\n{remarks}" if remarks else "")
+    brackets = f" In brackets: {score['intervals']}." if score["intervals"] else ""
+    about = f"{score['utterances']} utterances of {score['speakers']}.{brackets}"
+    classes = f"{score['classes'][0].upper()}{score['classes'][1:]}."
+    table = f"### {name}\n{about} {classes}\n\n| metric | value |\n|---|---|\n{rows}"
+    return f"{table}\n{remarks}" if remarks else table
 
 
 def _value(value: Mapping[str, float | None]) -> str:

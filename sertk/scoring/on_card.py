@@ -47,7 +47,8 @@ def card_scores(score: Score, made_from: str) -> dict[str, Any]:
         "made_from": made_from,
         "utterances": score.utterances,
         "speakers": str(score.who),
-        "intervals": f"{LEVEL:.0%}, {score.method}; {RULE}",
+        "intervals": f"{LEVEL:.0%}, {score.method}" if score.method else "",
+        "classes": RULE,
         "remarks": list(remarks(score, by_class=False)),
         "metrics": {name: score.metrics[name].as_dict() for name in SHOWN if name in score.metrics},
     }

@@ -21,11 +21,11 @@ def remarks(score: Score, *, by_class: bool = True) -> tuple[str, ...]:
     by_class: those on the F1 of single classes too.
     """
     sentences = [score.joined] if score.joined else []
-    near = nearly(score.missing["in the manifest"], score.missing["in the predictions"])
+    near = nearly(score.missing["in the scored splits"], score.missing["in the predictions"])
     if near:
         sentences.append(
-            f"{len(near)} of the ids that are not in the manifest differ in blanks or case alone from ids without a "
-            f"prediction ({near[0][0]!r} from {near[0][1]!r})"
+            f"{len(near)} of the ids that are not in the scored splits differ in blanks or case alone from ids "
+            f"without a prediction ({near[0][0]!r} from {near[0][1]!r})"
         )
     if score.classes and len(score.averaged_over) < len(score.classes):
         sentences.append(f"macro-F1 averages over the classes true or predicted: {', '.join(score.averaged_over)}")

@@ -68,7 +68,8 @@ def _section_run(report: Report, command: str) -> str:
         "splits": ", ".join(part.split for part in report.parts),
         "models": str(len(report.models)),
         "seeds": ", ".join(map(str, seeds)),
-        "intervals": f"{LEVEL:.0%}, {first.method}; {RULE}",
+        "intervals": f"{LEVEL:.0%}, {first.method}" if first.method else "none",
+        "means": RULE,
         "versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
         "command": command,
     }

@@ -36,13 +36,14 @@ def results_markdown(
     first = next(iter(scores.values()))
     shown = [name for name in COLUMNS if any(name in one.metrics for one in scores.values())]
     effective = f" (effectively {first.effective_clusters:.0f})" if first.speakers else ""
+    method = next((score.method for score in scores.values() if score.method), "")
     lines = [
         f"# Results: {corpus}, {', '.join(splits)}",
         "",
         *([note, ""] if note else []),
-        f"{first.utterances} utterances, {first.consensus} with a consensus, of {first.who}{effective}. In brackets",
-        f"{LEVEL:.0%} intervals ({first.method}); {RULE}.",
-        "In balanced macro-F1 every class weighs the same.",
+        f"{first.utterances} utterances, {first.consensus} with a consensus, of {first.who}{effective}.",
+        *([f"In brackets {LEVEL:.0%} intervals ({method})."] if method else []),
+        f"{RULE[0].upper()}{RULE[1:]}. In balanced macro-F1 every class weighs the same.",
         "",
         *_table(["system", *(COLUMNS[name] for name in shown)], [_row(name, scores[name], shown) for name in scores]),
         "",

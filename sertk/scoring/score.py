@@ -132,7 +132,9 @@ class Score:
 
     @property
     def method(self) -> str:
-        """How the intervals were made, for people."""
+        """How the intervals were made, for people; "" where there are none."""
+        if all(metric.low is None for metric in self.metrics.values()):
+            return ""
         return f"{METHOD} over {self.resampled}, {self.draws} draws, seed {self.seed}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -180,7 +182,7 @@ def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:
         averaged_over=tuple(
             name for name, seen in zip(labels.names, table.sum(axis=0) + table.sum(axis=1), strict=True) if seen
         ),
-        missing={"in the manifest": case.unknown, "in the predictions": case.unpredicted},
+        missing={"in the scored splits": case.unknown, "in the predictions": case.unpredicted},
         draws=draws,
         seed=seed,
         joined=case.joined,

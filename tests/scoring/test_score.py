@@ -187,7 +187,7 @@ def test_truth_without_a_prediction_is_listed(corpus: Manifest, make_system: Cal
     said = make_system(corpus)
     case = align(truth_of(corpus, corpus.split("test")), said.subset(said.ids[:200]))
     result = score(case, draws=20)
-    assert len(result.missing["in the manifest"]) == sum(u.split != "test" for u in corpus.utterances[:200])
+    assert len(result.missing["in the scored splits"]) == sum(u.split != "test" for u in corpus.utterances[:200])
     assert len(result.missing["in the predictions"]) == sum(u.split == "test" for u in corpus.utterances[200:])
 
 

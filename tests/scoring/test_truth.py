@@ -62,8 +62,10 @@ def test_ids_that_differ_in_blanks_or_case_alone_are_named() -> None:
     with pytest.raises(DataError, match="' a' differs from 'a' in blanks or case alone"):
         align(truth, Predictions((" a", "C"), LABELS, two, np.zeros((2, 0))))
     found = score(align(truth, Predictions(("a", "C"), LABELS, two, np.zeros((2, 0)))), draws=20).as_dict()
-    assert found["missing"] == {"in the manifest": ("C",), "in the predictions": ("b", "c")}
-    assert found["remarks"][0].startswith("1 of the ids that are not in the manifest differ in blanks or case alone")
+    assert found["missing"] == {"in the scored splits": ("C",), "in the predictions": ("b", "c")}
+    assert found["remarks"][0].startswith(
+        "1 of the ids that are not in the scored splits differ in blanks or case alone"
+    )
 
 
 def test_what_cannot_be_aligned_is_refused() -> None:

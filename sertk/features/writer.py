@@ -38,7 +38,7 @@ from sertk.locks import locked
 from sertk.provenance import Provenance
 from sertk.tensors import save_tensors
 
-WAIT_SECONDS = 600.0
+WAIT_SECONDS = 30.0
 """How long a process waits for another one that opens the store or tidies it: some seconds, but for a repair."""
 
 

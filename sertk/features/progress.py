@@ -31,7 +31,10 @@ class Progress:
     @property
     def seconds_left(self) -> float:
         """Time left at this rate, by audio duration."""
-        return (self.total_seconds - self.seconds) * self.elapsed / self.seconds if self.seconds > 0 else float("inf")
+        if self.seconds <= 0:
+            return float("inf")
+        left = max(0.0, self.total_seconds - self.seconds)  # sums in another order differ in the last place
+        return left * self.elapsed / self.seconds
 
     def after(self, earlier: Progress) -> Progress:
         """The same behind a pass that is done."""

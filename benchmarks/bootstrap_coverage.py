@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, softmax, stdtrit
 
 from sertk.scoring.bootstrap import FEWEST, Clusters, effective_clusters, expanded_percentile, resampled_totals
-from sertk.scoring.tallies import (
-    TOO_FEW_OF_A_CLASS,
+from sertk.scoring.metrics import (
     Metric,
     balanced,
     balanced_macro_f1,
@@ -35,6 +34,7 @@ from sertk.scoring.tallies import (
     macro_f1,
     uar,
 )
+from sertk.scoring.tallies import TOO_FEW_OF_A_CLASS
 
 Array = NDArray[np.float64]
 Bounds = tuple[float, float]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sertk.ablation.config import Expected
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import Clusters, Interval, clusters_of, interval
-from sertk.scoring.score import Speakers, resampled
+from sertk.scoring.resample import Speakers, resampled
 from sertk.scoring.tallies import Tally, tally
 from sertk.scoring.truth import Case
 

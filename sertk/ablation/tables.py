@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from sertk.ablation.statistics import METHOD, Row, Table
 from sertk.scoring.bootstrap import LEVEL
+from sertk.scoring.resample import RULE
 from sertk.scoring.results import COLUMNS
-from sertk.scoring.score import RULE
 
 OF_FULL = "% of full"
 OF_ABLATED = "% of ablated"

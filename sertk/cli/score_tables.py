@@ -9,7 +9,8 @@ from sertk.scoring.bootstrap import FEWEST, Interval
 from sertk.scoring.compare import Comparison
 from sertk.scoring.groups import Group
 from sertk.scoring.remarks import remarks
-from sertk.scoring.score import ONE_BY_ONE, RULE, Score
+from sertk.scoring.resample import ONE_BY_ONE, RULE
+from sertk.scoring.score import Score
 
 SHOWN = {
     "macro_f1": "macro-F1",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertk.errors import DataError
-from sertk.scoring.tallies import macro_f1
+from sertk.scoring.metrics import macro_f1
 
 
 @dataclass(frozen=True)

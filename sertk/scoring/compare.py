@@ -10,7 +10,7 @@ import numpy as np
 
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import LEVEL, Interval, clusters_of, interval, p_value
-from sertk.scoring.score import METHOD, RULE, Speakers, resampled
+from sertk.scoring.resample import METHOD, RULE, Speakers, resampled
 from sertk.scoring.tallies import tally
 from sertk.scoring.truth import Case
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sertk.scoring.bootstrap import Interval, clusters_of
-from sertk.scoring.score import intervals
+from sertk.scoring.resample import intervals
 from sertk.scoring.tallies import Measure, Tally, tally, terciles
 from sertk.scoring.truth import Case
 

@@ -18,7 +18,8 @@ from sertk.model_card import model_card
 from sertk.provenance import read_record
 from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.remarks import remarks
-from sertk.scoring.score import RULE, Score
+from sertk.scoring.resample import RULE
+from sertk.scoring.score import Score
 from sertk.scoring.truth import Case
 
 SHOWN = (

@@ -15,7 +15,7 @@ from sertk.scoring.remarks import remarks
 from sertk.scoring.report import Clip, Model, Part, Report, System
 from sertk.scoring.report_audio import data_uri
 from sertk.scoring.report_svg import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
-from sertk.scoring.score import ONE_BY_ONE, RULE
+from sertk.scoring.resample import ONE_BY_ONE, RULE
 
 METRICS = {
     "macro_f1": "macro-F1",

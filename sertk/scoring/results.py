@@ -8,7 +8,8 @@ from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.compare import Comparison
 from sertk.scoring.made_by import made_by
 from sertk.scoring.remarks import remarks
-from sertk.scoring.score import RULE, Score
+from sertk.scoring.resample import RULE
+from sertk.scoring.score import Score
 
 COLUMNS = {
     "macro_f1": "macro-F1",

@@ -1,16 +1,12 @@
-"""Every metric as a function of sums over utterances, which is what makes the bootstrap fast.
+"""Utterances as rows whose sums every metric is a function of, which is what makes the bootstrap fast.
 
 A block is an (N, K) array with one row an utterance; a metric is a function of the block's column sums, (..., K) to
 (...). Summing a block by speaker once, a resample of speakers is one product of its counts with these sums.
-
-Means over classes are over the classes of the whole sample, the same in every resample: a class that a resample
-lacks counts 0. Left out it would lift the mean, and the interval would not cover the truth.
 """
 
-# Longer than others: every metric is here once, beside the sums that it is a function of.
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,11 +15,24 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from sertk.scoring.bootstrap import FEWEST
+from sertk.scoring.metrics import (
+    BINS,
+    Array,
+    Metric,
+    accuracy,
+    balanced_macro_f1,
+    ccc,
+    ece,
+    f1_of,
+    macro_f1,
+    mean_ccc,
+    of_sums,
+    ratio,
+    soft_f1,
+    uar,
+)
 from sertk.scoring.truth import Case
 
-Array = NDArray[np.float64]
-BINS = 15
-"""Equal-width confidence bins of the calibration error."""
 TOO_FEW_OF_A_CLASS = 2.0
 """Each class must occur with more effective speakers than these for UAR and balanced macro-F1 to have an interval.
 
@@ -32,10 +41,6 @@ with two in .84 to .94, with three in .92 to .99.
 """
 STRATA = ("low", "mid", "high")
 """Terciles of the entropy of the votes."""
-
-
-Metric = Callable[[Array, Array], Array]
-"""(..., K) sums of a resample and (K,) sums of the whole sample to (...) values."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +87,26 @@ def tally(case: Case) -> Tally:
         blocks["calibration"] = calibration_rows(truth.consensus, probabilities)
         measures["macro_f1"] = Measure("confusion", macro_f1)
         measures["micro_f1"] = Measure(
-            "confusion", partial(_of_sums, accuracy)
+            "confusion", partial(of_sums, accuracy)
         )  # equal where each utterance has one class
         every = tuple(int(index) for index in np.unique(truth.consensus[agreed]))
         measures["uar"] = Measure("confusion", uar, classes=every, too_few=TOO_FEW_OF_A_CLASS)
-        measures["accuracy"] = Measure("confusion", partial(_of_sums, accuracy))
+        measures["accuracy"] = Measure("confusion", partial(of_sums, accuracy))
         measures["balanced_macro_f1"] = Measure(
             "confusion", balanced_macro_f1, classes=every, too_few=TOO_FEW_OF_A_CLASS
         )
         for index, name in enumerate(truth.labels.names):
             measures[f"f1:{name}"] = Measure(
-                "confusion", partial(_f1_of, index), classes=(index,), too_few=FEWEST - 1e-6
+                "confusion", partial(f1_of, index), classes=(index,), too_few=FEWEST - 1e-6
             )
         for index, name in enumerate(("brier", "log_loss"), start=1):
-            measures[name] = Measure("calibration", partial(_ratio, index), higher_is_better=False)
-        measures["ece"] = Measure("calibration", partial(_of_sums, ece), higher_is_better=False)
+            measures[name] = Measure("calibration", partial(ratio, index), higher_is_better=False)
+        measures["ece"] = Measure("calibration", partial(of_sums, ece), higher_is_better=False)
     voted = np.isfinite(truth.votes).all(axis=1)
     if voted.any():
         blocks["votes"] = vote_rows(truth.votes, probabilities)
         for index, name in enumerate(("js_divergence", "kl_divergence"), start=1):
-            measures[name] = Measure("votes", partial(_ratio, index), higher_is_better=False)
+            measures[name] = Measure("votes", partial(ratio, index), higher_is_better=False)
         measures["soft_f1"] = Measure("votes", soft_f1)
     if (voted & agreed).sum() >= len(STRATA):
         strata = terciles(np.where(voted & agreed, entropy(truth.votes), np.nan))
@@ -114,11 +119,11 @@ def tally(case: Case) -> Tally:
         rows = attribute_rows(*case.attribute(name))
         if rows.any():
             blocks[f"attribute:{name}"] = rows
-            measures[f"ccc:{name}"] = Measure(f"attribute:{name}", partial(_of_sums, ccc))
+            measures[f"ccc:{name}"] = Measure(f"attribute:{name}", partial(of_sums, ccc))
             parts.append(f"attribute:{name}")
     if len(parts) > 1:
         blocks["attributes"] = np.concatenate([blocks[part] for part in parts], axis=1)
-        measures["mean_ccc"] = Measure("attributes", partial(_of_sums, _mean_ccc))
+        measures["mean_ccc"] = Measure("attributes", partial(of_sums, mean_ccc))
     return Tally(blocks, measures)
 
 
@@ -189,112 +194,3 @@ def attribute_rows(truth: Array, predicted: Array) -> Array:
     centre = truth[both].mean()  # the coefficient does not change when both are moved alike
     x, y = np.where(both, truth - centre, 0.0), np.where(both, predicted - centre, 0.0)
     return np.column_stack([both.astype(np.float64), x, y, x * x, y * y, x * y])
-
-
-def class_f1(sums: Array) -> Array:
-    """(..., C * C) confusions to (..., C) F1; NaN for a class neither true nor predicted."""
-    table = _square(sums)
-    both = table.sum(axis=-1) + table.sum(axis=-2)
-    return _divide(2 * np.diagonal(table, axis1=-2, axis2=-1), both)
-
-
-def class_recall(sums: Array) -> Array:
-    """(..., C * C) confusions to (..., C) recall; NaN for a class that is never true."""
-    table = _square(sums)
-    return _divide(np.diagonal(table, axis1=-2, axis2=-1), table.sum(axis=-1))
-
-
-def class_support(sums: Array) -> Array:
-    """(..., C * C) confusions to (..., C) utterances that are of each class."""
-    return np.asarray(_square(sums).sum(axis=-1))
-
-
-def macro_f1(sums: Array, whole: Array) -> Array:
-    """Mean F1 of the classes that are true or predicted in the whole sample; 0 for one that `sums` lack."""
-    return _mean_over_classes(class_f1(sums), class_f1(whole))
-
-
-def uar(sums: Array, whole: Array) -> Array:
-    """Unweighted average recall: of the classes that are true in the whole sample; 0 for one that `sums` lack."""
-    return _mean_over_classes(class_recall(sums), class_recall(whole))
-
-
-def accuracy(sums: Array) -> Array:
-    """Share of utterances whose class is right."""
-    table = _square(sums)
-    return _divide(np.trace(table, axis1=-2, axis2=-1), table.sum(axis=(-2, -1)))
-
-
-def balanced_macro_f1(sums: Array, whole: Array) -> Array:
-    """Macro-F1 with every true class weighing the same: what balanced draws of the utterances tend to."""
-    return macro_f1(balanced(sums), balanced(whole))
-
-
-def balanced(sums: Array) -> Array:
-    """Confusions whose rows sum to 1, or to 0 where a class is never true."""
-    table = _square(sums)
-    shares = _divide(table, np.broadcast_to(table.sum(axis=-1, keepdims=True), table.shape))
-    return np.nan_to_num(shares).reshape(sums.shape)
-
-
-def ece(sums: Array) -> Array:
-    """Expected calibration error: mean distance of confidence and accuracy over the bins (Guo et al. 2017, eq. 3)."""
-    bins = sums[..., 3:].reshape(*sums.shape[:-1], BINS, 3)
-    return _divide(np.abs(bins[..., 1] - bins[..., 2]).sum(axis=-1), sums[..., 0])
-
-
-def soft_f1(sums: Array, whole: Array) -> Array:
-    """Macro-F1 of soft labels: mean over classes of 2 sum min(p, q) / sum (p + q); 1 when prediction is the votes."""
-    return _mean_over_classes(_class_soft_f1(sums), _class_soft_f1(whole))
-
-
-def ccc(sums: Array) -> Array:
-    """Concordance correlation coefficient (Lin 1989), with population moments; NaN where both are constant."""
-    count = sums[..., 0]
-    x, y, xx, yy, xy = (_divide(sums[..., column], count) for column in range(1, 6))
-    spread = (xx - x * x) + (yy - y * y) + np.square(x - y)
-    return _divide(2 * (xy - x * y), np.where(spread > 1e-12, spread, 0.0))
-
-
-def _mean_ccc(sums: Array) -> Array:
-    return np.asarray(ccc(sums.reshape(*sums.shape[:-1], -1, 6)).mean(axis=-1))
-
-
-def _of_sums(metric: Callable[[Array], Array], sums: Array, _: Array) -> Array:
-    """A metric in which no class can be missing."""
-    return metric(sums)
-
-
-def _f1_of(index: int, sums: Array, whole: Array) -> Array:
-    """F1 of one class, 0 where only `sums` lack it."""
-    values, there = class_f1(sums)[..., index], np.isfinite(class_f1(whole)[..., index])
-    return np.where(there, np.nan_to_num(values), np.nan)
-
-
-def _class_soft_f1(sums: Array) -> Array:
-    parts = sums[..., 3:].reshape(*sums.shape[:-1], 3, -1)  # (..., 3, C): min, votes, predicted
-    return _divide(2 * parts[..., 0, :], parts[..., 1, :] + parts[..., 2, :])
-
-
-def _ratio(index: int, sums: Array, _: Array) -> Array:
-    return _divide(sums[..., index], sums[..., 0])
-
-
-def _square(sums: Array) -> Array:
-    classes = round(sums.shape[-1] ** 0.5)
-    return sums.reshape(*sums.shape[:-1], classes, classes)
-
-
-def _divide(above: Array, below: Array) -> Array:
-    quotient = np.full(np.shape(below), np.nan)
-    return np.asarray(np.divide(above, below, out=quotient, where=below > 0))
-
-
-def _mean_over_classes(values: Array, whole: Array) -> Array:
-    """(..., C) values to the mean over the classes that (C,) `whole` has; NaN stands for a class that is not there.
-
-    A class that only `values` lack counts 0; where they lack all, there is no mean.
-    """
-    there, defined = np.isfinite(whole), np.isfinite(values)
-    total = np.where(there & defined, values, 0.0).sum(axis=-1)
-    return _divide(total, np.where(defined.any(axis=-1), there.sum(), 0))

@@ -16,8 +16,9 @@ from sertk.scoring.compare import compare
 from sertk.scoring.groups import groups
 from sertk.scoring.report import Part, Report, System
 from sertk.scoring.report_html import render
+from sertk.scoring.resample import resampled
 from sertk.scoring.results import results_markdown
-from sertk.scoring.score import Score, resampled, score
+from sertk.scoring.score import Score, score
 from sertk.scoring.tallies import tally
 from sertk.scoring.truth import Case, align, truth_of
 

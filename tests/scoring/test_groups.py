@@ -9,8 +9,8 @@ import pytest
 from sertk.errors import DataError
 from sertk.scoring.balanced import balanced_draws
 from sertk.scoring.groups import groups
+from sertk.scoring.metrics import balanced_macro_f1
 from sertk.scoring.score import score
-from sertk.scoring.tallies import balanced_macro_f1
 from sertk.scoring.truth import Case
 
 

@@ -13,9 +13,10 @@ from sklearn import metrics as reference
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
+from sertk.scoring.metrics import ccc
 from sertk.scoring.results import results_markdown
 from sertk.scoring.score import Score, score
-from sertk.scoring.tallies import attribute_rows, ccc, terciles
+from sertk.scoring.tallies import attribute_rows, terciles
 from sertk.scoring.truth import Case, align, truth_of
 
 

@@ -25,7 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises OSError, which names `path`, where the disk refuses. A killed process leaves its temporary file, which the
     next writer of `path` on the same machine removes. A link is written through.
     """
-    path = path.resolve() if path.is_symlink() else path
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     temporary = _temporary(path, "part")
     with _naming(temporary, path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def atomic_folder(folder: Path, *, flush: bool = True) -> Iterator[Path]:
     which names `folder`, where the disk refuses. What a killed process left is put right by the next writer of
     `folder` on the same machine. A link is written through.
     """
-    folder = folder.resolve() if folder.is_symlink() else folder
+    folder = Path(os.path.realpath(folder)) if folder.is_symlink() else folder
     temporary, old = _temporary(folder, "part"), _temporary(folder, "old")
     with _naming(temporary, folder):
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -115,7 +115,7 @@ def refuse_collisions(outs: Iterable[Path], inputs: Iterable[Path] = ()) -> None
     """Raise OutputError where two outputs are one path, one is inside another, or an output is an input."""
     placed: dict[Path, Path] = {}
     for out in outs:
-        here = out.resolve()
+        here = Path(os.path.realpath(out))
         for other, name in placed.items():
             if here == other:
                 raise OutputError(f"{out} and {name} are the same place: one result would replace the other")
@@ -123,7 +123,7 @@ def refuse_collisions(outs: Iterable[Path], inputs: Iterable[Path] = ()) -> None
                 raise OutputError(f"of the outputs {out} and {name} one is inside the other: choose folders apart")
         placed[here] = out
     for path in inputs:
-        place = path.resolve()
+        place = Path(os.path.realpath(path))
         for here, out in placed.items():
             if place == here or place.is_relative_to(here):
                 raise OutputError(f"the output {out} would replace the input {path}: choose another output")

@@ -36,6 +36,8 @@ def header(path: Path) -> AudioInfo:
     Raises AudioError for a missing, empty or non-audio file, and for a WAV that ends before its header says.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would keep its reader waiting for ever
+            raise AudioError(f"{path}: is no regular file")
         with open(path, "rb") as file:
             info = _wav(path, file)
     except FileNotFoundError:

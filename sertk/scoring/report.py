@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict, TypeAdapter
 
 from sertk.cards import is_checkpoint
 from sertk.data.manifest import Manifest, Utterance
@@ -19,6 +20,27 @@ from sertk.scoring.groups import Group, groups
 from sertk.scoring.score import Score, score
 from sertk.scoring.tallies import entropy
 from sertk.scoring.truth import Case, align, truth_of
+
+
+@dataclass(frozen=True)
+class _ShownCard:
+    __pydantic_config__ = ConfigDict(extra="ignore")
+
+    encoders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _ShownEpoch:
+    __pydantic_config__ = ConfigDict(extra="ignore")
+
+    stage: str
+    losses: dict[str, float]
+    score: float
+
+
+_CARD, _EPOCH = TypeAdapter(_ShownCard), TypeAdapter(_ShownEpoch)
+"""What the page shows of a model's card, and of a line of its history."""
 
 SPLIT_SUFFIXES = (".csv", ".jsonl")
 
@@ -201,6 +223,9 @@ def read_model(name: str, folder: Path) -> Model:
         card = parse_json((folder / "card.json").read_text(encoding="utf-8"))
         lines = history.read_text(encoding="utf-8").splitlines() if history.is_file() else []
         rows = tuple(parse_json(line) for line in lines if line.strip())
+        _CARD.validate_python(card)
+        for row in rows:
+            _EPOCH.validate_python(row)
         text = config.read_text(encoding="utf-8") if config.is_file() else ""
         parse_toml(text)
     except (OSError, ValueError) as error:

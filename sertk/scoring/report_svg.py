@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 ROW = 38
@@ -124,9 +124,13 @@ def reliability_plot(label: str, bins: Sequence[tuple[float, float, int]]) -> st
 
 
 def curves_plot(label: str, lines: Sequence[Line], *, axis: str, marks: Sequence[tuple[float, str]] = ()) -> str:
-    """Curves over epochs, named at their ends. marks: (x, name) where a stage begins."""
+    """Curves over epochs, named at their ends, without what is not finite. marks: (x, name) where a stage begins."""
     width, height, left, bottom = 430.0, 210.0, 46.0, 34.0
-    values = [y for line in lines for _, y in line.points if math.isfinite(y)]
+    lines = [replace(line, points=[point for point in line.points if math.isfinite(point[1])]) for line in lines]
+    lines = [line for line in lines if line.points]
+    if not lines:
+        return ""
+    values = [y for line in lines for _, y in line.points]
     across = [x for line in lines for x, _ in line.points]
     low, high = min(values), max(values)
     if low == high:
@@ -154,7 +158,7 @@ def curves_plot(label: str, lines: Sequence[Line], *, axis: str, marks: Sequence
     shapes.append(_text((left + width - right) / 2, height - 4, f"epoch ({axis})", "middle"))
     ends: list[tuple[float, float, int, str]] = []
     for number, line in enumerate(lines):
-        points = [at(x, y) for x, y in line.points if math.isfinite(y)]
+        points = [at(x, y) for x, y in line.points]
         if points:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             shapes.append(f'<polyline class="line{number % 4}" points="{path}"/>')

@@ -19,7 +19,7 @@ from sertk import errors
 from sertk.cli import VERBS
 from sertk.cli.show import describe, option_lines, type_text
 from sertk.config import schema
-from sertk.registry import REGISTRIES
+from sertk.registry import REGISTRIES, verbs
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = ("Experiment", "Data", "Head", "Stage", "Optimizer", "Selection", "Compute", "EncoderFile", "Combination")
@@ -90,6 +90,7 @@ def _component(said: dict[str, Any]) -> str:
 def commands() -> dict[str, Callable[..., None]]:
     """The function of every command of the command line by its words: `train`, `data toy`, ..."""
     found: dict[str, Callable[..., None]] = {}
+    found |= {name.replace(".", " "): verbs.get(name) for name in verbs.names()}
     for verb, (module_name, _) in VERBS.items():
         module = import_module(module_name)
         if not hasattr(module, "app"):

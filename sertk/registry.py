@@ -143,6 +143,9 @@ class Registry(catalogue.Registry):
         hidden = _hidden_owner(self, name)
         if hidden:
             return f"{message} {hidden} registers it but SERTK_PLUGINS hides it."
+        provider = PROVIDERS.get(self.kind, {}).get(name)
+        if provider:
+            return f"{message} {provider} provides it: pip install {provider}."
         return f"{message} A component of a plugin needs its distribution installed (again, after a new entry point)."
 
 
@@ -206,4 +209,18 @@ REGISTRIES: dict[str, Registry] = {
 """All registries by kind."""
 
 verbs = Registry("verb")
-"""Verbs of the command line that plugins add: `name = "module:command"`, or `module:app` for a `typer.Typer`."""
+"""Verbs of the command line that plugins add: `name = "module:command"`, or `module:app` for a `typer.Typer`.
+
+A name with a dot is a command of a verb that has several: `"data.toy" = "sertk_toy.cli:toy"`.
+"""
+
+planners = Registry("planner")
+"""Of plugins: what a result of their verb would be made from now, for `sertk why`: `(**call) -> Provenance`."""
+
+checkers = Registry("checker")
+"""Of plugins: `(path, corpus) -> Section | None` for `sertk check`; None for a file of another kind."""
+
+PROVIDERS: dict[str, dict[str, str]] = {
+    "verb": {"ablate": "sertk-lab", "plan": "sertk-lab"},
+}
+"""By kind and name, the plugin of this project that provides it, for the message where it is not installed."""

@@ -13,6 +13,7 @@ from typing import Any
 from sertk.errors import DataError, SertkError
 from sertk.files import damaged
 from sertk.provenance import Change, Provenance, Record, changes, edited, is_whole, read_record, record_path
+from sertk.registry import PROVIDERS, planners
 
 PLANNERS = {
     "data prepare": "sertk.data.provenance:prepare_provenance",
@@ -27,9 +28,10 @@ PLANNERS = {
     "score": "sertk.scoring.provenance:score_provenance",
     "report": "sertk.scoring.provenance:report_provenance",
     "submit": "sertk.scoring.provenance:submit_provenance",
-    "ablate": "sertk.ablation.provenance:provenance",
 }
-"""The planner of each verb, which `Provenance.call` has the arguments of; a string, so that only one is imported."""
+"""The planner of each verb, which `Provenance.call` has the arguments of; a string, so that only one is imported.
+
+Plugins add those of their verbs by the entry point group `sertk_planners`."""
 
 
 @dataclass(frozen=True)
@@ -123,19 +125,28 @@ def _explain(out: Path, known: dict[Path, Reasons | None]) -> Reasons | None:
 def _plan(record: Record, folder: Path) -> tuple[Provenance | None, list[str]]:
     """What the same call would be made from now, or why nobody knows."""
     verb = record.made.verb
-    if verb not in PLANNERS:
-        return None, [f"what it would be made from now is not known: `{verb}` is no verb that can be asked"]
+    if verb not in PLANNERS and verb not in planners:
+        provider = PROVIDERS["verb"].get(verb)
+        why = f"`pip install {provider}` has its planner" if provider else f"`{verb}` is no verb that can be asked"
+        return None, [f"what it would be made from now is not known: {why}"]
     if not folder.is_dir():
         return None, [f"the folder that it was made in is gone: {folder}"]
-    module, _, function = PLANNERS[verb].partition(":")
-    planner = getattr(import_module(module), function)
     try:
+        planner = _planner(verb)
         with chdir(folder):
             return planner(**record.made.call), []
     except (SertkError, OSError) as error:
         return None, [str(error)]
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         return None, [f"its record has no call of `sertk {verb}`: {type(error).__name__}: {error}"]
+
+
+def _planner(verb: str) -> Any:
+    """Load the planner of a verb of sertk or of a plugin. Raises RegistryError for a verb without one."""
+    if verb not in PLANNERS:
+        return planners.get(verb)
+    module, _, function = PLANNERS[verb].partition(":")
+    return getattr(import_module(module), function)
 
 
 def _damage(out: Path, record: Record) -> list[str]:

@@ -225,7 +225,7 @@ ROWS = [
     Row("..... .. .. .. ... .... x...", "revision of score", lambda site: site.raised("sertk.scoring.provenance.SCORE")),
     Row("..... .. .. .. ... .... .x..", "revision of report", lambda site: site.raised("sertk.scoring.provenance.REPORT")),
     Row("..... .. .. .. ... .... ..x.", "revision of submit", lambda site: site.raised("sertk.scoring.provenance.SUBMIT")),
-    Row("..... .. .. .. ... .... ...x", "revision of ablate", lambda site: site.raised("sertk.ablation.provenance.REVISION")),
+    Row("..... .. .. .. ... .... ...x", "revision of ablate", lambda site: site.raised("sertk_lab.ablation.provenance.REVISION")),
 
     # Ensembles
     Row("..... .. .. .. x.x .xx. xxx.", "aggregator of an inner ensemble", lambda site: edit("conf/vote.toml", "soft_vote", "vote")),

@@ -1,15 +1,17 @@
 """The command line: one file a verb; nothing heavy is imported before a verb needs it.
 
 A verb is one line of VERBS and a module that has either `command`, a function that Typer reads, or `app`, a
-`typer.Typer` of several commands. Plugins add verbs by the entry point group `sertk_verbs`. Only the module of the
-verb that was typed is imported.
+`typer.Typer` of several commands. Plugins add verbs by the entry point group `sertk_verbs`, and commands of a verb by
+names with a dot (`data.toy`). Only the module of what was typed is imported.
 """
 
 from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from copy import copy
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -18,7 +20,7 @@ import typer
 
 from sertk import __version__
 from sertk.errors import NameConflictError, SertkError
-from sertk.registry import verbs
+from sertk.registry import PROVIDERS, Component, verbs
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("sertk.cli.run", "Run a recipe, stage by stage."),
@@ -26,8 +28,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "transcribe": ("sertk.cli.transcribe", "Give the utterances of a manifest words."),
     "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store what they give."),
     "train": ("sertk.cli.train", "Train the models of experiment files."),
-    "plan": ("sertk.cli.plan", "Say what a recipe will take on a corpus, and whether it fits."),
-    "ablate": ("sertk.cli.ablate", "Train what an ablation compares and write its tables."),
     "combine": ("sertk.cli.combine", "Combine systems into one: votes, meta-classifiers, soups."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
     "submit": ("sertk.cli.submit", "Write and check a submission to the challenge."),
@@ -84,18 +84,35 @@ def build_app(words: Sequence[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_global_options)
-    typed = next((word for word in words if not word.startswith("-")), None)
-    added = _added_verbs()
+    typed, inner, *_ = [*(word for word in words if not word.startswith("-")), None, None]
+    added, inside = _added_verbs()
     for verb, line in {**{verb: line for verb, (_, line) in VERBS.items()}, **added}.items():
         if verb != typed:
             app.command(verb, help=line)(_not_loaded)
             continue
         command = verbs.get(verb) if verb in added else _command_of(import_module(VERBS[verb][0]))
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=verb, help=line)
+            app.add_typer(_with_commands(command, verb, inside.get(verb, {}), inner), name=verb, help=line)
         else:
             app.command(verb)(command)
+    for name in (typed, f"{typed}.{inner}"):
+        if name in PROVIDERS["verb"] and name not in verbs:
+            verbs.get(name)  # raises, naming what provides it
     return app
+
+
+def _with_commands(group: typer.Typer, verb: str, added: Mapping[str, str], typed: str | None) -> typer.Typer:
+    """A verb of several commands with those that plugins add; only the one that was typed is loaded."""
+    group = copy(group)
+    own = group.registered_commands
+    group.registered_commands = [*own]
+    taken = {one.name or one.callback.__name__.replace("_", "-") for one in own if one.callback}
+    for name, line in added.items():
+        if name in taken:
+            raise _conflict(verbs.components()[f"{verb}.{name}"])
+        command = verbs.get(f"{verb}.{name}") if name == typed else _not_loaded
+        group.command(name, help=None if name == typed else line)(command)
+    return group
 
 
 def _take_literally(command: Any) -> None:
@@ -114,16 +131,29 @@ def _command_of(module: ModuleType) -> Any:
     return module.app if hasattr(module, "app") else module.command
 
 
-def _added_verbs() -> dict[str, str]:
-    """The verbs of plugins with their lines in the help. Raises NameConflictError for the name of one of ours."""
-    found = verbs.components()
-    for name, component in found.items():
+def _added_verbs() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The verbs of plugins with their lines in the help, and by verb the commands that they add to it.
+
+    Raises NameConflictError for the name of a verb that sertk has itself.
+    """
+    added: dict[str, str] = {}
+    inside: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, component in verbs.components().items():
         if name in VERBS:
-            raise NameConflictError(
-                f"{component.owner} ({component.value}) adds the verb {name!r}, which sertk has itself: uninstall "
-                f"it, or hide it by SERTK_PLUGINS"
-            )
-    return {name: component.summary() for name, component in found.items()}
+            raise _conflict(component)
+        verb, dot, command = name.partition(".")
+        if dot:
+            inside[verb][command] = component.summary()
+        else:
+            added[name] = component.summary()
+    return added, inside
+
+
+def _conflict(component: Component) -> NameConflictError:
+    return NameConflictError(
+        f"{component.owner} ({component.value}) adds the verb {component.name!r}, which sertk has itself: uninstall "
+        f"it, or hide it by SERTK_PLUGINS"
+    )
 
 
 def _say_version(asked: bool) -> None:

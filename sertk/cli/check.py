@@ -67,10 +67,10 @@ def _checked(
     path: Path, files: Sequence[Path], sets: Sequence[str], corpus: Manifest | None, *, resolved: bool
 ) -> str:
     """What to say of a file without a fault. Raises ConfigError with all faults of another."""
-    from sertk.ablation.config import check_ablations, is_ablation_file
     from sertk.config.extends import extenders
     from sertk.config.files import base_faults, load_any, resolved_toml
     from sertk.preflight.find import load_sound
+    from sertk.registry import checkers
 
     extending = [] if resolved else extenders(path, files)
     if extending:
@@ -78,9 +78,10 @@ def _checked(
         if faults:
             raise ConfigError(str(path), faults)
         return f"ok  {path}  (a base of {len(extending)})"
-    model: Section = (
-        check_ablations(path, corpus) if is_ablation_file(path) else load_sound(load_any, path, sets, corpus=corpus)
-    )
+    added = (checkers.get(name)(path, corpus) for name in checkers.names())
+    model: Section | None = next((found for found in added if found is not None), None)
+    if model is None:
+        model = load_sound(load_any, path, sets, corpus=corpus)
     return f"# {path}\n{resolved_toml(model)}" if resolved else f"ok  {path}"
 
 

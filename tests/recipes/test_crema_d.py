@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sertk_lab.ablation.config import load_ablations
 
 from sertk import registry
-from sertk.ablation.config import load_ablations
 from sertk.config.files import load_combination, load_encoder_file, load_experiment
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance

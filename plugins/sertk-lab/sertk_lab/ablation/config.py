@@ -113,6 +113,11 @@ def load_ablations(path: Path) -> Ablations:
     return read_options(Ablations, data)
 
 
+def check(path: Path, corpus: Manifest | None = None) -> Ablations | None:
+    """Check an ablation file for `sertk check`; None for a file of another kind. Raises ConfigError."""
+    return check_ablations(path, corpus) if is_ablation_file(path) else None
+
+
 def check_ablations(path: Path, corpus: Manifest | None = None) -> Ablations:
     """Read an ablation file and every configuration that it asks for, and try their components.
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sertk.ablation.config import Expected
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import Clusters, Interval, clusters_of, interval
 from sertk.scoring.resample import Speakers, resampled
 from sertk.scoring.tallies import Tally, tally
 from sertk.scoring.truth import Case
+from sertk_lab.ablation.config import Expected
 
 Array = NDArray[np.float64]
 METHOD = "paired bootstrap over {resampled} and seeds"

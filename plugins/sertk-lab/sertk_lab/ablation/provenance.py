@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sertk.ablation.cells import Cell, plan_cells
-from sertk.ablation.config import FULL, Ablations, load_ablations
-from sertk.ablation.systems import folder_of, groups
 from sertk.data.manifest import Manifest
 from sertk.features.store import FeatureStore
 from sertk.files import sha256_file
 from sertk.provenance import Provenance, from_here, options_as_parts
+from sertk_lab.ablation.cells import Cell, plan_cells
+from sertk_lab.ablation.config import FULL, Ablations, load_ablations
+from sertk_lab.ablation.systems import folder_of, groups
 
 VERB, REVISION = "ablate", 1
 """The verb, and its revision, raised when its tables change for the same inputs."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sertk_lab.ablation.cells import plan_cells
+from sertk_lab.ablation.config import load_ablations
+from sertk_lab.ablation.statistics import Runs, Table, seen_in_words, table_of
+from sertk_lab.ablation.tables import cells, columns, comma_separated, legend, markdown
 
-from sertk.ablation.cells import plan_cells
-from sertk.ablation.config import load_ablations
-from sertk.ablation.statistics import Runs, Table, seen_in_words, table_of
-from sertk.ablation.tables import cells, columns, comma_separated, legend, markdown
 from sertk.checkpoint import Checkpoint
 from sertk.cli import main
 from sertk.data.labels import LabelSet
@@ -27,7 +27,7 @@ from sertk.testing.corpus import write_toy_corpus
 
 LABELS = LabelSet(("Angry", "Happy", "Sad"))
 COUNT, SPEAKERS = 600, 60
-RECIPE = Path(__file__).parents[1] / "recipes/msp_podcast_2025"
+RECIPE = Path(__file__).parents[3] / "recipes/msp_podcast_2025"
 
 
 def a_truth() -> Truth:

@@ -12,7 +12,7 @@ from sertk.cli.output import duration, fail, say, say_json, table
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Manifest
-    from sertk.planning.plan import Plan
+    from sertk_lab.planning.plan import Plan
 
 
 def command(
@@ -31,7 +31,7 @@ def command(
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
 ) -> None:
     """Print audio hours, disk, GPU memory and time of each stage, before any work; fail if it does not fit."""
-    from sertk.planning.plan import parse_size, plan_recipe
+    from sertk_lab.planning.plan import parse_size, plan_recipe
 
     if (corpus is None) == (manifest is None):
         raise typer.BadParameter("give --corpus FOLDER or --manifest FILE")
@@ -85,13 +85,13 @@ def _gpu_here() -> int | None:
 
 def _calibrated(conf: Path, manifest: Manifest, exp: Path, device: str) -> dict[str, float]:
     from sertk.devices import choose_device
-    from sertk.planning.plan import calibrated_rate
+    from sertk_lab.planning.plan import calibrated_rate
 
     return {"train": calibrated_rate(conf, manifest, exp, choose_device(device))}
 
 
 def _show(plan: Plan, limit: int | None, calibrated: bool) -> None:
-    from sertk.planning.plan import size
+    from sertk_lab.planning.plan import size
 
     say(f"{plan.utterances:,} utterances, {plan.hours:.1f} h of audio")
     rows = [

@@ -1,4 +1,4 @@
-"""The plan before the work: exact where it can be, near a measured run elsewhere, and honest about what does not fit."""
+"""The plan before the work: exact where it can be, near a measured run elsewhere, honest about what does not fit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from sertk_lab.planning.memory import TrainingMemory, kept_for_backward, training_memory
+from sertk_lab.planning.plan import parse_size, plan_recipe, size
 from torch.profiler import ProfilerActivity, profile
 
 from sertk.cli import main
@@ -16,15 +18,16 @@ from sertk.config.schema import Experiment
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError
 from sertk.models.classifier import Classifier, build_classifier
-from sertk.planning.memory import TrainingMemory, kept_for_backward, training_memory
-from sertk.planning.plan import parse_size, plan_recipe, size
 from sertk.tensors import Features, Padded
 from sertk.testing.tiny import LABELS
 from sertk.training.optimizer import build_optimizer
 from sertk.training.precision import autocast
 
-pytestmark = pytest.mark.plugins
-CONF = Path(__file__).parents[1] / "recipes/msp_podcast_2025/conf"
+CONF = Path(__file__).parents[3] / "recipes/msp_podcast_2025/conf"
+pytestmark = [
+    pytest.mark.plugins,
+    pytest.mark.skipif(not CONF.is_dir(), reason="needs the recipes of the repository"),
+]
 DIMS = {"wavlm": 48, "roberta": 32}
 FRAMES = {"wavlm": 60, "roberta": 12}
 BATCH = 8

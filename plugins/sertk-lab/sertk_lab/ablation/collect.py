@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sertk.ablation.cells import Cell, predictions_of
-from sertk.ablation.config import FULL, Ablations, Arm, Ensembles, slug
-from sertk.ablation.statistics import Runs, Table, table_of
-from sertk.ablation.systems import groups, predictions_in
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.scoring.truth import Case, Truth, align, truth_of
+from sertk_lab.ablation.cells import Cell, predictions_of
+from sertk_lab.ablation.config import FULL, Ablations, Arm, Ensembles, slug
+from sertk_lab.ablation.statistics import Runs, Table, table_of
+from sertk_lab.ablation.systems import groups, predictions_in
 
 
 def tables_of(ablations: Ablations, cells: Sequence[Cell], into: Path) -> list[Table]:

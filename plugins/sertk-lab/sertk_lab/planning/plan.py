@@ -20,9 +20,9 @@ from sertk.data.recording import Recording
 from sertk.errors import AudioError, DataError, RecipeError
 from sertk.features.plan import spoken_seconds
 from sertk.inputs import training_part
-from sertk.planning.calibrate import steps_a_second
-from sertk.planning.encoders import EncoderPlan, plan_encoder
-from sertk.planning.memory import TrainingMemory, training_memory
+from sertk_lab.planning.calibrate import steps_a_second
+from sertk_lab.planning.encoders import EncoderPlan, plan_encoder
+from sertk_lab.planning.memory import TrainingMemory, training_memory
 
 TRANSCRIBER_PARAMETERS = {"openai/whisper-large-v3": 1_543_490_560}
 """Of transcription models, decoder included."""

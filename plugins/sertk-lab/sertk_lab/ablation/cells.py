@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from sertk import registry
-from sertk.ablation.config import FULL, Ablations, Arm, slug
 from sertk.cards import read_card
 from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
@@ -32,6 +31,7 @@ from sertk.inputs import Inputs, read_inputs
 from sertk.models.size import count_parameters, matched_width
 from sertk.provenance import Provenance, is_current
 from sertk.training.seeds import derive
+from sertk_lab.ablation.config import FULL, Ablations, Arm, slug
 
 
 @dataclass(frozen=True)

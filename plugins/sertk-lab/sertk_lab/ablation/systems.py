@@ -8,8 +8,6 @@ from pathlib import Path
 
 import torch
 
-from sertk.ablation.cells import Cell
-from sertk.ablation.config import Ensembles, System, slug
 from sertk.cards import read_card, read_experiment
 from sertk.checkpoint import Checkpoint
 from sertk.config.files import load_combination
@@ -21,6 +19,8 @@ from sertk.inputs import located
 from sertk.outputs import making
 from sertk.predict import predict_stores, provenance
 from sertk.provenance import is_current, record_path
+from sertk_lab.ablation.cells import Cell
+from sertk_lab.ablation.config import Ensembles, System, slug
 
 
 @dataclass(frozen=True)

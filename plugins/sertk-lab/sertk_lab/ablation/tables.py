@@ -6,10 +6,10 @@ import csv
 import io
 from collections.abc import Sequence
 
-from sertk.ablation.statistics import METHOD, Row, Table
 from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.resample import RULE
 from sertk.scoring.results import COLUMNS
+from sertk_lab.ablation.statistics import METHOD, Row, Table
 
 OF_FULL = "% of full"
 OF_ABLATED = "% of ablated"

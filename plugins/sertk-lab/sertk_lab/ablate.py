@@ -12,10 +12,10 @@ from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
 from sertk.cli.output import kept, say, table, up_to_date
 
 if TYPE_CHECKING:
-    from sertk.ablation.cells import Cell
-    from sertk.ablation.config import Ablations
-    from sertk.ablation.statistics import Table
     from sertk.provenance import Provenance
+    from sertk_lab.ablation.cells import Cell
+    from sertk_lab.ablation.config import Ablations
+    from sertk_lab.ablation.statistics import Table
 
 
 def command(
@@ -30,12 +30,12 @@ def command(
     gpus: float | None = GPUS,
 ) -> None:
     """Train what an ablation compares, skip what is up to date, and write its tables with intervals."""
-    from sertk.ablation.cells import is_done, plan_cells
-    from sertk.ablation.collect import tables_of
-    from sertk.ablation.config import load_ablations
-    from sertk.ablation.provenance import PAGES, VERB, provenance_of
-    from sertk.ablation.systems import groups
     from sertk.outputs import refuse_foreign_files
+    from sertk_lab.ablation.cells import is_done, plan_cells
+    from sertk_lab.ablation.collect import tables_of
+    from sertk_lab.ablation.config import load_ablations
+    from sertk_lab.ablation.provenance import PAGES, VERB, provenance_of
+    from sertk_lab.ablation.systems import groups
 
     run_tasks = choose(engine, address, jobs)
     asked = load_ablations(config)
@@ -71,9 +71,9 @@ def _parts(cells: list[Cell], jobs: int) -> list[list[Cell]]:
 def _train(cells: list[Cell], splits: tuple[str, ...], device: str) -> None:
     import torch
 
-    from sertk.ablation.cells import run_cell
     from sertk.cards import read_card
     from sertk.devices import choose_device
+    from sertk_lab.ablation.cells import run_cell
 
     for cell in cells:
         if cell.experiment.compute.threads:
@@ -84,8 +84,8 @@ def _train(cells: list[Cell], splits: tuple[str, ...], device: str) -> None:
 
 
 def _combine(asked: Ablations, parts: list[Any], base: Path, into: Path, device: str) -> None:
-    from sertk.ablation.systems import run_system
     from sertk.devices import choose_device
+    from sertk_lab.ablation.systems import run_system
 
     assert asked.ensemble is not None
     for group in parts:
@@ -109,7 +109,7 @@ def _show_plan(cells: list[Cell], waiting: list[Cell]) -> None:
 
 
 def _show(one: Table) -> None:
-    from sertk.ablation.tables import cells, columns, legend
+    from sertk_lab.ablation.tables import cells, columns, legend
 
     heads = columns(one)
     table(heads, cells(one), title=one.title, right=heads[1:])
@@ -120,11 +120,11 @@ def _show(one: Table) -> None:
 
 def _write(found: list[Table], cell: Cell, into: Path, seeds: int, provenance: Provenance) -> None:
     from sertk import __version__
-    from sertk.ablation.tables import comma_separated, markdown
     from sertk.data.manifest import Manifest
     from sertk.files import write_text
     from sertk.outputs import making
     from sertk.provenance import is_current
+    from sertk_lab.ablation.tables import comma_separated, markdown
 
     manifest = Manifest.read(Path(cell.experiment.data.manifest))
     name = Path(provenance.call["config"]).name

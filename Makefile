@@ -31,7 +31,7 @@ demo: $(READY) ## Train an ensemble on the made-up corpus and predict one record
 	$(BIN)/sertk predict $(RECIPE)/exp/toy/ensembles/soup "$$(find $(RECIPE)/exp/toy/corpus -name '*.wav' | sort | head -n 1)"
 
 recipe-tiny: $(READY) ## Run all fourteen members of the recipe on tiny checkpoints, Whisper transcribing
-	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy --exp $(RECIPE)/exp/tiny -- --preset tiny
+	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy --exp $(RECIPE)/exp/tiny --preset tiny
 
 # Every test is in one of four targets: tests/plugins, tests/faults, the slow ones of the rest, the others of the rest.
 test: $(READY) ## Run the tests

@@ -18,29 +18,16 @@
 # stage 7: control - Fit a linear model on eGeMAPS functionals, the plain control
 # stage 8: predict - Predict the test part with every system
 # stage 9: score - Score every system with intervals and write RESULTS.md and report.html
+# option --corpus FOLDER = $CREMA_D: the folder of the corpus; README.md says where to get it
+# option --folds NUMBERS = $FOLDS: which of the five folds to run, one after the other
+# option --device NAME = auto: cpu, cuda, cuda:1, ...
+# shellcheck disable=SC2154  # the options and what db.sh and cmd.sh set
 set -euo pipefail
-here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-. "$here/path.sh"
-. "$here/db.sh"
-. "$here/cmd.sh"
+recipe=$(sertk recipe-shell "${BASH_SOURCE[0]}" -- "$@")
+eval "$recipe"
 
-stage=1 stop_stage=9 corpus=${CREMA_D} exp='' device=auto engine=local folds=${FOLDS} force=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --stage | --stop-stage | --corpus | --exp | --device | --engine | --folds)
-      name=${1#--}; declare "${name//-/_}=$2"; shift 2 ;;
-    --force) force=(--force); shift ;;
-    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --device --engine --folds --force" >&2; exit 2 ;;
-  esac
-done
-if [ -z "$corpus" ]; then
-  echo "run.sh: no corpus. Give --corpus FOLDER or set CREMA_D in db.sh; README.md says where it is to be had." >&2
-  exit 2
-fi
 corpus=$(realpath "$corpus") conf=$here/conf members=("$here/conf/members"/*.toml)
 [ "${CONF:-}" != gpu ] || members=("$here/conf/gpu"/*.toml)
-want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
-enter() { mkdir -p "$1" && cd "$(realpath "$1")" || { echo "run.sh: the folder $1 cannot be made or entered" >&2; exit 1; }; }
 enter "${exp:-$here/exp/paper}"
 exp=$PWD
 manifest=data/manifest.jsonl.gz

@@ -3,8 +3,6 @@
 #
 #   sertk run recipes/msp_podcast_2025/run.sh --corpus /data/MSP-PODCAST     (or --corpus toy)
 #
-# Presets, behind `--`: -- --preset paper (the default), authors_code, plus; toy (the made-up corpus's default), tiny.
-#
 # Every stage skips what is up to date and goes on from where it was stopped. The shell holds no logic: each line
 # is one sertk call. Paths in the configuration are relative to the experiment folder, where all of it runs.
 #
@@ -17,30 +15,19 @@
 # stage 7: soup - Average the meta-classifiers' weights
 # stage 8: predict - Predict Test3 and write the submission
 # stage 9: score - Score every system with intervals and write RESULTS.md
+# option --corpus FOLDER = $MSP_PODCAST: the folder of the corpus, or toy: `--corpus toy` is the made-up one
+# option --preset NAME = auto: paper, authors_code, plus, toy or tiny; auto is paper, and toy for the made-up corpus
+# option --device NAME = auto: cpu, cuda, cuda:1, ...
+# option --engine NAME = local: local or ray
+# shellcheck disable=SC2154  # the options and what db.sh and cmd.sh set
 set -euo pipefail
-here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-. "$here/path.sh"
-. "$here/db.sh"
-. "$here/cmd.sh"
+recipe=$(sertk recipe-shell "${BASH_SOURCE[0]}" -- "$@")
+eval "$recipe"
 
-stage=1 stop_stage=9 corpus=${MSP_PODCAST} exp='' preset='' device=auto engine=local force=()
-while [ $# -gt 0 ]; do
-  case $1 in
-    --stage | --stop-stage | --corpus | --exp | --preset | --device | --engine)
-      name=${1#--}; declare "${name//-/_}=$2"; shift 2 ;;
-    --force) force=(--force); shift ;;
-    *) echo "run.sh: unknown option $1; options: --stage --stop-stage --corpus --exp --preset --device --engine --force" >&2; exit 2 ;;
-  esac
-done
-if [ -z "$corpus" ]; then
-  echo "run.sh: no corpus. Give --corpus FOLDER (or set MSP_PODCAST in db.sh), or --corpus toy for the made-up one." >&2
-  exit 2
-fi
-if [ "$corpus" = toy ]; then preset=${preset:-toy}; else preset=${preset:-paper} corpus=$(realpath "$corpus"); fi
+if [ "$preset" = auto ]; then [ "$corpus" = toy ] && preset=toy || preset=paper; fi
+[ "$corpus" = toy ] || corpus=$(realpath "$corpus")
 if [ "$preset" = paper ]; then conf=$here/conf; else conf=$here/conf/$preset; fi
 [ -f "$conf/settings.sh" ] || { echo "run.sh: no preset $preset: paper, authors_code, plus, toy or tiny" >&2; exit 2; }
-want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
-enter() { mkdir -p "$1" && cd "$(realpath "$1")" || { echo "run.sh: the folder $1 cannot be made or entered" >&2; exit 1; }; }
 enter "${exp:-$here/exp/$preset}"
 members=$conf/members ensembles=$conf training=() further=() submitted=soup
 . "$conf/settings.sh"

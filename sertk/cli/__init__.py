@@ -24,6 +24,7 @@ from sertk.registry import PROVIDERS, Component, verbs
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("sertk.cli.run", "Run a recipe, stage by stage."),
+    "recipe-shell": ("sertk.cli.recipe_shell", "Write what a recipe's run.sh evaluates first."),
     "data": ("sertk.cli.data", "Make, read, split, mend and look at corpora."),
     "transcribe": ("sertk.cli.transcribe", "Give the utterances of a manifest words."),
     "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store what they give."),
@@ -90,11 +91,12 @@ def build_app(words: Sequence[str]) -> typer.Typer:
         if verb != typed:
             app.command(verb, help=line)(_not_loaded)
             continue
-        command = verbs.get(verb) if verb in added else _command_of(import_module(VERBS[verb][0]))
+        module = None if verb in added else import_module(VERBS[verb][0])
+        command = verbs.get(verb) if module is None else _command_of(module)
         if isinstance(command, typer.Typer):
             app.add_typer(_with_commands(command, verb, inside.get(verb, {}), inner), name=verb, help=line)
         else:
-            app.command(verb)(command)
+            app.command(verb, **getattr(module, "SETTINGS", {}))(command)
     for name in (typed, f"{typed}.{inner}"):
         if name in PROVIDERS["verb"] and name not in verbs:
             verbs.get(name)  # raises, naming what provides it

@@ -1,23 +1,24 @@
-"""`sertk run RECIPE/run.sh`: a recipe's stages in turn, with a log a stage and a summary."""
+"""`sertk run RECIPE/run.sh`: a recipe's stages in turn, with one log per stage and a summary."""
 
 from __future__ import annotations
 
-import shlex
 import time
 from pathlib import Path
 
 import typer
 
 from sertk.cli.output import duration, fail, say, table
-from sertk.errors import RecipeError
+from sertk.recipes.stages import RecipeStage
 
-TOY = "toy"
+SETTINGS = {"context_settings": {"ignore_unknown_options": True}}
 
 
 def command(
     recipe: Path = typer.Argument(help="The recipe's run.sh, or its folder.", metavar="RECIPE"),
-    own: list[str] = typer.Argument(
-        None, help="Behind --, options of the recipe itself: -- --preset authors_code", metavar="[-- OPTION...]"
+    options: list[str] = typer.Argument(
+        None,
+        help="Options of the recipe itself, such as --preset tiny; --options lists them.",
+        metavar="[OPTION]",
     ),
     stage: int | None = typer.Option(
         None, "--stage", metavar="N", help="The first stage; without it the first of all."
@@ -29,67 +30,53 @@ def command(
     exp: Path | None = typer.Option(
         None, metavar="DIR", help="Where results go; exp/toy or exp/paper in the recipe."
     ),
-    device: str | None = typer.Option(None, metavar="D", help="cpu, cuda, cuda:1, ..."),
-    engine: str | None = typer.Option(None, metavar="E", help="local or ray."),
     force: bool = typer.Option(False, "--force", help="Do again what is up to date."),
+    list_options: bool = typer.Option(False, "--options", help="Only list the recipe's own options and its stages."),
 ) -> None:
     """Run a recipe, stage by stage. What is up to date is not done again: the same command goes on after a stop."""
-    from sertk.locks import locked
-    from sertk.recipes.runner import StageResult, run_stage
-    from sertk.recipes.stages import choose_stages, read_stages
+    from sertk.recipes.run import experiment_folder, run_recipe
 
-    script = (recipe / "run.sh" if recipe.is_dir() else recipe).absolute()
-    stages = choose_stages(read_stages(script), stage, stop_stage)
-    place = script.parent / "exp" / (TOY if corpus == TOY else "paper") if exp is None else exp.absolute()
-    folder = Path(_from(place, Path.cwd()))
-    options = ["--exp", _from(place, script.parent)]
-    options += [] if corpus is None else ["--corpus", _corpus(corpus)]
-    options += [
-        word for name, value in (("--device", device), ("--engine", engine)) if value for word in (name, value)
-    ]
+    if list_options:
+        return _list_options(recipe)
+    begun, now, again = time.monotonic(), "", ""
 
-    options += own or []
+    def begin(each: RecipeStage, go_on: str) -> None:
+        nonlocal now, again
+        now, again = f"stage {each.number} {each.name}", go_on
+        say(f"{now}{': ' if each.title else ''}{each.title}", style="bold")
 
-    def go_on(number: int) -> str:
-        until = [] if stop_stage is None else ["--stop-stage", str(stop_stage)]
-        where = [] if exp is None else ["--exp", str(exp)]
-        ours = options[2 : len(options) - len(own or [])]
-        rest = ours if corpus is None else ["--corpus", corpus, *ours[2:]]
-        behind = ["--", *own] if own else []
-        return shlex.join(["sertk", "run", str(recipe), "--stage", str(number), *until, *rest, *where, *behind])
-
-    results: list[StageResult] = []
-    begun = time.monotonic()
-    with locked(folder / ".lock", folder) as lock:
-        for each in stages:
-            say(f"stage {each.number} {each.name}{': ' if each.title else ''}{each.title}", style="bold")
-            given = [*options, "--force"] if force else options
-            again = go_on(each.number)
-            try:
-                results.append(run_stage(script, each, given, exp=folder, lock=lock, write=say, go_on=again))
-            except KeyboardInterrupt:
-                fail(f"interrupted in stage {each.number} {each.name}. Go on with:\n    {again}")
-                raise
+    try:
+        results = run_recipe(
+            recipe,
+            corpus=corpus,
+            exp=exp,
+            stage=stage,
+            stop_stage=stop_stage,
+            options=options or (),
+            force=force,
+            begin=begin,
+            write=say,
+        )
+    except KeyboardInterrupt:
+        fail(f"interrupted in {now}. Go on with:\n    {again}")
+        raise
     rows = [(r.stage.number, r.stage.name, duration(r.seconds), "up to date" if r.idle else "done") for r in results]
     say()
     table(("stage", "name", "time", ""), rows, right=("stage", "time"))
     if all(result.idle for result in results):
         say("Nothing to do: everything is up to date.")
     else:
+        folder = experiment_folder(recipe, corpus=corpus, exp=exp)
         say(f"{duration(time.monotonic() - begun)} in all. Results and logs: {folder}")
 
 
-def _corpus(corpus: str) -> str:
-    if corpus == TOY:
-        return corpus
-    path = Path(corpus).absolute()
-    if not path.is_dir():
-        raise RecipeError(
-            f"there is no folder {corpus}. Give the corpus's folder, or --corpus toy for the made-up one."
-        )
-    return str(path)
+def _list_options(recipe: Path) -> None:
+    from sertk.recipes.options import read_options
+    from sertk.recipes.run import script_of
+    from sertk.recipes.stages import read_stages
 
-
-def _from(path: Path, folder: Path) -> str:
-    """A path as a script that runs in `folder` should have it: short inside the folder, absolute elsewhere."""
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+    script = script_of(recipe)
+    rows = [(option.usage, option.default or "", option.help) for option in read_options(script)]
+    table(("option", "default", "what it is"), rows)
+    say()
+    table(("stage", "name", "what it does"), [(s.number, s.name, s.title) for s in read_stages(script)])

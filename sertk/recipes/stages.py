@@ -27,12 +27,17 @@ class RecipeStage:
         return f"stage-{self.number:02}-{self.name}.log"
 
 
-def read_stages(script: Path) -> list[RecipeStage]:
-    """The stages of a `run.sh`, by number. Raises RecipeError for a missing script, none declared, or one twice."""
+def read_script(script: Path) -> str:
+    """Read the text of a recipe's `run.sh`. Raises RecipeError where there is none to read."""
     try:
-        text = script.read_text(encoding="utf-8")
+        return script.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{script}: the recipe's script cannot be read: {error}") from None
+
+
+def read_stages(script: Path) -> list[RecipeStage]:
+    """The stages of a `run.sh`, by number. Raises RecipeError for a missing script, none declared, or one twice."""
+    text = read_script(script)
     stages = [
         RecipeStage(int(match["number"]), match["name"], match["title"] or "") for match in DECLARATION.finditer(text)
     ]

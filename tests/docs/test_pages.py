@@ -20,6 +20,8 @@ import pytest
 import tomli_w
 from sertk_lab.ablation.config import load_ablations
 
+from sertk.recipes.options import read_options
+from sertk.recipes.run import script_of
 from sertk.registry import REGISTRIES
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +97,8 @@ def test_every_verb_and_option_exists(page: Path, generate: ModuleType) -> None:
         taken = (
             {word for option in generate.options(known[verb]) for word in option.words} if verb in known else set()
         )
+        if verb == "run" and len(words) > 1 and (ROOT / words[1]).exists():
+            taken |= {f"--{option.name}" for option in read_options(script_of(ROOT / words[1]))}
         given = {word.split("=")[0] for word in ours if word.startswith("--")}
         assert given <= taken | {"--help", "--debug"}, f"sertk {' '.join(words)}"
     anywhere = {word for command in known.values() for option in generate.options(command) for word in option.words}

@@ -21,17 +21,13 @@ SCRIPT = r"""#!/usr/bin/env bash
 # stage 2: train - Train it
 # stage 1: prepare - Read the corpus
 # stage 3: score
+# option --corpus FOLDER: or toy
+# option --device NAME = auto: where to compute
 set -euo pipefail
-stage=1 stop_stage=3 exp=exp/own corpus='' device=''
-while [ $# -gt 0 ]; do
-  case $1 in
-    --force) echo "forced"; shift ;;
-    *) name=${1#--}; declare "${name//-/_}=$2"; shift 2 ;;
-  esac
-done
-[ -n "$corpus" ] || { echo "no corpus: give --corpus FOLDER or --corpus toy" >&2; exit 2; }
-want() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ]; }
+recipe=$(sertk recipe-shell "${BASH_SOURCE[0]}" -- "$@")
+eval "$recipe"
 if want 1; then
+  [ -z "${force[*]}" ] || echo "forced ${force[*]}"
   if [ -e "$exp/corpus" ]; then echo "up to date  $exp/corpus"; else echo "$corpus" | tee "$exp/corpus"; fi
 fi
 if want 2; then
@@ -139,7 +135,7 @@ def test_a_failure_names_the_stage_its_last_lines_and_how_to_go_on(
 
 def test_without_a_corpus_the_script_says_what_to_type(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 1
-    assert "no corpus: give --corpus FOLDER or --corpus toy" in capsys.readouterr().err
+    assert "no corpus. Give --corpus FOLDER: or toy" in capsys.readouterr().err
 
 
 def test_a_corpus_that_is_not_there_is_refused_before_anything_runs(
@@ -162,7 +158,7 @@ def test_a_corpus_folder_and_an_exp_folder_are_taken_from_where_one_stands(
 
 def test_force_is_passed_on(recipe: Path, run: Run) -> None:
     assert run("--corpus", "toy", "--stop-stage", "1", "--force") == 0
-    assert "forced" in (recipe / "exp/toy/logs/stage-01-prepare.log").read_text()
+    assert "forced --force" in (recipe / "exp/toy/logs/stage-01-prepare.log").read_text()
 
 
 def test_the_running_environment_is_found_first(recipe: Path, run: Run) -> None:

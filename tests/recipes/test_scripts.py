@@ -64,7 +64,7 @@ def test_the_experiment_folder_is_the_one_named_whatever_cdpath_has(script: Path
 def test_an_unknown_option_ends_the_script_though_nobody_reads_what_it_says(script: Path, here: Path) -> None:
     done = bash(script, "--corpsu", "toy", cwd=here)
     assert done.returncode == 2
-    assert "unknown option --corpsu; options: --stage" in done.stderr
+    assert "unknown option --corpsu. Did you mean '--corpus'? Options: --stage --stop-stage" in done.stderr
     closed = ["bash", "-c", 'exec 2>&-; timeout 20 bash "$@"', "bash", str(script), "--corpsu", "toy"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     assert subprocess.run(closed, cwd=here, env={**os.environ, "PATH": path}).returncode in (1, 2)
@@ -73,5 +73,12 @@ def test_an_unknown_option_ends_the_script_though_nobody_reads_what_it_says(scri
 
 def test_an_option_without_its_value_ends_the_script(script: Path, here: Path) -> None:
     done = bash(script, "--corpus", ".", "--exp", cwd=here)
-    assert done.returncode == 1
+    assert done.returncode == 2
+    assert "--exp needs a value: --exp DIR, the folder of the results" in done.stderr
     assert [path.name for path in here.iterdir()] == ["notes"]
+
+
+def test_what_the_scripts_share_is_in_one_place(script: Path) -> None:
+    text = script.read_text()
+    assert 'recipe=$(sertk recipe-shell "${BASH_SOURCE[0]}" -- "$@")\neval "$recipe"\n' in text
+    assert not [word for word in ("while [ $#", "want()", "enter()", "OMP_NUM_THREADS") if word in text]

@@ -34,16 +34,18 @@ class Part(NamedTuple):
     target: str
     minutes: float
     tests: bool = False
+    options: tuple[str, ...] = ()
 
 
 PARTS = (
     Part("env", 15),
     Part("lint", 10),
-    Part("test", 25, tests=True),
+    Part("test", 25, tests=True, options=("COVERAGE=1",)),
     Part("test-slow", 25, tests=True),
     Part("test-faults", 20, tests=True),
     Part("test-plugins", 20, tests=True),
     Part("docs", 8),
+    Part("test-install", 12),
     Part("demo", 12),
 )
 
@@ -85,7 +87,7 @@ def run(part: Part, minutes: float) -> Result:
     if minutes <= 0:
         return Result(part, 0.0, Counter(failed=1), (f"no time was left of {MINUTES} minutes",))
     report = REPORTS / f"{part.target}.xml"
-    command = ["make", part.target, *([f"REPORT={report}"] if part.tests else [])]
+    command = ["make", part.target, *part.options, *([f"REPORT={report}"] if part.tests else [])]
     begun = time.monotonic()
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True) as process:
         try:

@@ -1,4 +1,4 @@
-"""Imports that need a remedy: torchaudio beside another torch than its own, and transformers, which imports it.
+"""What depends on the platform, and imports that need a remedy: torchaudio beside another torch, and transformers.
 
 torchaudio's Linux wheels carry one library built for CUDA. Beside a CPU build of torch the import raises OSError,
 beside a build for another CUDA RuntimeError, although everything sertk uses of torchaudio is plain Python. And
@@ -17,9 +17,18 @@ from functools import wraps
 from types import ModuleType
 from typing import Any
 
-from sertk.errors import EncoderError
+from sertk.errors import EncoderError, PlatformError
 
 _EXTENSION = "torchaudio._extension"
+
+
+def require_posix(what: str) -> None:
+    """Raise PlatformError where Python has no `fcntl`, which is on Windows, naming what does not work there."""
+    if importlib.util.find_spec("fcntl") is None:
+        raise PlatformError(
+            f"{what} work on Linux and macOS only. On Windows use the Windows Subsystem for Linux. Without it, "
+            "loading models and predicting in Python work."
+        )
 
 
 def import_torchaudio() -> ModuleType:

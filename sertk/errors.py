@@ -67,6 +67,10 @@ class BusyError(SertkError):
     """Another process is at work on the same file or folder; the message names both."""
 
 
+class PlatformError(SertkError):
+    """The operating system lacks what is needed; the message names what works there."""
+
+
 class OutputError(SertkError):
     """An output would replace what is not its verb's own earlier result, or fall on another; nothing was written."""
 

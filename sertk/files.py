@@ -175,7 +175,7 @@ def _temporaries(path: Path) -> list[Path]:
 def _is_dead(temporary: Path) -> bool:
     """Whether the process that had a temporary name was one of this machine and is no more."""
     machine, _, number = temporary.stem.rpartition(".")[2].rpartition("-")
-    if machine != _machine() or int(number) == os.getpid():
+    if os.name != "posix" or machine != _machine() or int(number) == os.getpid():  # elsewhere signal 0 ends it
         return False
     try:
         os.kill(int(number), 0)

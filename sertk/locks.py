@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import time
@@ -11,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from sertk.compat import require_posix
 from sertk.errors import BusyError
 from sertk.files import tidy
 
@@ -59,6 +59,9 @@ def sole_writer(path: Path) -> Iterator[None]:
 
 
 def _lock(file: IO[str], what: Path, *, shared: bool) -> None:
+    require_posix("File locks, which keep two processes from writing one result,")
+    import fcntl  # not there on Windows, where everything that takes no lock works
+
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from sertk.batching.collate import pad, targets_of
-from sertk.data.labels import LabelSet, LabelTable, OtherPolicy, TargetPolicy, label_table
+from sertk.data.labels import LabelSet, LabelTable, OtherPolicy, TargetPolicy
 from sertk.data.manifest import Utterance
+from sertk.data.targets import label_table
 from sertk.errors import DataError, Fault
 from sertk.features.prefetch import prefetch
 from sertk.tensors import Batch, Padded

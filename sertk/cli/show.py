@@ -50,7 +50,7 @@ def _found(name: str, kind: str | None) -> list[Component]:
 
 def describe(component: Component) -> dict[str, Any]:
     """All that can be said of a component, for a screen, a program or a page. Raises RegistryError."""
-    from sertk.config.build import options_model
+    from sertk.config.options import options_model
 
     factory = REGISTRIES[component.kind].get(component.name)
     path, line = _source(factory)

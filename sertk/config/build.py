@@ -1,56 +1,20 @@
-"""From a component's name and options to the component. The factory's signature is the schema of its options."""
+"""From a component's name and options to the component."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import re
-import sys
-import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import ValidationError
 
+from sertk.config.check import option_faults
+from sertk.config.options import defined_at, options_model, read_options
 from sertk.config.schema import Use
 from sertk.errors import BrokenPluginError, ConfigError, Fault, SertkError
 from sertk.registry import Registry
-
-Options = TypeVar("Options", bound=BaseModel)
-
-
-def options_model(factory: Callable[..., Any]) -> type[BaseModel]:
-    """Make the strict model of a factory's keyword-only parameters.
-
-    Only their annotations are resolved, from the globals of the factory's module; what sertk gives (before `/`) may
-    be annotated with names known to type checkers alone. Raises BrokenPluginError for an annotation that cannot be
-    resolved or checked, and for a `**` parameter.
-    """
-    inner = inspect.unwrap(factory)
-    scope = getattr(inner, "__globals__", None) or vars(sys.modules[inner.__module__])
-    fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(factory).parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            raise BrokenPluginError(f"{_place(factory)} takes **{name}: its options must be named, one by one.")
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[name] = (_annotation(factory, parameter, scope), default)
-    config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, protected_namespaces=(), ser_json_inf_nan="constants"
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
-            model: type[BaseModel] = create_model(f"options of {inner.__name__}", __config__=config, **fields)
-        model.model_rebuild(_types_namespace=scope)
-    except Exception as error:  # pydantic has many ways to refuse a type
-        raise BrokenPluginError(f"the options of {_place(factory)} cannot be checked: {error}") from error
-    return model
-
-
-def read_options(model: type[Options], options: Mapping[str, Any]) -> Options:
-    """Check options as a TOML file has them: a list is good for a tuple, nothing else is turned into another type."""
-    return model.model_validate_json(json.dumps(dict(options), default=str))
 
 
 def build(registry: Registry, use: Use, *given: Any) -> Any:
@@ -66,15 +30,13 @@ def build(registry: Registry, use: Use, *given: Any) -> Any:
     try:
         checked = read_options(model, use.options)
     except ValidationError as error:
-        from sertk.config.check import option_faults  # which stands on this module
-
         raise ConfigError(source, option_faults(model, use.use, use.options, error)) from None
     options = {name: getattr(checked, name) for name in checked.model_fields_set}
     try:
         inspect.signature(factory).bind(*given, **options)
     except TypeError as error:
         raise BrokenPluginError(
-            f"the {registry.kind} {use.use!r} ({_place(factory)}) has another signature than its kind: {error}. "
+            f"the {registry.kind} {use.use!r} ({defined_at(factory)}) has another signature than its kind: {error}. "
             f"See sertk.contracts."
         ) from None
     try:
@@ -102,20 +64,3 @@ def complaint(name: str, options: Mapping[str, Any], error: Exception) -> Fault:
     place = likely[0] if clear else ""
     what = f"{json.dumps(options[place], default=str)} will not do" if place else f"{name!r} cannot be used"
     return Fault(place, f"{what}: {type(error).__name__}: {text}")
-
-
-def _annotation(factory: Callable[..., Any], parameter: inspect.Parameter, scope: dict[str, Any]) -> Any:
-    annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
-    while isinstance(annotation, str):
-        try:
-            annotation = eval(annotation, scope)
-        except Exception as error:  # a name for type checkers alone, or no expression at all
-            raise BrokenPluginError(
-                f"the option {parameter.name!r} of {_place(factory)} is annotated {annotation!r}, which its module "
-                f"does not define when it runs ({error}). Import the type outside TYPE_CHECKING."
-            ) from None
-    return annotation
-
-
-def _place(factory: Callable[..., Any]) -> str:
-    return f"{factory.__module__}:{factory.__qualname__}"

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from sertk.config.build import options_model, read_options
+from sertk.config.options import options_model, read_options
 from sertk.config.schema import Section, Use
 from sertk.errors import Fault, RegistryError, did_you_mean
 from sertk.registry import REGISTRIES

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sertk.config.build import options_model
 from sertk.config.check import kind_at, uses
+from sertk.config.options import options_model
 from sertk.config.schema import Section
 from sertk.registry import REGISTRIES
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import ValidationError
 
-from sertk.config.build import options_model, read_options
 from sertk.config.check import check_data, kind_at, option_faults, uses
 from sertk.config.extends import extenders, read_extended, read_toml
+from sertk.config.options import options_model, read_options
 from sertk.config.overrides import apply_sets
 from sertk.config.schema import Combination, EncoderFile, Experiment, Section
 from sertk.errors import ConfigError, Fault

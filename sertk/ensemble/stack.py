@@ -15,8 +15,9 @@ from sertk.cards import Card, read_card
 from sertk.checkpoint import same_labels
 from sertk.config.schema import Combination
 from sertk.contracts import Stack
-from sertk.data.labels import LabelTable, label_table
+from sertk.data.labels import LabelTable
 from sertk.data.manifest import Manifest, Utterance
+from sertk.data.targets import label_table
 from sertk.ensemble.folds import out_of_fold
 from sertk.ensemble.members import (
     Member,

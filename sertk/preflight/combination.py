@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from sertk import registry
-from sertk.config.build import build, options_model
+from sertk.config.build import build
 from sertk.config.check import kind_at, place_of, uses
+from sertk.config.options import options_model
 from sertk.config.schema import Combination
-from sertk.data.labels import label_table
 from sertk.data.manifest import Manifest
+from sertk.data.targets import label_table
 from sertk.errors import DataError, Fault
 from sertk.preflight.complaints import complaints
 from sertk.preflight.components import loss_faults, sampler_faults

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 
 from sertk.config.schema import Experiment, Stage
-from sertk.data.labels import LabelTable, label_table
+from sertk.data.labels import LabelTable
 from sertk.data.manifest import Manifest, Utterance
+from sertk.data.targets import label_table
 from sertk.errors import DataError, Fault, SertkError, did_you_mean
 from sertk.inputs import refuse_shared_speakers, training_part
 from sertk.preflight.components import loss_faults, model_faults, regularizer_faults, sampler_faults

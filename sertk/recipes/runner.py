@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from sertk.compat import require_posix
 from sertk.errors import RecipeError
 from sertk.recipes.stages import RecipeStage
 
@@ -57,6 +58,7 @@ def run_stage(
 
     go_on: the command that resumes from here, for the message of the RecipeError that a failing stage raises.
     """
+    require_posix("Recipes, which are bash scripts,")
     log = exp / "logs" / stage.log_name
     log.parent.mkdir(exist_ok=True)
     command = [script.name, "--stage", str(stage.number)]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sertk.config.build import build, options_model, read_options
+from sertk.config.build import build
+from sertk.config.options import options_model, read_options
 from sertk.config.schema import Use
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording

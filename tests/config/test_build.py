@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sertk.config.build import build, options_model
+from sertk.config.build import build
+from sertk.config.options import options_model
 from sertk.config.schema import Use
 from sertk.errors import BrokenPluginError, ConfigError, UnknownNameError
 from sertk.registry import aggregators, fusions, samplers

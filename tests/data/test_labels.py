@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sertk.data.labels import MSP_PODCAST, NO_AGREEMENT, LabelSet, consensus_index, label_table, soft_target
+from sertk.data.labels import MSP_PODCAST, NO_AGREEMENT, LabelSet, consensus_index, soft_target
 from sertk.data.manifest import Utterance
+from sertk.data.targets import label_table
 from sertk.errors import DataError, LabelError
 
 RANGES = {"arousal": (1.0, 7.0), "valence": (1.0, 7.0)}

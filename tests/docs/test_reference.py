@@ -34,7 +34,7 @@ def components(generate: ModuleType) -> dict[str, str]:
 def test_every_component_is_documented_with_its_owner_place_and_options(
     kind: str, components: dict[str, str]
 ) -> None:
-    from sertk.config.build import options_model
+    from sertk.config.options import options_model
 
     for name, component in REGISTRIES[kind].components().items():
         chapter = components[f"{name} {{ #{kind}-{name} }}"]

@@ -22,8 +22,9 @@ from sertk.data.corpora.msp_podcast.consensus import read_consensus, read_text
 from sertk.data.corpora.msp_podcast.lists import read_partitions, read_speakers
 from sertk.data.corpora.msp_podcast.ratings import read_detailed
 from sertk.data.headers import header
-from sertk.data.labels import MSP_PODCAST, label_table
+from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest
+from sertk.data.targets import label_table
 from sertk.data.validation import fix, validate
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import AudioError, SertkError

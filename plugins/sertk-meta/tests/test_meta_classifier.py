@@ -14,7 +14,8 @@ from torch import Tensor
 
 from sertk import registry
 from sertk.batching.dataset import FeatureSet
-from sertk.config.build import build, options_model
+from sertk.config.build import build
+from sertk.config.options import options_model
 from sertk.config.schema import LossTerm, Optimizer, Use
 from sertk.contracts import Combined, Stack
 from sertk.data.labels import NO_AGREEMENT, LabelSet, LabelTable

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from sertk.config.build import options_model
+from sertk.config.options import options_model
 from sertk.testing.suites.base import Subject
 
 

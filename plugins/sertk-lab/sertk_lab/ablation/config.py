@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from sertk.config.build import read_options
 from sertk.config.check import check_data
 from sertk.config.extends import read_toml
 from sertk.config.files import load_combination, load_experiment
+from sertk.config.options import read_options
 from sertk.config.schema import Positive, Section
 from sertk.errors import ConfigError, Fault
 

@@ -14,9 +14,9 @@ from sertk import registry
 from sertk.config.build import build
 from sertk.config.files import load_encoder_file, load_experiment
 from sertk.config.schema import Experiment
-from sertk.data.labels import label_table
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
+from sertk.data.targets import label_table
 from sertk.errors import AudioError, DataError, RecipeError
 from sertk.features.plan import spoken_seconds
 from sertk.inputs import training_part

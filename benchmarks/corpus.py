@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sertk.testing.corpus import write_toy_corpus
+from sertk_toy.corpus import write_toy_corpus
 
 SECONDS, GIGABYTES = 60.0, 2.0
 

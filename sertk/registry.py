@@ -221,6 +221,6 @@ checkers = Registry("checker")
 """Of plugins: `(path, corpus) -> Section | None` for `sertk check`; None for a file of another kind."""
 
 PROVIDERS: dict[str, dict[str, str]] = {
-    "verb": {"ablate": "sertk-lab", "plan": "sertk-lab"},
+    "verb": {"ablate": "sertk-lab", "data.toy": "sertk-toy", "plan": "sertk-lab"},
 }
 """By kind and name, the plugin of this project that provides it, for the message where it is not installed."""

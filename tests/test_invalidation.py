@@ -508,7 +508,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def finish(folder: Path) -> Path:
     """Make the corpus, the weights, the configuration and the plugins, and run all verbs once."""
-    from sertk.testing.corpus import write_toy_corpus
+    from sertk_toy.corpus import write_toy_corpus
+
     from sertk.testing.tiny_models import tiny_roberta, tiny_whisper
 
     (folder / "conf").mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""`sertk data`: the toy corpus, corpora into manifests, splits, mending, audits and tables."""
+"""`sertk data`: corpora into manifests, splits, mending, audits and tables."""
 
-# Longer than others: seven commands of one verb.
+# Longer than others: six commands of one verb.
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,31 +13,12 @@ import typer
 from sertk.cli import data_tables as tables
 from sertk.cli.output import kept, progress, say, say_json, track, up_to_date, warn
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Make, read, split, mend and look at corpora.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Read, split, mend and look at corpora.")
 
 OUT = typer.Option(..., "--out", help="The manifest to write, *.jsonl or *.jsonl.gz.")
 FORCE = typer.Option(False, "--force", help="Do again what is up to date.")
 AS_JSON = typer.Option(False, "--json", help="Write JSON for programs.")
 NO_AUDIO = typer.Option(False, "--no-audio", help="Do not look at the recordings.")
-
-
-@app.command()
-def toy(
-    folder: Path = typer.Argument(..., help="A new folder."),
-    utterances: int = typer.Option(600, help="Labelled utterances; Test3 comes on top."),
-    seed: int = typer.Option(1, help="The same seed gives the same corpus."),
-    no_audio: bool = typer.Option(False, "--no-audio", help="Write everything but the recordings."),
-) -> None:
-    """Write a made-up corpus in the layout of MSP-Podcast."""
-    from sertk.testing.corpus import write_toy_corpus
-
-    readme = folder / "readme.txt"
-    before = readme.stat().st_mtime_ns if readme.is_file() else None
-    write_toy_corpus(folder, utterances=utterances, seed=seed, audio=not no_audio)
-    if readme.stat().st_mtime_ns == before:
-        up_to_date(folder)
-    else:
-        say(f"wrote  {folder}  a made-up corpus: its scores say nothing about people")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What the test suites of sertk and of its plugins share: checks, fixtures and a made-up corpus.
+"""What the test suites of sertk and of its plugins share: checks and fixtures.
 
 from sertk.testing import checks
 

@@ -8,16 +8,6 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small made-up corpus in the layout of MSP-Podcast: 96 labelled utterances with audio. Not to be changed."""
-    from sertk.testing.corpus import write_toy_corpus
-
-    folder = tmp_path_factory.mktemp("sertk") / "toy"
-    write_toy_corpus(folder, utterances=96)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `manifest.jsonl.gz`, `features/{speech,words}` and `experiment.toml`. Not to be changed."""
     from sertk.testing.tiny import tiny_experiment, write_tiny_corpus

@@ -63,7 +63,7 @@ def test_options_are_those_that_the_command_line_takes(generate: ModuleType) -> 
 
     for words, command in generate.commands().items():
         verb, _, sub = words.partition(" ")
-        built: Any = typer.main.get_command(build_app([verb]))
+        built: Any = typer.main.get_command(build_app([verb, *sub.split()]))
         built = built.commands[verb]
         built = built.commands[sub] if sub else built
         taken = {word for one in built.params for word in [*one.opts, *one.secondary_opts] if word.startswith("--")}

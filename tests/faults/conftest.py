@@ -224,7 +224,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def site(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    from sertk.testing.corpus import write_toy_corpus
+    from sertk_toy.corpus import write_toy_corpus
 
     root = tmp_path_factory.mktemp("faults")
     write_toy_corpus(root / "corpus", utterances=64)

@@ -21,8 +21,8 @@ import atheris
 
 with atheris.instrument_imports(include=["sertk", "readers", "tomllib", "csv", "json"]):
     from readers import Reader, readers, trained
+    from sertk_toy.corpus import write_toy_corpus
 
-    from sertk.testing.corpus import write_toy_corpus
     from sertk.testing.tiny import tiny_experiment, write_tiny_corpus
 
 LIMITS = ("-timeout=60", "-rss_limit_mb=8192", "-max_len=65536", "-print_final_stats=1")

@@ -17,9 +17,10 @@ NAMES = sorted(path.parent.name for path in PLUGINS.glob("*/pyproject.toml"))
 
 
 def with_dependencies(name: str) -> list[str]:
-    """The plugin, and the shipped plugins that it declares to need."""
+    """The plugin, and the shipped plugins that it, or its extra `test`, declares to need."""
     project = tomllib.loads((PLUGINS / name / "pyproject.toml").read_text())["project"]
-    needed = [re.match(r"[\w-]+", line) for line in project["dependencies"]]
+    lines = [*project["dependencies"], *project.get("optional-dependencies", {}).get("test", [])]
+    needed = [re.match(r"[\w-]+", line) for line in lines]
     return [name, *(match[0] for match in needed if match and (PLUGINS / match[0]).is_dir())]
 
 

@@ -23,7 +23,6 @@ from sertk.ensemble.predictions import Predictions
 from sertk.errors import ConfigError, DataError
 from sertk.scoring.bootstrap import Interval
 from sertk.scoring.truth import Case, Truth
-from sertk.testing.corpus import write_toy_corpus
 
 LABELS = LabelSet(("Angry", "Happy", "Sad"))
 COUNT, SPEAKERS = 600, 60
@@ -334,6 +333,8 @@ def test_the_toy_ablation_prints_both_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    from sertk_toy.corpus import write_toy_corpus
+
     write_toy_corpus(Path("corpus"), utterances=240)  # fewer, and a part has no consensus on the rarest class
     conf = RECIPE / "conf/toy"
     encoders = [str(path) for path in (conf / "encoders").glob("*.toml")]

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from sertk.testing.corpus import write_toy_corpus
+from sertk_toy.corpus import write_toy_corpus
 
 COLUMNS = ("EmoClass_Major", "EmoClass_Second", "EmoAct", "EmoVal", "EmoDom")
 Rewrite = Callable[[str, Path], Path]

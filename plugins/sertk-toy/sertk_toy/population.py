@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sertk.testing import crowd, synthesis
+from sertk_toy import crowd, synthesis
 
 SPLITS = ("Train", "Development", "Test1", "Test2", "Test3")
 TEST3 = SPLITS.index("Test3")

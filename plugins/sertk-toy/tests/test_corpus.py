@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from sertk_toy.corpus import write_toy_corpus
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 
 from sertk.errors import DataError
-from sertk.testing.corpus import write_toy_corpus
 
 LETTER = {
     "Angry": "A",

@@ -14,8 +14,8 @@ import numpy as np
 from sertk.errors import DataError
 from sertk.files import atomic_folder
 from sertk.locks import sole_writer
-from sertk.testing import crowd, synthesis
-from sertk.testing.population import (
+from sertk_toy import crowd, synthesis
+from sertk_toy.population import (
     SPLITS,
     TEST3,
     Speakers,

@@ -26,7 +26,7 @@ PLANNERS = {
     "combine": "sertk.ensemble.combine:provenance",
     "predict": "sertk.predict:provenance",
     "score": "sertk.scoring.provenance:score_provenance",
-    "report": "sertk.scoring.provenance:report_provenance",
+    "report": "sertk.report.provenance:report_provenance",
     "submit": "sertk.scoring.provenance:submit_provenance",
 }
 """The planner of each verb, which `Provenance.call` has the arguments of; a string, so that only one is imported.

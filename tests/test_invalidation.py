@@ -223,7 +223,7 @@ ROWS = [
     Row("..... .. .. .. xxx .... ....", "revision of combine", lambda site: site.raised("sertk.ensemble.combine.REVISION")),
     Row("..... .. .. .. ... xxxx ....", "revision of predict", lambda site: site.raised("sertk.predict.REVISION")),
     Row("..... .. .. .. ... .... x...", "revision of score", lambda site: site.raised("sertk.scoring.provenance.SCORE")),
-    Row("..... .. .. .. ... .... .x..", "revision of report", lambda site: site.raised("sertk.scoring.provenance.REPORT")),
+    Row("..... .. .. .. ... .... .x..", "revision of report", lambda site: site.raised("sertk.report.provenance.REPORT")),
     Row("..... .. .. .. ... .... ..x.", "revision of submit", lambda site: site.raised("sertk.scoring.provenance.SUBMIT")),
     Row("..... .. .. .. ... .... ...x", "revision of ablate", lambda site: site.raised("sertk_lab.ablation.provenance.REVISION")),
 

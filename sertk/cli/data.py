@@ -145,12 +145,12 @@ def audit(
     """Look for shared speakers, duplicates, odd recordings and missing transcripts; measure the raters' agreement."""
     from sertk.data.audio_stats import audio_stats
     from sertk.data.audit import audit as look
-    from sertk.data.audit_page import audit_page
     from sertk.data.manifest import Manifest
     from sertk.data.provenance import audit_provenance
     from sertk.files import write_text
     from sertk.outputs import making, refuse_foreign_files
     from sertk.provenance import is_current
+    from sertk.report.audit_page import audit_page
 
     if html:
         refuse_foreign_files("data audit", [html], inputs=[manifest])

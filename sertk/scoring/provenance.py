@@ -1,4 +1,4 @@
-"""What scores, reports and submissions are made from: the planners of `score`, `report` and `submit`."""
+"""What scores and submissions are made from: the planners of `score` and `submit`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sertk.data.manifest import Manifest, Utterance
-from sertk.data.provenance import recordings_digest
 from sertk.ensemble.by_ending import under_ids
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
 from sertk.files import sha256_file, sha256_json
 from sertk.provenance import Provenance, from_here, options_as_parts
-from sertk.scoring.report import find_sources, is_labelled, read_model
 from sertk.scoring.submission import illegal_encoders
 
-SCORE, REPORT, SUBMIT = 2, 2, 1
+SCORE, SUBMIT = 2, 1
 """The revisions of the verbs: each is raised when its outputs change for the same inputs."""
 
 
@@ -56,27 +54,6 @@ def score_provenance(
         for name, path in (("compare", compare), ("calibrate", calibrate))
     }
     return Provenance("score", parts, call, tuple(reads))
-
-
-def report_provenance(exp: str, manifest: str | None, clips: int, draws: int, seed: int) -> Provenance:
-    """Plan `sertk report`: predictions, the manifest, and of models what the page shows."""
-    sources = find_sources(Path(exp), manifest=None if manifest is None else Path(manifest))
-    corpus = Manifest.read(sources.manifest)
-    options = {"clips": clips, "draws": draws, "seed": seed}
-    parts = {"revision": str(REPORT), "manifest": corpus.fingerprint, **options_as_parts("options", options)}
-    for split, files in sources.predictions.items():
-        parts |= {f"predictions {split} {system}": sha256_file(path) for system, path in files.items()}
-        if clips and is_labelled(utterances := corpus.split(split)):
-            parts[f"recordings {split}"] = recordings_digest(corpus.with_utterances(utterances))
-    for number, (name, folder) in enumerate(sources.models.items()):
-        model = read_model(name, folder)
-        history = [{key: value for key, value in row.items() if key != "seconds"} for row in model.history]
-        shown = [model.config, model.card.get("encoders"), model.card.get("weights_sha256"), history]
-        parts[f"model {name}"] = sha256_json([*shown, None if number else model.card.get("versions")])
-    tables = [path for systems in sources.predictions.values() for path in systems.values()]
-    reads = tuple(from_here(path) for path in (sources.manifest, *tables, *sources.models.values()))
-    call = {"exp": from_here(Path(exp)), "manifest": None if manifest is None else from_here(Path(manifest))}
-    return Provenance("report", parts, call | options, reads)
 
 
 def submit_provenance(

@@ -13,9 +13,9 @@ import soundfile
 from sertk.data.agreement import interval_alpha, mean_entropy, nominal_alpha
 from sertk.data.audio_stats import ODD, audio_stats
 from sertk.data.audit import audit
-from sertk.data.audit_page import audit_page, findings
 from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest, Utterance
+from sertk.report.audit_page import audit_page, findings
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): four observers, twelve units, 0 for no value.
 OBSERVERS = """

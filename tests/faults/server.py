@@ -23,7 +23,7 @@ PRELOADED = (
     "sertk.experiment",
     "sertk.features.extract",
     "sertk.predict",
-    "sertk.scoring.results",
+    "sertk.report.results",
     "sertk.scoring.score",
     "sertk.scoring.submission",
     "sertk.transcribers.run",

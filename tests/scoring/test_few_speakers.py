@@ -11,13 +11,13 @@ from sklearn import metrics as reference
 
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
+from sertk.report.gather import Part, Report, System
+from sertk.report.page import render
+from sertk.report.results import results_markdown
 from sertk.scoring.bootstrap import bootstrap_rows, clusters_of
 from sertk.scoring.compare import compare
 from sertk.scoring.groups import groups
-from sertk.scoring.report import Part, Report, System
-from sertk.scoring.report_html import render
 from sertk.scoring.resample import resampled
-from sertk.scoring.results import results_markdown
 from sertk.scoring.score import Score, score
 from sertk.scoring.tallies import tally
 from sertk.scoring.truth import Case, align, truth_of

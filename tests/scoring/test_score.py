@@ -13,8 +13,8 @@ from sklearn import metrics as reference
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
+from sertk.report.results import results_markdown
 from sertk.scoring.metrics import ccc
-from sertk.scoring.results import results_markdown
 from sertk.scoring.score import Score, score
 from sertk.scoring.tallies import attribute_rows, terciles
 from sertk.scoring.truth import Case, align, truth_of

@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Sequence
 
+from sertk.report.results import COLUMNS
 from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.resample import RULE
-from sertk.scoring.results import COLUMNS
 from sertk_lab.ablation.statistics import METHOD, Row, Table
 
 OF_FULL = "% of full"

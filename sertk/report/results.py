@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sertk.report.made_by import made_by
 from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.compare import Comparison
-from sertk.scoring.made_by import made_by
 from sertk.scoring.remarks import remarks
 from sertk.scoring.resample import RULE
 from sertk.scoring.score import Score

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if hidden and item.get_closest_marker("plugins"):
             item.add_marker(pytest.mark.skip(reason=f"needs the plugins that register {', '.join(hidden)}"))
+
+
+@pytest.fixture(scope="session")
+def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small made-up corpus in the layout of MSP-Podcast: 96 labelled utterances with audio. Do not change it."""
+    from sertk_toy.corpus import write_toy_corpus
+
+    folder = tmp_path_factory.mktemp("sertk") / "toy"
+    write_toy_corpus(folder, utterances=96)
+    return folder

@@ -15,6 +15,8 @@ from sertk.registry import REGISTRIES
 
 pytestmark = pytest.mark.slow
 BASE = "conf/base.toml"
+TOY = Path(__file__).parents[2] / "plugins" / "sertk-toy"
+"""Its verb writes the corpus of a generated recipe."""
 EDITS = {
     "fusion": (BASE, 'use     = "late"\nwidth   = 32\ninner   = 64', 'use     = "NAME"\nwidth   = 32'),
     "encoder": ("conf/members/02.toml", 'words  = "features/words"', 'NAME = "features/made_up"'),
@@ -58,7 +60,7 @@ def generated(
 def used(fresh: Callable[..., Any], generated: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The experiment of a generated recipe in which a generated component of every kind does its work."""
     place = tmp_path_factory.mktemp("recipe")
-    everything = fresh(*generated.values())
+    everything = fresh(*generated.values(), TOY)
     everything.run("sertk", "new", "recipe", "mine", cwd=place)
     edits = [
         *EDITS.values(),

@@ -317,6 +317,8 @@ def test_meta_classifiers_are_averaged_and_each_counts_as_one_model(
     assert "Ensembles of members experiment, other, fitted on held_out" in capsys.readouterr().out
 
 
+@pytest.mark.plugins
+@pytest.mark.skipif(not RECIPE.is_dir(), reason="needs the recipes of the repository")
 def test_the_check_of_an_ablation_names_the_arm_at_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conf = shutil.copytree(RECIPE / "conf/toy", tmp_path / "conf")
     text = (conf / "ablations.toml").read_text().replace("attribute_mse.weight=0", "attribute_mse.wight=0")
@@ -329,6 +331,7 @@ def test_the_check_of_an_ablation_names_the_arm_at_fault(tmp_path: Path, capsys:
 
 
 @pytest.mark.slow
+@pytest.mark.plugins
 def test_the_toy_ablation_prints_both_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,8 +33,8 @@ from sertk.config.build import build
 from sertk.config.schema import Experiment, Use
 from sertk.data.find import find_recordings
 from sertk.data.labels import MSP_PODCAST
+from sertk.inference.model import load
 from sertk.models.classifier import build_classifier
-from sertk.predict import load
 from sertk.registry import encoders
 from sertk.tensors import Padded
 from sertk.testing.tiny_models import tiny_roberta, tiny_speech

@@ -8,7 +8,7 @@
 
 What to look at next, with `help`:
 
-    sertk.predict            one recording, many, or a corpus
+    sertk.inference          one recording, many, or a corpus
     sertk.data.manifest      a corpus as sertk sees it
     sertk.experiment         training, as `sertk train` does it
     sertk.contracts          what a component of each kind is given and gives
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sertk.predict import Model
+    from sertk.inference.model import Model
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
@@ -42,5 +42,5 @@ def load(folder: str | Path, *, device: str = "auto") -> Model:
     device: cpu, cuda, cuda:1, mps, or auto (the first GPU, else the CPU). Raises CheckpointError for a folder that is
     no checkpoint, EncoderError for an encoder that cannot be loaded.
     """
-    predict = import_module("sertk.predict")  # by name, so that the package stands on no floor
+    predict = import_module("sertk.inference.model")  # by name, so that the package stands on no floor
     return predict.load(folder, device=device)  # type: ignore[no-any-return]

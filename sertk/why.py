@@ -24,9 +24,9 @@ PLANNERS = {
     "extract": "sertk.extraction.differences:provenance",
     "train": "sertk.experiment:provenance",
     "combine": "sertk.ensemble.combine:provenance",
-    "predict": "sertk.predict:provenance",
+    "predict": "sertk.inference.provenance:provenance",
     "score": "sertk.scoring.provenance:score_provenance",
-    "report": "sertk.report.provenance:report_provenance",
+    "report": "sertk.reports.provenance:report_provenance",
     "submit": "sertk.scoring.provenance:submit_provenance",
 }
 """The planner of each verb, which `Provenance.call` has the arguments of; a string, so that only one is imported.

@@ -221,9 +221,9 @@ ROWS = [
     Row("....x .. .. .. ... .... ....", "revision of audit", lambda site: site.raised("sertk.data.provenance.AUDIT")),
     Row("..... .. xx .. ... .... ...x", "revision of train", lambda site: site.raised("sertk.experiment.REVISION")),
     Row("..... .. .. .. xxx .... ....", "revision of combine", lambda site: site.raised("sertk.ensemble.combine.REVISION")),
-    Row("..... .. .. .. ... xxxx ....", "revision of predict", lambda site: site.raised("sertk.predict.REVISION")),
+    Row("..... .. .. .. ... xxxx ....", "revision of predict", lambda site: site.raised("sertk.inference.provenance.REVISION")),
     Row("..... .. .. .. ... .... x...", "revision of score", lambda site: site.raised("sertk.scoring.provenance.SCORE")),
-    Row("..... .. .. .. ... .... .x..", "revision of report", lambda site: site.raised("sertk.report.provenance.REPORT")),
+    Row("..... .. .. .. ... .... .x..", "revision of report", lambda site: site.raised("sertk.reports.provenance.REPORT")),
     Row("..... .. .. .. ... .... ..x.", "revision of submit", lambda site: site.raised("sertk.scoring.provenance.SUBMIT")),
     Row("..... .. .. .. ... .... ...x", "revision of ablate", lambda site: site.raised("sertk_lab.ablation.provenance.REVISION")),
 

@@ -25,7 +25,8 @@ from sertk.errors import AudioError, CheckpointError, DataError
 from sertk.experiment import run
 from sertk.features.extract import Target, extract, store_card
 from sertk.features.store import FeatureStore
-from sertk.predict import load, predict_stores
+from sertk.inference.model import load
+from sertk.inference.stores import predict_stores
 
 CPU = torch.device("cpu")
 ENCODERS = {"logmel": {"mels": 12, "stack": 10}, "hashed_text": {"dim": 8}}

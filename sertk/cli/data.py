@@ -150,7 +150,7 @@ def audit(
     from sertk.files import write_text
     from sertk.outputs import making, refuse_foreign_files
     from sertk.provenance import is_current
-    from sertk.report.audit_page import audit_page
+    from sertk.reports.audit_page import audit_page
 
     if html:
         refuse_foreign_files("data audit", [html], inputs=[manifest])

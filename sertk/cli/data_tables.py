@@ -50,7 +50,7 @@ def say_splits(splits: dict[str, Any]) -> None:
 
 def say_audit(report: dict[str, Any]) -> None:
     """The tables by split, the agreement of the raters, and what may be wrong."""
-    from sertk.report.audit_page import findings
+    from sertk.reports.audit_page import findings
 
     say_splits(report["splits"])
     say()

@@ -49,8 +49,8 @@ def command(
     models = [model, *(audio or [])]
     if split is None or (into is None and len(models) > 1):
         raise typer.BadParameter("--manifest needs --split, and --into FOLDER for several models")
+    from sertk.inference.provenance import VERB
     from sertk.outputs import names_of, refuse_foreign_files
-    from sertk.predict import VERB
 
     targets = [into / f"{name}.csv" for name in names_of(models)] if into else [output]
     refuse_foreign_files(VERB, [target for target in targets if target], sides=SIDES, inputs=[manifest])
@@ -62,8 +62,9 @@ def _predict_recordings(
     model: Path, audio: list[Path], text: str | None, output: Path | None, device: str, force: bool
 ) -> None:
     from sertk.data.find import find_files, recordings_of
+    from sertk.inference.model import load
+    from sertk.inference.provenance import VERB, provenance
     from sertk.outputs import refuse_foreign_files
-    from sertk.predict import VERB, load, provenance
     from sertk.provenance import is_current
 
     made = None
@@ -95,8 +96,9 @@ def _predict_corpus(model: Path, manifest: Path, split: str, output: Path | None
     from sertk.checkpoint import Checkpoint
     from sertk.data.manifest import Manifest
     from sertk.devices import choose_device
+    from sertk.inference.provenance import provenance
+    from sertk.inference.stores import predict_stores
     from sertk.inputs import located
-    from sertk.predict import predict_stores, provenance
     from sertk.provenance import is_current
 
     made = provenance(model=str(model), manifest=str(manifest), split=split) if output else None
@@ -111,8 +113,8 @@ def _predict_corpus(model: Path, manifest: Path, split: str, output: Path | None
 
 def _show(predictions: Predictions, faults: list[Fault], output: Path | None, made: Provenance | None) -> None:
     from sertk.files import write_text
+    from sertk.inference.prediction import rows
     from sertk.outputs import making
-    from sertk.predict import rows
     from sertk.provenance import beside
 
     for fault in faults[:10]:

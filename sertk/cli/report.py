@@ -26,9 +26,9 @@ def command(
     """Write one HTML page with tables, plots and recordings; it needs no network and nothing beside it."""
     from sertk.outputs import making, refuse_foreign_files
     from sertk.provenance import is_current
-    from sertk.report.gather import find_sources, gather
-    from sertk.report.page import render
-    from sertk.report.provenance import report_provenance
+    from sertk.reports.gather import find_sources, gather
+    from sertk.reports.page import render
+    from sertk.reports.provenance import report_provenance
 
     if not exp.is_dir():
         raise DataError(f"there is no experiment folder {exp}")

@@ -64,7 +64,7 @@ def command(
     )
     current = [is_current(path, made) for path in written]
     if card is not None:
-        from sertk.report.on_card import on_card, put_on_card
+        from sertk.reports.on_card import on_card, put_on_card
 
         current.append(on_card(card, ", ".join(split)) == made.key)
         written.append(card)
@@ -75,7 +75,7 @@ def command(
 
     from sertk.cli.score_tables import show_classes, show_difference, show_groups, show_scores
     from sertk.data.manifest import Manifest
-    from sertk.report.results import results_markdown
+    from sertk.reports.results import results_markdown
     from sertk.scoring.balanced import balanced_draws
     from sertk.scoring.compare import compare as compare_cases
     from sertk.scoring.groups import groups as score_groups

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from sertk.cli import main
-from sertk.predict import provenance
+from sertk.inference.provenance import provenance
 from sertk.provenance import read_record
 
 Capture = pytest.CaptureFixture[str]

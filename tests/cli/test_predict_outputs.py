@@ -15,8 +15,8 @@ from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.experiment import run
 from sertk.features.store import FeatureStore, StoreWriter
+from sertk.inference.provenance import provenance
 from sertk.outputs import names_of
-from sertk.predict import provenance
 from sertk.provenance import changes, read_record
 
 Predict = Callable[..., str]

@@ -15,7 +15,7 @@ from sertk.data.audio_stats import ODD, audio_stats
 from sertk.data.audit import audit
 from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest, Utterance
-from sertk.report.audit_page import audit_page, findings
+from sertk.reports.audit_page import audit_page, findings
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): four observers, twelve units, 0 for no value.
 OBSERVERS = """

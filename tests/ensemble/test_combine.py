@@ -20,7 +20,7 @@ from sertk.ensemble.stack import build_stack
 from sertk.errors import CheckpointError, ConfigError, EnsembleError, OutputError, StoreError
 from sertk.features.store import FeatureStore, StoreWriter
 from sertk.files import sha256_file
-from sertk.predict import predict_stores
+from sertk.inference.stores import predict_stores
 from sertk.provenance import read_record
 
 from .conftest import CPU, combination, train, write_posteriors

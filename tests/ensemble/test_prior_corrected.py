@@ -13,7 +13,7 @@ from sertk.ensemble.combine import combine
 from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import EnsembleError
-from sertk.predict import predict_stores
+from sertk.inference.stores import predict_stores
 
 from .conftest import CPU, combination
 

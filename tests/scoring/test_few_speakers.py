@@ -11,9 +11,9 @@ from sklearn import metrics as reference
 
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
-from sertk.report.gather import Part, Report, System
-from sertk.report.page import render
-from sertk.report.results import results_markdown
+from sertk.reports.gather import Part, Report, System
+from sertk.reports.page import render
+from sertk.reports.results import results_markdown
 from sertk.scoring.bootstrap import bootstrap_rows, clusters_of
 from sertk.scoring.compare import compare
 from sertk.scoring.groups import groups

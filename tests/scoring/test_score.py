@@ -13,7 +13,7 @@ from sklearn import metrics as reference
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
-from sertk.report.results import results_markdown
+from sertk.reports.results import results_markdown
 from sertk.scoring.metrics import ccc
 from sertk.scoring.score import Score, score
 from sertk.scoring.tallies import attribute_rows, terciles

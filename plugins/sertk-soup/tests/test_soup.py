@@ -19,8 +19,8 @@ from sertk.ensemble.combine import combine
 from sertk.ensemble.stack import build_stack
 from sertk.errors import EnsembleError
 from sertk.experiment import run
+from sertk.inference.stores import predict_stores
 from sertk.models.classifier import Classifier, build_classifier
-from sertk.predict import predict_stores
 from sertk.tensors import Padded
 from sertk.training.evaluate import infer, score
 

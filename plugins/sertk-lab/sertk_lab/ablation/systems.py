@@ -15,9 +15,10 @@ from sertk.data.manifest import Manifest
 from sertk.ensemble import results
 from sertk.ensemble.combine import combine, provenance_of
 from sertk.ensemble.predictions import Predictions
+from sertk.inference.provenance import provenance
+from sertk.inference.stores import predict_stores
 from sertk.inputs import located
 from sertk.outputs import making
-from sertk.predict import predict_stores, provenance
 from sertk.provenance import is_current, record_path
 from sertk_lab.ablation.cells import Cell
 from sertk_lab.ablation.config import Ensembles, System, slug

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from sertk.report.results import COLUMNS
+from sertk.reports.results import COLUMNS
 from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.resample import RULE
 from sertk_lab.ablation.statistics import METHOD, Row, Table

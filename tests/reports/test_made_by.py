@@ -45,7 +45,7 @@ def install(packages: Path, editable_from: Path | None = None) -> None:
 
 
 def made_by(packages: Path, **environment: str) -> str:
-    words = [sys.executable, "-c", "from sertk.report.made_by import made_by; print(made_by())"]
+    words = [sys.executable, "-c", "from sertk.reports.made_by import made_by; print(made_by())"]
     here = ALONE | environment | {"PYTHONPATH": str(packages)}
     done = subprocess.run(words, env=here, cwd=packages, capture_output=True, text=True, check=True)
     return done.stdout.strip()

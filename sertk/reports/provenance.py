@@ -8,7 +8,7 @@ from sertk.data.manifest import Manifest
 from sertk.data.provenance import recordings_digest
 from sertk.files import sha256_file, sha256_json
 from sertk.provenance import Provenance, from_here, options_as_parts
-from sertk.report.gather import find_sources, is_labelled, read_model
+from sertk.reports.gather import find_sources, is_labelled, read_model
 
 REPORT = 2
 """The revision of the verb: it is raised when its output changes for the same inputs."""

@@ -21,8 +21,8 @@ from sertk.cli import main
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
-from sertk.report.gather import find_sources, gather
-from sertk.report.page import render
+from sertk.reports.gather import find_sources, gather
+from sertk.reports.page import render
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None

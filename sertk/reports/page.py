@@ -8,10 +8,10 @@ from html import escape
 from importlib.resources import files
 
 from sertk.errors import DataError
-from sertk.report.audio import data_uri
-from sertk.report.gather import Clip, Model, Part, Report, System
-from sertk.report.made_by import made_by
-from sertk.report.plots import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
+from sertk.reports.audio import data_uri
+from sertk.reports.gather import Clip, Model, Part, Report, System
+from sertk.reports.made_by import made_by
+from sertk.reports.plots import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
 from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.groups import Group
 from sertk.scoring.remarks import remarks
@@ -36,7 +36,7 @@ SPEAKERS = 24
 
 def render(report: Report, *, command: str = "") -> str:
     """The page. command: what to type to make it again. Recordings that cannot be read are named in their place."""
-    style = files("sertk.report").joinpath("report.css").read_text(encoding="utf-8")
+    style = files("sertk.reports").joinpath("report.css").read_text(encoding="utf-8")
     sections = [_section_run(report, command)]
     for part in report.parts:
         sections += _part(report, part)

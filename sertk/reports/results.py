@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sertk.report.made_by import made_by
+from sertk.reports.made_by import made_by
 from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.compare import Comparison
 from sertk.scoring.remarks import remarks

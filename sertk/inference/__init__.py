@@ -1,0 +1,1 @@
+"""From recordings, or from stored features, to predictions."""

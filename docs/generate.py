@@ -52,7 +52,7 @@ def components_page() -> str:
     parts = [
         "# Components",
         "What `sertk list` and `sertk show NAME` say, of all that is installed with the plugins of the repository. "
-        "A kind's contract stands in [contracts](../guide/contracts.md).",
+        "A kind's contract stands in [contracts](../design/contracts.md).",
     ]
     for registry in REGISTRIES.values():
         parts.append(f"## {registry.namespace[-1].capitalize()}")

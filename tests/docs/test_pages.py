@@ -230,20 +230,22 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", ["first_run", "first_prediction", "first_recipe", "own_corpus"])
-def test_a_start_page_can_be_followed(start: str, workplace: Callable[[], Path]) -> None:
+@pytest.mark.parametrize(
+    "page", ["start/first_run", "start/first_prediction", "start/first_recipe", "howto/my_corpus"]
+)
+def test_a_page_can_be_followed(page: str, workplace: Callable[[], Path]) -> None:
     place = workplace()
-    if start == "first_run":
+    if page == "start/first_run":
         shutil.rmtree(place / MODEL.parents[2])
     here = environment(Path(sys.executable).parent)
-    said = follow(ROOT / "docs" / "start" / f"{start}.md", place, here)
-    if start == "first_run":
+    said = follow(ROOT / "docs" / f"{page}.md", place, here)
+    if page == "start/first_run":
         assert (place / MODEL.parents[1] / "RESULTS.md").is_file()
-    if start == "first_prediction":
+    if page == "start/first_prediction":
         assert len((place / "predictions.csv").read_text().splitlines()) == 3
-    if start == "first_recipe":
+    if page == "start/first_recipe":
         assert (place / "my_recipe" / "exp" / "toy" / "RESULTS.md").is_file()
-    if start == "own_corpus":
+    if page == "howto/my_corpus":
         assert "held_out" in said
 
 

@@ -1,4 +1,4 @@
-"""The presets of the MSP-Podcast recipe: complete, and different exactly where docs/medusa.md says."""
+"""The presets of the MSP-Podcast recipe: complete, and different exactly where docs/method/medusa.md says."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from sertk.registry import REGISTRIES
 from sertk.testing import checks
 from sertk.testing.suites import contracts
 
-PAGE = Path(__file__).parents[2] / "docs" / "guide" / "contracts.md"
+PAGE = Path(__file__).parents[2] / "docs" / "design" / "contracts.md"
 
 
 def test_checks_have_readable_ids() -> None:

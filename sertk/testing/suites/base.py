@@ -18,7 +18,7 @@ from sertk.config.schema import Use
 from sertk.registry import REGISTRIES
 from sertk.training.seeds import seeded
 
-PAGE = "https://github.com/sertk/sertk/blob/main/docs/guide/contracts.md"
+PAGE = "https://github.com/sertk/sertk/blob/main/docs/design/contracts.md"
 
 
 class ContractError(AssertionError):

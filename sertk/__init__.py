@@ -3,44 +3,93 @@
     import sertk
 
     model = sertk.load("exp/toy/ensembles/soup")
-    answer = model.predict("recording.wav", text="what was said")
+    answer = model.predict("recording.wav", text="what the speaker says")
     answer.emotion, answer.probabilities["Happy"], answer.attributes["arousal"]
 
-What to look at next, with `help`:
+Each verb of the command line is a function: `prepare`, `transcribe`, `extract`, `train`, `combine`, `predict`,
+`predict_corpus`, `score`, `report`; `score_frames` scores tables in memory. What to look at next, with `help`:
 
-    sertk.inference          one recording, many, or a corpus
-    sertk.data.manifest      a corpus as sertk sees it
-    sertk.experiment         training, as `sertk train` does it
-    sertk.contracts          what a component of each kind is given and gives
+    sertk.contracts          what a component of each kind is given and returns
     sertk.registry           the components that are installed
+    sertk.data.manifest      a corpus as sertk sees it
     sertk.errors             what is raised, and when
-
-The command line has the same and more: `sertk --help`.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sertk.api.combine import combine
+    from sertk.api.data import prepare
+    from sertk.api.extract import extract
+    from sertk.api.frames import score_frames
+    from sertk.api.predict import predict, predict_corpus
+    from sertk.api.report import report
+    from sertk.api.score import score
+    from sertk.api.train import train
+    from sertk.api.transcribe import transcribe
     from sertk.inference.model import Model
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+FUNCTIONS = {
+    "prepare": "sertk.api.data",
+    "transcribe": "sertk.api.transcribe",
+    "extract": "sertk.api.extract",
+    "train": "sertk.api.train",
+    "combine": "sertk.api.combine",
+    "predict": "sertk.api.predict",
+    "predict_corpus": "sertk.api.predict",
+    "score": "sertk.api.score",
+    "score_frames": "sertk.api.frames",
+    "report": "sertk.api.report",
+}
+"""The functions of the package and their modules, imported when they are first asked for."""
+
+__all__ = [
+    "__version__",
+    "combine",
+    "extract",
+    "load",
+    "predict",
+    "predict_corpus",
+    "prepare",
+    "report",
+    "score",
+    "score_frames",
+    "train",
+    "transcribe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in FUNCTIONS:
+        return getattr(import_module(FUNCTIONS[name]), name)
+    raise AttributeError(f"module 'sertk' has no attribute {name!r}")
 
 
 def load(folder: str | Path, *, device: str = "auto") -> Model:
     """Load a trained model or ensemble with its encoders, each distinct one once.
 
-        model = sertk.load("exp/toy/ensembles/soup")
-        model.predict("a.wav", text="what was said")   # one recording: a Prediction
-        model.predict_recordings(recordings)           # many: (Predictions, faults)
+    Parameters
+    ----------
+    folder
+        Of a model, as `sertk train` and `sertk combine` write them.
+    device
+        `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: the first GPU, else the CPU.
 
-    folder: of a checkpoint, as `sertk train` and `sertk combine` write them.
-    device: cpu, cuda, cuda:1, mps, or auto (the first GPU, else the CPU). Raises CheckpointError for a folder that is
-    no checkpoint, EncoderError for an encoder that cannot be loaded.
+    Returns
+    -------
+    Model
+        With `predict` for files or samples, and `embed`.
+
+    Raises
+    ------
+    CheckpointError
+        For a folder that is no model.
+    EncoderError
+        For an encoder that cannot be loaded.
     """
-    predict = import_module("sertk.inference.model")  # by name, so that the package stands on no floor
-    return predict.load(folder, device=device)  # type: ignore[no-any-return]
+    return import_module("sertk.inference.model").load(folder, device=device)  # type: ignore[no-any-return]

@@ -83,6 +83,26 @@ class TemplateError(SertkError):
     """A plugin or a recipe cannot be written: a bad name, one that is taken, or a folder that exists."""
 
 
+class UsageError(SertkError):
+    """Arguments that do not go together; the message says which do."""
+
+
+class SertkWarning(UserWarning):
+    """The root of warnings: something was done that the caller may not expect. The command line prints it."""
+
+
+class LeftOutWarning(SertkWarning):
+    """A recording or utterance could not be used and was left out."""
+
+
+class MissingWordsWarning(SertkWarning):
+    """A model reads words and a recording has none."""
+
+
+class EditedWarning(SertkWarning):
+    """A result that somebody had edited was moved aside before it was written again."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing wrong with a file: where it stands and what would be right."""

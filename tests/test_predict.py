@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+import sertk
 from sertk import registry
 from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
@@ -21,7 +23,15 @@ from sertk.data.splits import hold_out
 from sertk.encoders.checkpoint import CheckpointEncoder, checkpoint
 from sertk.ensemble.predictions import Predictions
 from sertk.ensemble.stack import build_stack
-from sertk.errors import AudioError, CheckpointError, DataError
+from sertk.errors import (
+    AudioError,
+    CheckpointError,
+    DataError,
+    LeftOutWarning,
+    MissingWordsWarning,
+    SertkWarning,
+    UsageError,
+)
 from sertk.experiment import run
 from sertk.features.extract import Target, extract, store_card
 from sertk.features.store import FeatureStore
@@ -159,7 +169,8 @@ def test_a_bad_recording_is_left_out_and_named(corpus: Path, tmp_path: Path) -> 
     (tmp_path / "noise.wav").write_text("this is no audio")
     good = _recordings(corpus, "development")[0]
     recordings = [recording_of(tmp_path / "noise.wav"), good, recording_of(tmp_path / "gone.wav")]
-    predictions, faults = load(corpus / "members" / "01").predict_recordings(recordings)
+    with pytest.warns(MissingWordsWarning, match="2 of 3"):
+        predictions, faults = load(corpus / "members" / "01").predict_recordings(recordings)
     assert predictions.ids == (good.id,)
     assert {Path(fault.place).name for fault in faults} == {"noise.wav", "gone.wav"}
 
@@ -167,13 +178,14 @@ def test_a_bad_recording_is_left_out_and_named(corpus: Path, tmp_path: Path) -> 
 def test_a_single_bad_recording_is_an_error(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.wav").touch()
     with pytest.raises(AudioError, match=r"empty\.wav: the file is empty"):
-        load(corpus / "members" / "01").predict(tmp_path / "empty.wav")
+        load(corpus / "members" / "01").predict(tmp_path / "empty.wav", text="hello")
 
 
 def test_words_change_the_prediction_and_are_found_beside_the_recording(corpus: Path, tmp_path: Path) -> None:
     audio = Path(shutil.copy(_recordings(corpus, "development")[0].utterance.audio, tmp_path / "a.wav"))
     model = load(corpus / "members" / "01")
-    without = model.predict(audio)
+    with pytest.warns(MissingWordsWarning):
+        without = model.predict(audio)
     given = model.predict(audio, text="what a wonderful day")
     (tmp_path / "a.txt").write_text("what a wonderful day\n")
     assert model.predict(audio).probabilities == given.probabilities
@@ -295,3 +307,46 @@ def test_a_model_and_its_answer_say_what_they_are(corpus: Path) -> None:
     assert repr(answer).endswith(
         f", 5 more; arousal {answer.attributes['arousal']:.2f}, valence {answer.attributes['valence']:.2f})"
     )
+
+
+def test_a_file_a_list_and_samples_give_the_same_answer(corpus: Path) -> None:
+    model = load(corpus / "members" / "01")
+    paths = [Path(recording.utterance.audio) for recording in _recordings(corpus, "development")[:3]]
+    one = model.predict(paths[0], text="hello there")
+    samples, rate = soundfile.read(paths[0], dtype="float64")
+    assert model.predict(samples, rate, text="hello there").probabilities == pytest.approx(
+        one.probabilities, abs=1e-5
+    )
+    assert model.predict(np.stack([samples, samples], axis=1), rate, text="hello there").emotion == one.emotion
+    several = model.predict(paths)
+    assert several.ids == tuple(map(str, paths))
+    with pytest.raises(UsageError, match="sample rate"):
+        model.predict(samples)  # type: ignore[call-overload]
+    with pytest.raises(AudioError, match="divide 16-bit integers"):
+        model.predict((samples * 32767).astype(np.int16), rate)
+
+
+def test_embeddings_are_the_fused_vectors_whatever_is_beside_them(corpus: Path) -> None:
+    model = load(corpus / "members" / "01")
+    paths = [recording.utterance.audio for recording in _recordings(corpus, "development")[:4]]
+    vectors = model.embed(paths)
+    assert vectors.shape == (4, 16)
+    for path, vector in zip(paths, vectors, strict=True):
+        np.testing.assert_allclose(model.embed(path), vector, atol=1e-5)
+
+
+def test_what_is_left_out_or_has_no_words_is_warned_of(corpus: Path, tmp_path: Path) -> None:
+    model = load(corpus / "members" / "01")
+    bad, mute = tmp_path / "bad.wav", tmp_path / "mute.wav"
+    bad.write_bytes(b"no sound")
+    shutil.copy(_recordings(corpus, "development")[0].utterance.audio, mute)
+    with pytest.warns(MissingWordsWarning, match="1 of 1 recordings have no words"):
+        model.predict(mute)
+    good = _recordings(corpus, "development")[1].utterance.audio
+    with pytest.warns(SertkWarning) as caught:
+        result = sertk.predict(model, [good, mute, bad], output=tmp_path / "p.csv")
+    assert {warning.category for warning in caught} == {MissingWordsWarning, LeftOutWarning}
+    assert result.predictions is not None
+    assert result.predictions.ids == (good, str(mute))
+    assert (tmp_path / "p.csv.left_out.tsv").read_text().startswith(str(bad))
+    assert sertk.predict(model, [good, mute, bad], output=tmp_path / "p.csv").up_to_date

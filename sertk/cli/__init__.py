@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import sys
+import warnings
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from importlib import import_module
 from types import ModuleType
@@ -19,7 +21,7 @@ from typing import Any
 import typer
 
 from sertk import __version__
-from sertk.errors import NameConflictError, SertkError
+from sertk.errors import NameConflictError, SertkError, SertkWarning, UsageError
 from sertk.registry import PROVIDERS, Component, verbs
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -54,9 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in ours
     words = [word for word in ours if word != "--debug"] + words[len(ours) :]
     try:
-        command = typer.main.get_command(build_app(words))
-        _take_literally(command)
-        command(words, prog_name="sertk")
+        with _shown_warnings():
+            command = typer.main.get_command(build_app(words))
+            _take_literally(command)
+            command(words, prog_name="sertk")
     except SystemExit as leaving:  # how Typer ends, with or without an error
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except KeyboardInterrupt:
@@ -65,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         _fail(str(error))
+        return 2 if isinstance(error, UsageError) else 1
     except OSError as error:
         if debug:
             raise
@@ -74,6 +78,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _fail(f"unexpected {type(error).__name__}: {error}\n  Run it again with --debug to see where this came from.")
     return 1
+
+
+@contextmanager
+def _shown_warnings() -> Iterator[None]:
+    """Print what functions of sertk warn of as lines; other warnings go where they went."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", SertkWarning)
+        other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, SertkWarning):
+                other(message, category, *where, **more)
+                return
+            from sertk.cli.output import warn
+
+            warn(str(message))
+
+        warnings.showwarning = show
+        yield
 
 
 def build_app(words: Sequence[str]) -> typer.Typer:

@@ -3,15 +3,15 @@
 # Longer than others: six commands of one verb.
 from __future__ import annotations
 
-from collections.abc import Callable
-from inspect import signature
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from sertk.cli import data_tables as tables
-from sertk.cli.output import kept, progress, say, say_json, track, up_to_date, warn
+from sertk.cli.output import progress, say, say_json, up_to_date
+from sertk.progress import Advance, silent
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Read, split, mend and look at corpora.")
 
@@ -40,39 +40,25 @@ def prepare(
     force: bool = FORCE,
 ) -> None:
     """Read a corpus into a manifest, and report what is wrong with it."""
-    from sertk.data.corpora import find_reader
-    from sertk.data.provenance import REPORT, prepare_provenance
-    from sertk.outputs import making, refuse_foreign_files
-    from sertk.provenance import beside, is_current
+    from sertk.api.data import prepare as read
 
-    reader = find_reader(corpus)
     _one_of("--secondary", secondary, ("drop", "half"))
     _one_of("--missing", missing, ("consensus", "unlabelled"))
-    options: dict[str, Any] = {"allow_partial": allow_partial, "audio": not no_audio}
-    options |= _of_reader(
-        reader,
-        release=(release, None),
-        fold=(fold, None),
-        transcripts=(transcripts, []),
-        secondary=(secondary, "drop"),
-        missing=(missing, "consensus"),
-    )
-    refuse_foreign_files("data prepare", [out], sides=[REPORT])
-    with progress("files of the corpus read", last_line=False) as advance:
-        made = prepare_provenance(corpus, str(folder), str(out), options, progress=advance)
-    if not force and is_current(out, made):
+    given: dict[str, tuple[Any, Any]] = {
+        "release": (release, None),
+        "fold": (fold, None),
+        "transcripts": (transcripts, []),
+        "secondary": (secondary, "drop"),
+        "missing": (missing, "consensus"),
+    }
+    options: dict[str, Any] = {name: value for name, (value, default) in given.items() if value != default}
+    options |= {"allow_partial": allow_partial, "audio": not no_audio}
+    made = read(corpus, folder, out=out, force=force, progress=_bar, **options)
+    if made.up_to_date:
         return up_to_date(out)
-    manifest, report = reader(folder, **options)
-    tables.say_corpus(report)
-    with making(out, made, sides=[REPORT]) as edited:
-        manifest.based_in(folder).write(out)
-        if report.faults:
-            report.write(beside(out, REPORT))
-    kept(edited)
-    if report.faults:
-        kinds = ", ".join(f"{kind} {len(faults):,}" for kind, faults in report.faults.items())
-        warn(f"{kinds}: listed in {beside(out, REPORT)}")
-    say(f"wrote  {out}  {len(manifest):,} utterances")
+    assert made.report is not None
+    tables.say_corpus(made.report)
+    say(f"wrote  {out}  {made.utterances:,} utterances")
 
 
 @app.command()
@@ -86,21 +72,12 @@ def split(
     force: bool = FORCE,
 ) -> None:
     """Move a share of a split into a new one, whole speakers at a time."""
-    from sertk.data.manifest import Manifest
-    from sertk.data.provenance import split_provenance
-    from sertk.data.splits import hold_out
-    from sertk.outputs import making, refuse_foreign_files
-    from sertk.provenance import is_current
+    from sertk.api.data import split as hold_out
 
-    refuse_foreign_files("data split", [out], inputs=[manifest])
-    made = split_provenance(str(manifest), str(out), part, into, share, seed)
-    if not force and is_current(out, made):
+    made = hold_out(manifest, out=out, part=part, into=into, share=share, seed=seed, force=force)
+    if made.splits is None:
         return up_to_date(out)
-    corpus = hold_out(Manifest.read(manifest), part, into=into, share=share, seed=seed)
-    with making(out, made) as edited:
-        corpus.write(out)
-    kept(edited)
-    say(f"wrote  {out}  {part} {len(corpus.split(part)):,}, {into} {len(corpus.split(into)):,} utterances")
+    say(f"wrote  {out}  {', '.join(f'{name} {count:,}' for name, count in made.splits.items())} utterances")
 
 
 @app.command()
@@ -111,27 +88,12 @@ def fix(
     force: bool = FORCE,
 ) -> None:
     """Drop what cannot be used of a manifest, and list what was dropped."""
-    from sertk.data.corpora.report import write_faults
-    from sertk.data.manifest import Manifest
-    from sertk.data.provenance import REPORT, fix_provenance
-    from sertk.data.validation import fix as mend
-    from sertk.outputs import making, refuse_foreign_files
-    from sertk.provenance import beside, is_current
+    from sertk.api.data import fix as mend
 
-    refuse_foreign_files("data fix", [out], sides=[REPORT], inputs=[manifest])
-    made = fix_provenance(str(manifest), str(out), not no_audio)
-    if not force and is_current(out, made):
+    made = mend(manifest, out=out, audio=not no_audio, force=force)
+    if made.splits is None:
         return up_to_date(out)
-    corpus = Manifest.read(manifest, any_names=True)
-    mended, faults = mend(corpus, audio=not no_audio)
-    with making(out, made, sides=[REPORT]) as edited:
-        mended.write(out)
-        if faults:
-            write_faults(beside(out, REPORT), {"fixed": faults}, {"kept": len(mended), "fixed": len(faults)})
-    kept(edited)
-    if faults:
-        warn(f"{len(faults):,} faults mended or dropped: listed in {beside(out, REPORT)}")
-    say(f"wrote  {out}  {len(mended):,} of {len(corpus):,} utterances")
+    say(f"wrote  {out}  {made.utterances:,} of {made.splits['before']:,} utterances")
 
 
 @app.command()
@@ -143,32 +105,15 @@ def audit(
     force: bool = FORCE,
 ) -> None:
     """Look for shared speakers, duplicates, odd recordings and missing transcripts; measure the raters' agreement."""
-    from sertk.data.audio_stats import audio_stats
-    from sertk.data.audit import audit as look
-    from sertk.data.manifest import Manifest
-    from sertk.data.provenance import audit_provenance
-    from sertk.files import write_text
-    from sertk.outputs import making, refuse_foreign_files
-    from sertk.provenance import is_current
-    from sertk.reports.audit_page import audit_page
+    from sertk.api.data import audit as look
 
-    if html:
-        refuse_foreign_files("data audit", [html], inputs=[manifest])
-        with progress("recordings read", last_line=False) as advance:
-            made = audit_provenance(str(manifest), not no_audio, progress=advance)
-        if not as_json and not force and is_current(html, made):
-            return up_to_date(html)
-    corpus = Manifest.read(manifest, any_names=True)
-    sound = None if no_audio else audio_stats(corpus)
-    if sound is not None and not as_json:
-        sound = track(sound, "recordings", len(corpus))
-    report = look(corpus, sound)
-    if html:
-        with making(html, made) as edited:
-            write_text(html, audit_page(report))
-        kept(edited)
+    bar = silent if as_json else _bar
+    report = look(manifest, html=html, audio=not no_audio, force=force or as_json, progress=bar)
+    if report is None and html is not None:
+        return up_to_date(html)
     if as_json:
         return say_json(report)
+    assert report is not None
     tables.say_audit(report)
     if html:
         say(f"wrote  {html}")
@@ -186,15 +131,8 @@ def stats(manifest: Path = typer.Argument(..., help="A manifest."), as_json: boo
     tables.say_splits(splits)
 
 
-def _of_reader(reader: Callable[..., Any], **options: tuple[Any, Any]) -> dict[str, Any]:
-    """Those of the options (value, default) that were given; a reader that does not take one is no reader for it."""
-    taken = signature(reader).parameters
-    given = {name: value for name, (value, default) in options.items() if value != default}
-    for name in given:
-        if name not in taken:
-            takes = ", ".join(f"--{known.replace('_', '-')}" for known in options if known in taken)
-            raise typer.BadParameter(f"this corpus does not have it; it takes {takes}", param_hint=f"--{name}")
-    return given
+def _bar(what: str, total: int | None = None) -> AbstractContextManager[Advance]:
+    return progress(what, total, last_line=False)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import typer
 
-from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
-from sertk.cli.output import Advance, duration, progress, say, up_to_date
+from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
+from sertk.cli.output import duration, progress, say, up_to_date
+from sertk.progress import Advance
 
 if TYPE_CHECKING:
-    from sertk.extraction import Extraction
     from sertk.features.extract import ExtractReport
     from sertk.features.progress import Progress
     from sertk.features.task import TargetReport
-
-SECONDS_BETWEEN_LOOKS = 0.5
-"""How often parts say how far they are, and are asked."""
 
 
 def command(
     encoders: list[Path] = typer.Argument(..., help="Encoder files (TOML), or folders of trained models."),
     manifest: Path = typer.Option(..., help="The manifest (*.jsonl, *.jsonl.gz)."),
-    into: Path = typer.Option(..., help="A folder that gets a feature store an encoder, named after it."),
+    into: Path = typer.Option(..., help="A folder that gets one feature store per encoder, named after it."),
     splits: str = typer.Option("", help="Only these splits: held_out,development. Without it: all."),
     unseen: bool = typer.Option(False, help="Only utterances that a trained model was not trained on."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
@@ -47,36 +41,27 @@ def command(
     part = _part(shard)
     if precision not in ("float32", "bfloat16", "float16"):
         raise typer.BadParameter(f"--precision is float32, bfloat16 or float16, got {precision!r}")
-    if jobs > 1 and (part[1] > 1 or repair):
-        raise typer.BadParameter("--jobs makes parts of its own: leave out --shard, and repair before with one job")
-    from sertk.extraction import Extraction, refuse_outputs
+    from sertk.api.extract import extract
 
-    run_tasks = choose(engine, address, jobs)
-    work = Extraction(
-        encoders=tuple(encoders),
-        manifest=manifest,
-        into=into,
-        splits=tuple(splits.split(",")) if splits else (),
-        unseen=unseen,
-        device=device,
-        precision=precision,  # type: ignore[arg-type]
-        frame_budget=frame_budget,
-        max_batch=max_batch,
-        force=force,
-        retry=retry,
-        repair=repair,
-    )
-    refuse_outputs(work)
-    if engine == "local" and jobs == 1:
-        from sertk.extraction.run import extract_part
-
-        with progress("extract") as advance:
-            parts = [extract_part(work, part, progress=_Shown(advance))]
-    else:
-        numbers = [(number, jobs) for number in range(jobs)] if jobs > 1 else [part]
-        with _watched(work, numbers):
-            parts = run_tasks(_extract, [(work, each) for each in numbers], needs=needs(device, gpus))
-    for reports in zip(*parts, strict=True):
+    with progress("extract") as advance:
+        passes = extract(
+            encoders,
+            manifest,
+            into=into,
+            splits=splits.split(",") if splits else (),
+            unseen=unseen,
+            device=device,
+            precision=precision,  # type: ignore[arg-type]
+            frame_budget=frame_budget,
+            max_batch=max_batch,
+            shard=part,
+            force=force,
+            retry=retry,
+            repair=repair,
+            on=placement(engine, jobs, address, gpus),
+            watch=_Shown(advance),
+        )
+    for reports in passes:
         _show(reports)
 
 
@@ -91,50 +76,6 @@ class _Shown:
         pace = f"{now.hours_an_hour:.1f} hours of audio an hour  left {duration(now.seconds_left)}"
         self._advance(now.done - self._done, pace, total=now.total)
         self._done = now.done
-
-
-def _extract(work: Extraction, part: tuple[int, int]) -> list[ExtractReport]:
-    """One part of the corpus, in a process of its own, which says in a file how far it is."""
-    from sertk.extraction.run import extract_part
-    from sertk.features.progress import progress_file, write_progress
-
-    path = progress_file(work.stores[0], part)
-    latest = 0.0
-
-    def note(now: Progress) -> None:
-        nonlocal latest
-        if time.monotonic() - latest >= SECONDS_BETWEEN_LOOKS or now.done == now.total:
-            write_progress(path, now)
-            latest = time.monotonic()
-
-    return extract_part(work, part, progress=note)
-
-
-@contextmanager
-def _watched(work: Extraction, parts: Sequence[tuple[int, int]]) -> Iterator[None]:
-    """Show how far all parts are together, from another thread."""
-    from sertk.features.progress import progress_file, read_progress, together
-
-    paths = [progress_file(work.stores[0], part) for part in parts]
-    for path in paths:
-        path.unlink(missing_ok=True)  # of a run that was killed
-    over = Event()
-
-    def look(show: _Shown) -> None:
-        while not over.wait(SECONDS_BETWEEN_LOOKS):
-            show(together(read_progress(paths)))
-        show(together(read_progress(paths)))
-
-    with progress("extract") as advance:
-        thread = Thread(target=look, args=(_Shown(advance),), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-            for path in paths:
-                path.unlink(missing_ok=True)
 
 
 def _show(parts: Sequence[ExtractReport]) -> None:

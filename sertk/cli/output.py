@@ -12,26 +12,20 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sertk.errors import Fault
 from sertk.escapes import escaped, safe_json
+from sertk.progress import Advance
 
 Item = TypeVar("Item")
 PLAIN_WIDTH = 240
 """Columns of a table that is written to a file or a pipe."""
 SECONDS_BETWEEN_LINES = 30.0
 """How often a plain progress line is written."""
-
-
-class Advance(Protocol):
-    """Says that so many more items are done; total: of so many, where that was not known before."""
-
-    def __call__(self, count: int = 1, pace: str = "", *, total: int | None = None) -> None: ...  # noqa: D102
 
 
 def console() -> Console:
@@ -62,25 +56,9 @@ def warn(message: str) -> None:
     err.print(Text.assemble(("warning", "yellow"), " ", _plain(message)), soft_wrap=True)
 
 
-def warn_remarks(remarks: Iterable[Fault]) -> None:
-    """Warn of what was done to recordings that were used all the same, each thing once with the first of them."""
-    by_message: dict[str, list[str]] = {}
-    for remark in remarks:
-        by_message.setdefault(remark.message, []).append(remark.place)
-    for message, places in by_message.items():
-        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        warn(f"{escaped(', '.join(places[:3]))}{more}: {message}")
-
-
 def up_to_date(path: Path) -> None:
     """Say that there was nothing to do. `sertk run` counts a stage as idle when it says nothing else."""
     say(f"up to date  {path}")
-
-
-def kept(edited: Iterable[Path]) -> None:
-    """Warn of results that somebody had edited, and that were moved aside before they were written again."""
-    for path in edited:
-        warn(f"{path.name.partition('.edited')[0]} was edited since it was written: kept as {path}")
 
 
 def table(

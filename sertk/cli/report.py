@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import typer
 
-from sertk.cli.output import kept, say, up_to_date
-from sertk.errors import DataError
-from sertk.files import write_text
+from sertk.cli.output import say, up_to_date
 
 
 def command(
@@ -24,26 +21,10 @@ def command(
     force: bool = typer.Option(False, "--force", help="Write it again although it is up to date."),
 ) -> None:
     """Write one HTML page with tables, plots and recordings; it needs no network and nothing beside it."""
-    from sertk.outputs import making, refuse_foreign_files
-    from sertk.provenance import is_current
-    from sertk.reports.gather import find_sources, gather
-    from sertk.reports.page import render
-    from sertk.reports.provenance import report_provenance
+    from sertk.api.report import report
 
-    if not exp.is_dir():
-        raise DataError(f"there is no experiment folder {exp}")
-    path = output or exp / "report.html"
-    sources = find_sources(exp, manifest=manifest)
-    files = [file for systems in sources.predictions.values() for file in systems.values()]
-    refuse_foreign_files("report", [path], inputs=[sources.manifest, *files])
-    made = report_provenance(str(exp), None if manifest is None else str(manifest), clips, draws, seed)
-    if not force and is_current(path, made):
-        up_to_date(path)
+    made = report(exp, manifest=manifest, output=output, clips=clips, draws=draws, seed=seed, force=force)
+    if made.up_to_date:
+        up_to_date(made.output)
         return
-    words: list[object] = ["sertk", "report", exp, *(["--manifest", manifest] if manifest else [])]
-    words += ["--clips", clips, "--draws", draws, "--seed", seed]
-    page = render(gather(sources, clips=clips, draws=draws, seed=seed), command=shlex.join(map(str, words)))
-    with making(path, made) as edited:
-        write_text(path, page)
-    kept(edited)
-    say(f"report  {path}  {path.stat().st_size / 1e6:.1f} MB")
+    say(f"report  {made.output}  {made.output.stat().st_size / 1e6:.1f} MB")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from sertk.cli.output import fail, kept, say, up_to_date, warn
+from sertk.cli.output import fail, say, up_to_date, warn
 
 
 def command(
@@ -34,6 +34,7 @@ def command(
         return
     assert predictions is not None
     assert out is not None
+    from sertk.api.remarks import warn_of_edited
     from sertk.data.labels import MSP_PODCAST
     from sertk.ensemble.by_ending import under_ids
     from sertk.ensemble.predictions import Predictions
@@ -53,7 +54,7 @@ def command(
         warn(f"{predictions}: {joined}")
     with making_in(out, made, [*TASKS]) as edited:
         written = write_submission(predicted, ids, out)
-    kept(edited)
+    warn_of_edited(edited)
     _check(out, ids)
     if len(written) == 1:
         warn(f"{predictions} has no attributes: there is no task2.csv")

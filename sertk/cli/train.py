@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
-from sertk.cli.output import say, up_to_date, warn
+from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
+from sertk.cli.output import say, up_to_date
+
+if TYPE_CHECKING:
+    from sertk.api.train import Row, Trained
 
 
 def command(
     configs: list[Path] = typer.Argument(..., help="Experiment files (TOML)."),
-    out: Path | None = typer.Option(None, help="The checkpoint's folder, for one experiment file."),
-    into: Path | None = typer.Option(None, help="A folder that gets a checkpoint a file, named after it."),
+    out: Path | None = typer.Option(None, help="The folder of the model, for one experiment file."),
+    into: Path | None = typer.Option(None, help="A folder that gets one model per file, named after it."),
     device: str | None = typer.Option(None, help="cpu, cuda, cuda:1, auto: instead of what the file says."),
     jobs: int = typer.Option(1, min=1, help="Models trained side by side, each in a process of its own."),
     sets: list[str] = typer.Option([], "--set", help="Override a value: stage.balanced.epochs=5."),
@@ -25,54 +27,30 @@ def command(
     gpus: float | None = GPUS,
 ) -> None:
     """Train models; skip those that are up to date and go on with those that were interrupted."""
-    if (out is None) == (into is None) or (out and len(configs) > 1):
-        raise typer.BadParameter("give --out FOLDER for one experiment file, or --into FOLDER for several")
-    folders = [out or (into or Path()) / config.stem for config in configs]
-    from sertk.cards import has_its_members
-    from sertk.config.files import load_experiment
-    from sertk.experiment import check_output, provenance
-    from sertk.files import damaged
-    from sertk.outputs import refuse_collisions
-    from sertk.preflight.find import load_sound
-    from sertk.provenance import is_current
+    from sertk.api.train import train
 
-    run_tasks = choose(engine, address, jobs)
-    experiments = [load_sound(load_experiment, config, sets) for config in configs]  # all faults before any work
-    refuse_collisions(folders, configs)
-    for folder, experiment in zip(folders, experiments, strict=True):
-        check_output(folder, experiment)
-    waiting = []
-    for config, folder in zip(configs, folders, strict=True):
-        broken = damaged(folder)
-        if broken:
-            warn(f"{folder}: {', '.join(broken)}: missing, damaged or edited, by SHA256SUMS: trained again")
-        made = provenance(config=str(config), sets=sets)
-        if not force and is_current(folder, made) and has_its_members(folder):
-            up_to_date(folder)
-        else:
-            waiting.append((config, folder, tuple(sets), device))
-    threads = max(experiment.compute.threads for experiment in experiments)
-    run_tasks(_train, waiting, needs=needs(device, gpus, cpus=threads))
+    on = placement(engine, jobs, address, gpus)
+    train(
+        configs,
+        out=out,
+        into=into,
+        sets=sets,
+        device=device,
+        force=force,
+        on=on,
+        on_epoch=_epoch,
+        on_result=_result,
+    )
 
 
-def _train(config: Path, folder: Path, sets: tuple[str, ...], device: str | None) -> None:
-    from sertk.config.files import load_experiment
-    from sertk.devices import choose_device
-    from sertk.experiment import run
-    from sertk.provenance import from_here
+def _epoch(name: str, row: Row) -> None:
+    losses = " ".join(f"{term} {value:.3f}" for term, value in row["losses"].items())
+    say(f"{name}  {row['stage']} {row['epoch']}/{row['epochs']}  {losses}  dev {row['score']:.3f}")
 
-    name = folder.name
 
-    def report(row: dict[str, Any]) -> None:
-        losses = " ".join(f"{term} {value:.3f}" for term, value in row["losses"].items())
-        say(f"{name}  {row['stage']} {row['epoch']}/{row['epochs']}  {losses}  dev {row['score']:.3f}")
-
-    experiment = load_experiment(config, sets)
-    call = {"config": from_here(config), "sets": list(sets)}
-    place = choose_device(device or experiment.compute.device)
-    checkpoint = run(experiment, folder, device=place, report=report, call=call)
-    if os.environ.get("RANK", "0") != "0":
-        return  # of several processes that train it together the first one speaks
-    scores = "  ".join(f"{what} {value:.3f}" for what, value in checkpoint.card.metrics.items())
-    left_out = checkpoint.card.notes["left_out"]
-    say(f"{name}  trained  {scores}  left out {left_out} utterances  {folder}")
+def _result(result: Trained) -> None:
+    if result.up_to_date:
+        up_to_date(result.folder)
+        return
+    scores = "  ".join(f"{what} {value:.3f}" for what, value in result.metrics.items())
+    say(f"{result.folder.name}  trained  {scores}  left out {result.left_out} utterances  {result.folder}")

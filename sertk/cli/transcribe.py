@@ -7,8 +7,7 @@ from typing import Any
 
 import typer
 
-from sertk.cli.output import kept, progress, say, up_to_date, warn_remarks
-from sertk.errors import Fault
+from sertk.cli.output import progress, say, up_to_date
 
 
 def command(
@@ -25,52 +24,31 @@ def command(
     force: bool = typer.Option(False, help="Transcribe again what is up to date, and what has failed."),
 ) -> None:
     """Transcribe the utterances of a manifest, going on where an interrupted run stopped."""
-    from sertk.config.build import build
+    from sertk.api.transcribe import transcribe
     from sertk.config.overrides import apply_sets
-    from sertk.config.schema import Use
-    from sertk.data.manifest import Manifest
     from sertk.errors import ConfigError
-    from sertk.outputs import refuse_foreign_files
-    from sertk.provenance import is_current
-    from sertk.registry import transcribers
-    from sertk.transcribers.provenance import VERB, plan, transcriber_parts
-    from sertk.transcribers.run import REPORT, WORDS, transcribe
+    from sertk.transcribers.run import REPORT
 
     options: dict[str, Any] = {"model": model, "language": language}
     options = {name: value for name, value in options.items() if value is not None}
     faults = apply_sets(options, sets)
     if faults:
         raise ConfigError("sertk transcribe", faults)
-    refuse_foreign_files(VERB, [out], sides=[REPORT, WORDS], inputs=[manifest])
-    chosen = Use(use=use, **options)
-    corpus = Manifest.read(manifest)
-    transcriber = build(transcribers, chosen)
-    parts = transcriber_parts(transcriber, chosen)
-    made = plan(corpus, transcriber, out, parts, split, manifest=manifest, use=chosen)
-    if not force and is_current(out, made):
+    report = transcribe(
+        manifest,
+        out=out,
+        use=use,
+        splits=split,
+        batch_size=batch_size,
+        mixed_sources=mixed_sources,
+        device=device,
+        force=force,
+        progress=progress,
+        **options,
+    )
+    if report is None:
         up_to_date(out)
         return
-    if hasattr(transcriber, "to"):
-        from sertk.devices import choose_device
-
-        transcriber.to(choose_device(device))
-    remarks: list[Fault] = []
-    with progress(f"transcribe with {transcriber.source}", len(corpus.split(*split) if split else corpus)) as advance:
-        report = transcribe(
-            corpus,
-            transcriber,
-            out,
-            splits=split,
-            parts=parts,
-            made=made,
-            batch_size=batch_size,
-            mixed_sources=mixed_sources,
-            force=force,
-            progress=advance,
-            remark=remarks.append,
-        )
-    warn_remarks(remarks)
-    kept(report.edited)
     if report.renewed:
         say(f"{report.renewed}: all are transcribed again")
     say(

@@ -94,6 +94,25 @@ def read_audio(
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 
+def resampled(samples: NDArray[Any], sample_rate: int, to: int) -> NDArray[np.float32]:
+    """Samples (samples,) or (samples, channels) in -1..1 as mono float32 at another rate.
+
+    Raises
+    ------
+    AudioError
+        For another number of dimensions, integers, or a rate that is not positive.
+    """
+    if samples.ndim not in (1, 2) or not np.issubdtype(samples.dtype, np.floating):
+        raise AudioError(
+            f"samples are floats in -1..1, (samples,) or (samples, channels); got {samples.dtype} of shape "
+            f"{samples.shape}: divide 16-bit integers by 32768"
+        )
+    if sample_rate <= 0:
+        raise AudioError(f"the sample rate is a number of samples per second, got {sample_rate}")
+    mono = np.asarray(samples if samples.ndim == 1 else samples.mean(axis=1), dtype=np.float32)
+    return mono if sample_rate == to else np.asarray(soxr.resample(mono, sample_rate, to), dtype=np.float32)
+
+
 def read_part(
     path: Path, *, start: float = 0.0, duration: float | None = None
 ) -> tuple[AudioInfo, NDArray[np.float32]]:

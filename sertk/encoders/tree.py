@@ -46,6 +46,13 @@ class ModelTree:
 
     def posteriors(self, leaves: Mapping[str, Padded], /) -> Tensor:
         """Frames by leaf key to (B, C + A): probabilities, then attributes."""
+        return self.classifier.posteriors(self._features(leaves))
+
+    def embeddings(self, leaves: Mapping[str, Padded], /) -> Tensor:
+        """Frames by leaf key to the fused vectors (B, width) of the classifier at the root."""
+        return self.classifier.embeddings(self._features(leaves))
+
+    def _features(self, leaves: Mapping[str, Padded]) -> Features:
         features: Features = {}
         for name, source in self.inputs.items():
             if isinstance(source, str):
@@ -54,7 +61,7 @@ class ModelTree:
                 rows = source.posteriors(leaves)  # (B, C + A)
                 lengths = torch.ones(len(rows), dtype=torch.int64, device=rows.device)
                 features[name] = Padded(rows[:, None, :], lengths)  # (B, 1, C + A)
-        return self.classifier.posteriors(features)
+        return features
 
     def to(self, device: torch.device) -> ModelTree:
         """Move the networks of the whole tree."""

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from numpy.typing import NDArray
 from sertk.data.labels import LabelSet
 from sertk.errors import DataError, LabelError, did_you_mean
 from sertk.files import atomic_path, parse_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUM_TOLERANCE = 1e-3
 """How far the probabilities of an utterance may sum from 1."""
@@ -65,6 +68,44 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        """Such as `Predictions(120 utterances; Angry, Happy, Sad; arousal, valence)`."""
+        about = [f"{len(self)} utterances", ", ".join(self.labels.names), ", ".join(self.attribute_names)]
+        return f"Predictions({'; '.join(text for text in about if text)})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame with the columns of a predictions file: id, emotion, classes, attributes.
+
+        Raises
+        ------
+        ImportError
+            Without pandas: `pip install 'sertk[frames]'`.
+        """
+        import pandas as pd
+
+        columns: dict[str, Any] = {"id": self.ids, "emotion": [self.labels.names[best] for best in self.predicted]}
+        columns |= dict(zip(self.labels.names, self.emotion.T, strict=True))
+        return pd.DataFrame(columns | dict(zip(self.attribute_names, self.attributes.T, strict=True)))
+
+    @staticmethod
+    def from_frame(frame: pd.DataFrame, *, labels: LabelSet | None = None) -> Predictions:
+        """Predictions from a frame of the form of `to_frame`.
+
+        Parameters
+        ----------
+        frame
+            `id`, a column of probabilities for each class, and attributes.
+        labels
+            The classes, in the order wanted; without it, every column that is not id, emotion or an attribute.
+
+        Raises
+        ------
+        DataError
+            For what is no table of probabilities by id.
+        """
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        return _parse("the frame", enumerate(rows, start=1), labels, what="row")
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -169,14 +210,16 @@ def _jsonl_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, Mapping
         yield number, row
 
 
-def _parse(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]], labels: LabelSet | None) -> Predictions:
+def _parse(
+    path: Path | str, rows: Iterable[tuple[int, Mapping[str, Any]]], labels: LabelSet | None, *, what: str = "line"
+) -> Predictions:
     ids: dict[str, int] = {}
     emotion: list[list[float]] = []
     attributes: list[list[float]] = []
     columns: list[str] = []
     values: list[str] = []
     for number, row in rows:
-        place = f"{path}, line {number}"
+        place = f"{path}, {what} {number}"
         if not columns:
             columns = [*row]
             labels, values = _roles(path, columns, labels)
@@ -207,7 +250,7 @@ def _parse(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]], labels: La
     )
 
 
-def _roles(path: Path, columns: Sequence[str], labels: LabelSet | None) -> tuple[LabelSet, list[str]]:
+def _roles(path: Path | str, columns: Sequence[str], labels: LabelSet | None) -> tuple[LabelSet, list[str]]:
     """Which columns are classes and which are attributes."""
     if "id" not in columns:
         raise DataError(f"{path}: has no column `id`. {did_you_mean('id', columns)}Columns: {', '.join(columns)}.")

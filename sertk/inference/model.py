@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sertk.batching.collate import pad
 from sertk.checkpoint import Checkpoint
 from sertk.contracts import Encoder
-from sertk.data.find import recording_of
+from sertk.data.audio import resampled
+from sertk.data.find import recording_of, recordings_of
+from sertk.data.manifest import Utterance
 from sertk.data.recording import Recording
 from sertk.devices import choose_device
 from sertk.encoders.checkpoint import build_encoder
 from sertk.encoders.tree import ModelTree, load_tree
 from sertk.ensemble.predictions import Predictions
-from sertk.errors import AudioError, DataError, Fault
+from sertk.errors import AudioError, DataError, Fault, LeftOutWarning, MissingWordsWarning, UsageError
 from sertk.features.card import StoreCard
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.plan import batches, spoken_seconds
 from sertk.inference.prediction import Prediction, predictions_of, rows
+from sertk.tensors import Padded
 
 
 @dataclass(frozen=True)
 class Model:
     """A loaded checkpoint with its encoders, ready for recordings. Get one with `sertk.load`.
 
-    `predict` answers for one recording, `predict_recordings` for many at once; `checkpoint.card` tells where it
-    comes from and how it scored. encoders, cards: by fingerprint, each distinct encoder once.
+    `predict` takes files or samples, `embed` gives fused vectors; `checkpoint.card` says where the model comes from
+    and how it scored. encoders, cards: by fingerprint, each distinct encoder once.
     """
 
     tree: ModelTree
@@ -54,12 +61,82 @@ class Model:
         """Whether some encoder reads words, so that a recording should come with its transcript."""
         return any(encoder.modality == "text" for encoder in self.encoders.values())
 
-    def predict(self, audio: str | Path, *, text: str | None = None) -> Prediction:
-        """Predict one recording. text: its transcript. Raises AudioError for one that cannot be used."""
-        predictions, faults = self.predict_recordings([recording_of(Path(audio), text=text, words=self.reads_text)])
-        if faults:
-            raise AudioError(faults[0].message)
-        return rows(predictions)[0]
+    @overload
+    def predict(self, audio: str | Path, *, text: str | None = None) -> Prediction: ...
+
+    @overload
+    def predict(
+        self, audio: NDArray[np.floating[Any]], sample_rate: int, *, text: str | None = None
+    ) -> Prediction: ...
+
+    @overload
+    def predict(self, audio: list[str | Path] | list[str] | list[Path] | tuple[str | Path, ...]) -> Predictions: ...
+
+    def predict(
+        self,
+        audio: str | Path | NDArray[np.floating[Any]] | Sequence[str | Path],
+        sample_rate: int | None = None,
+        *,
+        text: str | None = None,
+    ) -> Prediction | Predictions:
+        """Predict one recording, or several.
+
+        Parameters
+        ----------
+        audio
+            A file; a list of files; or samples in -1..1, (samples,) or (samples, channels).
+        sample_rate
+            Of samples, in Hz.
+        text
+            The words of a single recording. Without it NAME.txt beside a file is read, where the model reads words.
+
+        Returns
+        -------
+        Prediction or Predictions
+            Predictions for a list of files, by path; a bad one is left out with a LeftOutWarning.
+
+        Raises
+        ------
+        AudioError
+            For a single recording that cannot be used.
+        UsageError
+            For samples without their rate.
+        """
+        recordings, one = self._recordings(audio, sample_rate, text)
+        predictions, faults = self.predict_recordings(recordings)
+        _refuse_or_warn(faults, one)
+        return rows(predictions)[0] if one else predictions
+
+    def embed(
+        self,
+        audio: str | Path | NDArray[np.floating[Any]] | Sequence[str | Path],
+        sample_rate: int | None = None,
+        *,
+        text: str | None = None,
+    ) -> NDArray[np.float32]:
+        """Give the fused vectors that the model's head reads.
+
+        Parameters
+        ----------
+        audio, sample_rate, text
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray
+            (width,) for one recording, (N, width) for a list, without those that are left out. Of a vote the mean
+            posteriors, since those are what its head reads.
+
+        Raises
+        ------
+        AudioError
+            For a single recording that cannot be used.
+        """
+        recordings, one = self._recordings(audio, sample_rate, text)
+        found, faults = self._computed(recordings, self.tree.embeddings)
+        _refuse_or_warn(faults, one)
+        vectors = torch.stack([*found.values()]).numpy() if found else np.empty((0, 0), dtype=np.float32)
+        return vectors[0] if one else vectors
 
     def predict_recordings(
         self,
@@ -72,14 +149,62 @@ class Model:
     ) -> tuple[Predictions, list[Fault]]:
         """Predict many recordings, in the order given; a bad one is left out and listed as a fault.
 
-        frame_budget: seconds of audio in a batch, padding included. progress: called with the size of each batch.
-        remark: called with what was done to a recording that is predicted all the same, such as cutting its words.
+        Parameters
+        ----------
+        recordings
+            Each with its words, where the model reads words; MissingWordsWarning counts those without.
+        frame_budget
+            Seconds of audio in a batch, padding included.
+        max_batch
+            Recordings in a batch.
+        progress
+            Called with the size of each batch.
+        remark
+            Called with what was done to a recording that is predicted all the same, such as cutting its words.
         """
+        found, faults = self._computed(
+            recordings, self.tree.posteriors, frame_budget, max_batch, progress=progress, remark=remark
+        )
+        values = torch.stack([*found.values()]) if found else torch.empty(0, self._width)
+        return predictions_of(self.checkpoint, [*found], values), faults
+
+    def _recordings(
+        self,
+        audio: str | Path | NDArray[np.floating[Any]] | Sequence[str | Path],
+        sample_rate: int | None,
+        text: str | None,
+    ) -> tuple[list[Recording], bool]:
+        """What `predict` was given as recordings, and whether it was a single one."""
+        if isinstance(audio, np.ndarray):
+            if sample_rate is None:
+                raise UsageError("give the sample rate of samples: model.predict(samples, 16_000)")
+            samples = {rate: resampled(audio, sample_rate, rate) for rate in {16_000, sample_rate}}
+            return [Recording(Utterance(id="samples", audio="samples", text=text), given=samples)], True
+        if isinstance(audio, str | Path):
+            return [recording_of(Path(audio), text=text, words=self.reads_text)], True
+        if text is not None:
+            raise UsageError("text is for a single recording: put a .txt with its words beside each instead")
+        recordings, faults = recordings_of(map(Path, audio), words=self.reads_text)
+        _refuse_or_warn(faults, one=False)
+        return recordings, False
+
+    def _computed(
+        self,
+        recordings: Sequence[Recording],
+        compute: Callable[[Mapping[str, Padded]], torch.Tensor],
+        frame_budget: float = 120.0,
+        max_batch: int = 32,
+        *,
+        progress: Callable[[int], None] = lambda _: None,
+        remark: Callable[[Fault], None] = lambda _: None,
+    ) -> tuple[dict[str, torch.Tensor], list[Fault]]:
+        """A row on the CPU for each recording, in the order given, and faults of those that have none."""
         by_id = {recording.id: recording for recording in recordings}
         if len(by_id) != len(recordings):
             raise DataError(
-                f"{len(recordings) - len(by_id)} of {len(recordings)} ids stand twice: ids must be unique"
+                f"{len(recordings) - len(by_id)} of {len(recordings)} ids occur twice: ids must be unique"
             )
+        self._warn_of_missing_words(recordings)
         encode = {key: BatchEncoder(e, self.cards[key], self.device, "float32") for key, e in self.encoders.items()}
         found: dict[str, torch.Tensor] = {}
         failed: dict[str, str] = {}
@@ -96,12 +221,18 @@ class Model:
             good = [id for id in ids if id not in failed]
             if good:
                 leaves = {key: pad([of[id] for id in good]).to(self.device) for key, of in frames.items()}
-                posteriors = self.tree.posteriors(leaves).cpu()  # (B, C + A)
-                found |= dict(zip(good, posteriors, strict=True))
+                found |= dict(zip(good, compute(leaves).cpu(), strict=True))
             progress(len(ids))
-        order = [recording.id for recording in recordings if recording.id in found]
-        values = torch.stack([found[id] for id in order]) if order else torch.empty(0, self._width)
-        return predictions_of(self.checkpoint, order, values), [Fault(id, why) for id, why in failed.items()]
+        return {id: found[id] for id in by_id if id in found}, [Fault(id, why) for id, why in failed.items()]
+
+    def _warn_of_missing_words(self, recordings: Sequence[Recording]) -> None:
+        wordless = sum(not recording.utterance.text for recording in recordings) if self.reads_text else 0
+        if wordless:
+            message = (
+                f"{wordless} of {len(recordings)} recordings have no words, which the model reads too: give their "
+                f"text, or put NAME.txt beside NAME.wav"
+            )
+            warnings.warn(message, MissingWordsWarning, stacklevel=4)
 
     @property
     def _width(self) -> int:
@@ -125,3 +256,11 @@ def _prepare(encoder: Encoder, recordings: Iterable[Recording]) -> Prepared:
     for recording in recordings:
         prepared.add(encoder, recording)
     return prepared
+
+
+def _refuse_or_warn(faults: Sequence[Fault], one: bool) -> None:
+    """Raise for a single recording, warn of others."""
+    if faults and one:
+        raise AudioError(faults[0].message)
+    for fault in faults:
+        warnings.warn(f"left out {fault.place}: {fault.message}", LeftOutWarning, stacklevel=3)

@@ -49,6 +49,7 @@ def rows(predictions: Predictions) -> list[Prediction]:
 
 
 def predictions_of(checkpoint: Checkpoint, ids: Sequence[str], posteriors: torch.Tensor) -> Predictions:
+    """Posteriors (N, C + A) as predictions of the model's classes and attributes."""
     values = posteriors.double().numpy()  # (N, C + A)
     classes = len(checkpoint.card.labels)
     emotion = values[:, :classes] / np.maximum(values[:, :classes].sum(axis=1, keepdims=True), 1e-12)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -45,17 +45,22 @@ class Classifier(nn.Module):
         return cast(Outputs, self.head(self.fuse(features)))
 
     def posteriors(self, features: Features) -> Tensor:
-        """{name: (B, T, D)} to (B, C + A), probabilities, then attributes: the one way from a model to them.
+        """{name: (B, T, D)} to (B, C + A), probabilities, then attributes: the one way from a model to them."""
+        return self._exactly(features, lambda exact: cast(Outputs, self(exact)).posteriors)
 
-        In evaluation mode and in float32, whatever autocast is on around it. The model's mode is given back.
-        """
+    def embeddings(self, features: Features) -> Tensor:
+        """{name: (B, T, D)} to the fused (B, width), computed as `posteriors` computes them."""
+        return self._exactly(features, self.fuse)
+
+    def _exactly(self, features: Features, function: Callable[[Features], Tensor]) -> Tensor:
+        """Call in evaluation mode and in float32, whatever autocast is on around it; give the mode back."""
         exact = {name: Padded(padded.data.float(), padded.lengths) for name, padded in features.items()}
         device = next(iter(exact.values())).data.device
         was_training = self.training
         self.eval()
         try:
             with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-                return cast(Outputs, self(exact)).posteriors
+                return function(exact)
         finally:
             self.train(was_training)
 

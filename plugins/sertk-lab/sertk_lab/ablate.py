@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sertk.cli.engine import ADDRESS, ENGINE, GPUS, choose, needs
-from sertk.cli.output import kept, say, table, up_to_date
+from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
+from sertk.cli.output import say, table, up_to_date
 
 if TYPE_CHECKING:
     from sertk.provenance import Provenance
@@ -37,7 +37,8 @@ def command(
     from sertk_lab.ablation.provenance import PAGES, VERB, provenance_of
     from sertk_lab.ablation.systems import groups
 
-    run_tasks = choose(engine, address, jobs)
+    on = placement(engine, jobs, address, gpus)
+    on.check()
     asked = load_ablations(config)
     asked = asked.model_copy(update={"seeds": seeds}) if seeds else asked
     base = config.parent
@@ -50,7 +51,7 @@ def command(
     say(f"{len(cells)} models, {len(cells) - len(waiting)} of them up to date")
     tasks = [(part, (asked.fit, asked.test), device) for part in _parts(waiting, jobs)]
     threads = max((cell.experiment.compute.threads for cell in waiting), default=1)
-    run_tasks(_train, tasks, needs=needs(device, gpus, cpus=threads))
+    on.run(_train, tasks, device=device, cpus=threads)
     if asked.ensemble:
         each = [groups(asked.ensemble, [c for c in cells if c.arm == "full"], n + 1) for n in range(asked.seeds)]
         _combine(asked, [group for part in each for group in part], base, into, device)
@@ -120,6 +121,7 @@ def _show(one: Table) -> None:
 
 def _write(found: list[Table], cell: Cell, into: Path, seeds: int, provenance: Provenance) -> None:
     from sertk import __version__
+    from sertk.api.remarks import warn_of_edited
     from sertk.data.manifest import Manifest
     from sertk.files import write_text
     from sertk.outputs import making
@@ -145,5 +147,5 @@ def _write(found: list[Table], cell: Cell, into: Path, seeds: int, provenance: P
             continue
         with making(path, provenance) as edited:
             write_text(path, text)
-        kept(edited)
+        warn_of_edited(edited)
         say(f"{path}  written")

@@ -1,0 +1,192 @@
+"""Predict recordings, or a split of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertk.api.remarks import warn_of_edited, warn_of_left_out, warn_of_remarks
+from sertk.checkpoint import Checkpoint
+from sertk.data.find import find_files, recordings_of
+from sertk.data.manifest import Manifest
+from sertk.devices import choose_device
+from sertk.engine import HERE, Placement
+from sertk.ensemble.predictions import Predictions
+from sertk.errors import Fault, UsageError
+from sertk.escapes import escaped
+from sertk.files import write_text
+from sertk.inference.model import Model, load
+from sertk.inference.provenance import VERB, provenance
+from sertk.inference.stores import predict_stores
+from sertk.inputs import located
+from sertk.outputs import making, names_of, refuse_foreign_files
+from sertk.progress import Bars, silent
+from sertk.provenance import Provenance, beside, is_current
+
+SIDES = (".left_out.tsv",)
+"""Beside predictions `x.csv`, in `x.csv.left_out.tsv`: what could not be predicted, and why."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What `predict` and `predict_corpus` give.
+
+    predictions: of one model; None where the file `output` was up to date. left_out: what could not be predicted.
+    """
+
+    predictions: Predictions | None
+    left_out: tuple[Fault, ...] = ()
+    output: Path | None = None
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the file was there already, made from the same."""
+        return self.predictions is None
+
+
+def predict(
+    model: str | Path | Model,
+    audio: str | Path | Sequence[str | Path],
+    *,
+    text: str | None = None,
+    output: str | Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    progress: Bars = silent,
+) -> Predicted:
+    """Predict recordings.
+
+    Parameters
+    ----------
+    model
+        The folder of a trained model or ensemble, or a model from `sertk.load`.
+    audio
+        Recordings, and folders that are searched for recordings.
+    text
+        The words of a single recording; without it NAME.txt beside each recording is read.
+    output
+        A file for the predictions, `*.csv` or `*.jsonl`; `OUTPUT.left_out.tsv` lists what could not be predicted.
+    device
+        `cpu`, `cuda`, `cuda:1` or `auto`.
+    force
+        Predict again although `output` is up to date.
+    progress
+        Opens a bar for the work.
+
+    Returns
+    -------
+    Predicted
+        Predictions by path; a bad recording is left out, listed and warned of.
+
+    Raises
+    ------
+    SertkError
+        AudioError for a path that does not exist, CheckpointError for a folder that is no model, OutputError for a
+        file that something else made.
+    """
+    paths = [Path(audio)] if isinstance(audio, str | Path) else [Path(path) for path in audio]
+    target = _target(output)
+    made = None
+    if target is not None:
+        folder = model.checkpoint.folder if isinstance(model, Model) else Path(model)
+        refuse_foreign_files(VERB, [target], sides=SIDES, inputs=paths)
+        made = provenance(model=str(folder), audio=[str(path) for path in paths], text=text)
+        if not force and is_current(target, made):
+            return Predicted(None, output=target)
+    files, unread = find_files(paths)
+    loaded = model if isinstance(model, Model) else load(model, device=device)
+    recordings, unfit = recordings_of(files, text=text, words=loaded.reads_text)
+    remarks: list[Fault] = []
+    with (progress if len(recordings) > 1 else silent)("predict", len(recordings)) as advance:
+        predictions, faults = loaded.predict_recordings(recordings, progress=advance, remark=remarks.append)
+    warn_of_remarks(remarks)
+    return _kept(predictions, [*unread, *unfit, *faults], target, made)
+
+
+def predict_corpus(
+    models: str | Path | Sequence[str | Path],
+    manifest: str | Path,
+    split: str,
+    *,
+    output: str | Path | None = None,
+    into: str | Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    on: Placement = HERE,
+) -> list[Predicted]:
+    """Predict a split of a corpus from the feature stores that the models were trained on.
+
+    Parameters
+    ----------
+    models
+        Folders of trained models.
+    manifest
+        The manifest of the corpus.
+    split
+        The split to predict.
+    output
+        A file for the predictions of a single model, `*.csv` or `*.jsonl`.
+    into
+        A folder that gets one CSV file per model.
+    device, force
+        As for `predict`.
+    on
+        Where models are at work: how many at a time, or on a Ray cluster.
+
+    Returns
+    -------
+    list of Predicted
+        In the order of `models`. Utterances without features are left out, listed and warned of.
+
+    Raises
+    ------
+    SertkError
+        CheckpointError for features of another encoder, StoreError for features of other content than the corpus
+        has now, OutputError.
+    """
+    folders = [Path(models)] if isinstance(models, str | Path) else [Path(model) for model in models]
+    if into is None and len(folders) > 1:
+        raise UsageError("--manifest needs --into FOLDER for several models")
+    targets = [Path(into) / f"{name}.csv" for name in names_of(folders)] if into else [_target(output)]
+    refuse_foreign_files(VERB, [target for target in targets if target], sides=SIDES, inputs=[Path(manifest)])
+    tasks = [(each, Path(manifest), split, to, device, force) for each, to in zip(folders, targets, strict=True)]
+    found = []
+    for predictions, faults, target, made in on.run(_predict_corpus, tasks, device=device):
+        found.append(
+            Predicted(None, output=target) if predictions is None else _kept(predictions, faults, target, made)
+        )
+    return found
+
+
+def _predict_corpus(
+    model: Path, manifest: Path, split: str, output: Path | None, device: str, force: bool
+) -> tuple[Predictions | None, list[Fault], Path | None, Provenance | None]:
+    made = provenance(model=str(model), manifest=str(manifest), split=split) if output else None
+    if output and made and not force and is_current(output, made):
+        return None, [], output, made
+    corpus = Manifest.read(manifest)
+    utterances = located(corpus, corpus.split(split))
+    predictions, faults = predict_stores(Checkpoint.load(model), utterances, device=choose_device(device))
+    return predictions, faults, output, made
+
+
+def _kept(predictions: Predictions, faults: list[Fault], output: Path | None, made: Provenance | None) -> Predicted:
+    """The predictions, written where that was asked for, with warnings of what was left out."""
+    warn_of_left_out(faults)
+    if output is not None and made is not None:
+        with making(output, made, sides=SIDES) as edited:
+            predictions.write(output)
+            if faults:
+                lines = [f"{escaped(fault.place)}\t{escaped(fault.message)}\n" for fault in faults]
+                write_text(beside(output, SIDES[0]), "".join(lines))
+        warn_of_edited(edited)
+    return Predicted(predictions, tuple(faults), output)
+
+
+def _target(output: str | Path | None) -> Path | None:
+    if output is None:
+        return None
+    if Path(output).suffix not in (".csv", ".jsonl"):
+        raise UsageError(f"--output ends in .csv or .jsonl, got {str(output)!r}")
+    return Path(output)

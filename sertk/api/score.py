@@ -1,0 +1,248 @@
+"""Score predictions against labels and votes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sertk.api.remarks import warn_of_edited
+from sertk.data.manifest import Manifest
+from sertk.ensemble.by_ending import under_ids
+from sertk.ensemble.predictions import Predictions, some
+from sertk.errors import DataError, UsageError
+from sertk.files import write_json, write_text
+from sertk.outputs import making, refuse_foreign_files
+from sertk.provenance import Provenance, is_current
+from sertk.reports.on_card import on_card, put_on_card
+from sertk.reports.results import results_markdown
+from sertk.scoring.balanced import balanced_draws
+from sertk.scoring.calibration import temperature_scaling, vector_scaling
+from sertk.scoring.compare import Comparison
+from sertk.scoring.compare import compare as compare_cases
+from sertk.scoring.groups import Group
+from sertk.scoring.groups import groups as score_groups
+from sertk.scoring.provenance import score_provenance, system_names
+from sertk.scoring.score import Score
+from sertk.scoring.score import score as score_case
+from sertk.scoring.truth import Case, align, truth_of
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores by system. groups: by system, where asked for. comparisons: each system less `other`, by system.
+
+    up_to_date: the outputs, where all of them were; then nothing was scored.
+    """
+
+    splits: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[Group]] = field(default_factory=dict)
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    other: str = ""
+    seed: int = 1
+    fingerprint: str = ""
+    up_to_date: tuple[Path, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values, as `sertk score --json` writes them."""
+        systems: dict[str, Any] = {name: one.as_dict() for name, one in self.scores.items()}
+        for name, one in self.scores.items():
+            if one.consensus:
+                systems[name]["balanced_draws"] = balanced_draws(one.confusion, seed=self.seed).as_dict()
+            if name in self.groups:
+                systems[name]["groups"] = [group.as_dict() for group in self.groups[name]]
+            if name in self.comparisons:
+                systems[name]["less"] = {"system": self.other, **self.comparisons[name].as_dict()}
+        return {
+            "split": [*self.splits],
+            "labels": self.labels,
+            "systems": systems,
+            "fingerprint": self.fingerprint,
+        }
+
+
+def score(
+    predictions: str | Path | Sequence[str | Path],
+    manifest: str | Path,
+    split: str | Sequence[str],
+    *,
+    compare: str | Path | None = None,
+    calibrate: str | Path | None = None,
+    groups: bool = False,
+    draws: int = 1000,
+    seed: int = 1,
+    output: str | Path | None = None,
+    results: str | Path | None = None,
+    card: str | Path | None = None,
+    force: bool = False,
+) -> Scored:
+    """Score predictions against labels and votes, with 95 % intervals that resample speakers.
+
+    Parameters
+    ----------
+    predictions
+        Files of predictions, `*.csv` or `*.jsonl`, one per system.
+    manifest
+        The manifest with the labels.
+    split
+        The split to score, or several.
+    compare
+        Another system's predictions: the difference from it is given.
+    calibrate
+        A single system's predictions of held-out utterances, on which its probabilities are calibrated.
+    groups
+        Score also by gender, duration, agreement and speaker.
+    draws, seed
+        Resamples of speakers for the intervals, and their seed.
+    output
+        A JSON file for all scores.
+    results
+        A page of Markdown for the scores and how they were computed.
+    card
+        The model that predicted; its card and README.md take the scores up.
+    force
+        Score again although the outputs are up to date.
+
+    Raises
+    ------
+    SertkError
+        DataError where predictions and labels share no utterance; OutputError.
+    """
+    files = [Path(predictions)] if isinstance(predictions, str | Path) else [Path(path) for path in predictions]
+    splits = (split,) if isinstance(split, str) else tuple(split)
+    if calibrate is not None and len(files) > 1:
+        raise UsageError("--calibrate takes one system: its predictions and its held-out predictions")
+    if card is not None and len(files) > 1:
+        raise UsageError("--card takes one model and the predictions of that model")
+    source, other, held_out, page, table, model = (
+        None if path is None else Path(path) for path in (manifest, compare, calibrate, results, output, card)
+    )
+    assert source is not None
+    written = [path for path in (table, page) if path is not None]
+    refuse_foreign_files("score", written, inputs=[*files, source, *filter(None, (other, held_out))])
+    made = score_provenance(
+        [*map(str, files)],
+        str(source),
+        splits,
+        None if other is None else str(other),
+        None if held_out is None else str(held_out),
+        groups,
+        draws,
+        seed,
+    )
+    current = [is_current(path, made) for path in written]
+    if model is not None:
+        current.append(on_card(model, ", ".join(splits)) == made.key)
+        written.append(model)
+    if written and not force and all(current):
+        return Scored(splits, up_to_date=tuple(written))
+
+    corpus = Manifest.read(source)
+    names = system_names([*map(str, files)])
+    cases = {name: _case(corpus, splits, path) for name, path in zip(names, files, strict=True)}
+    if held_out is not None:
+        cases |= _calibrated(corpus, names[0], cases[names[0]], held_out)
+    compared: dict[str, Comparison] = {}
+    if other is not None:
+        base = _case(corpus, splits, other)
+        compared = {
+            name: compare_cases(base, case, draws=draws, seed=seed)
+            for name, case in cases.items()
+            if name != other.stem
+        }
+    scored = Scored(
+        splits,
+        corpus.labels.names,
+        {name: score_case(case, draws=draws, seed=seed) for name, case in cases.items()},
+        {name: score_groups(case, draws=draws, seed=seed) for name, case in cases.items()} if groups else {},
+        compared,
+        "" if other is None else other.stem,
+        seed,
+        made.key,
+    )
+    command = "" if page is None else _command(files, source, splits, other, held_out, draws, seed, page)
+    _write(scored, corpus, made, table, page, command)
+    if model is not None:
+        put_on_card(
+            model,
+            ", ".join(splits),
+            scored.scores[names[0]],
+            cases[names[0]],
+            predictions=files[0],
+            made_from=made.key,
+        )
+    return scored
+
+
+def _write(
+    scored: Scored, corpus: Manifest, made: Provenance, output: Path | None, results: Path | None, command: str
+) -> None:
+    if output is not None:
+        with making(output, made) as edited:
+            write_json(output, scored.as_dict())
+        warn_of_edited(edited)
+    if results is not None:
+        page = results_markdown(
+            scored.scores,
+            corpus=corpus.corpus,
+            splits=[*scored.splits],
+            note=corpus.note,
+            command=command,
+            fingerprint=made.key,
+            other=scored.other,
+            comparisons=scored.comparisons,
+        )
+        with making(results, made) as edited:
+            write_text(results, page)
+        warn_of_edited(edited)
+
+
+def _command(
+    predictions: Sequence[Path],
+    manifest: Path,
+    split: Sequence[str],
+    compare: Path | None,
+    calibrate: Path | None,
+    draws: int,
+    seed: int,
+    results: Path,
+) -> str:
+    """The call that made the results, with paths as seen from their folder."""
+    folder = results.absolute().parent
+
+    def here(path: Path) -> Path:
+        elsewhere = path.is_absolute() and not path.is_relative_to(folder)
+        return path if elsewhere else Path(os.path.relpath(path, folder))
+
+    words: list[object] = ["sertk", "score", *map(here, predictions), "--manifest", here(manifest)]
+    words += [word for name in split for word in ("--split", name)]
+    for name, path in (("--compare", compare), ("--calibrate", calibrate)):
+        words += [name, here(path)] if path else []
+    words += ["--draws", draws, "--seed", seed, "--results", here(results)]
+    return shlex.join(map(str, words))
+
+
+def _case(corpus: Manifest, split: Sequence[str], path: Path) -> Case:
+    try:
+        return align(truth_of(corpus, corpus.split(*split)), Predictions.read(path, labels=corpus.labels))
+    except DataError as error:
+        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
+
+
+def _calibrated(corpus: Manifest, name: str, case: Case, path: Path) -> dict[str, Case]:
+    """The case with its probabilities calibrated in two ways on held-out predictions."""
+    held_out, _ = under_ids(Predictions.read(path, labels=corpus.labels), [u.id for u in corpus])
+    ids = set(held_out.ids)
+    both = [one for one in case.truth.ids if one in ids]
+    if both:
+        raise DataError(
+            f"{path}: calibration must be fitted on other utterances than those scored; both have {some(both)}"
+        )
+    fit_on = align(truth_of(corpus, [u for u in corpus if u.id in ids]), held_out)
+    fits = {"temperature": temperature_scaling(fit_on), "vector": vector_scaling(fit_on)}
+    return {f"{name} + {kind}": replace(case, predictions=fit(case.predictions)) for kind, fit in fits.items()}

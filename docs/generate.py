@@ -158,11 +158,12 @@ def errors_page() -> str:
     """Every error class and what it stands for."""
     parts = [
         "# Errors",
-        "What sertk raises on purpose, all of `sertk.errors`. The command line prints the message and leaves with "
-        "status 1; `--debug` shows the traceback.",
+        "What sertk raises on purpose and warns of, all of `sertk.errors`. The command line prints the message; an "
+        "error ends it with status 1 (2 for a UsageError), and `--debug` shows the traceback.",
     ]
-    for one in error_classes():
-        above = " > ".join(base.__name__ for base in reversed(one.__mro__) if issubclass(base, errors.SertkError))
+    for one in [*error_classes(), *error_classes(errors.SertkWarning)]:
+        roots = (errors.SertkError, errors.SertkWarning)
+        above = " > ".join(base.__name__ for base in reversed(one.__mro__) if issubclass(base, roots))
         parts += [f"## {one.__name__}", prose(inspect.getdoc(one) or ""), f"`{above}`"]
     return "\n\n".join(parts) + "\n"
 

@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sertk.api.remarks import warn_of_edited
 from sertk.data.manifest import Manifest
-from sertk.ensemble.by_ending import under_ids
-from sertk.ensemble.predictions import Predictions, some
-from sertk.errors import DataError, UsageError
+from sertk.errors import UsageError
 from sertk.files import write_json, write_text
 from sertk.outputs import making, refuse_foreign_files
 from sertk.provenance import Provenance, is_current
-from sertk.reports.on_card import on_card, put_on_card
 from sertk.reports.results import results_markdown
 from sertk.scoring.balanced import balanced_draws
-from sertk.scoring.calibration import temperature_scaling, vector_scaling
+from sertk.scoring.cases import calibrated, case_of
 from sertk.scoring.compare import Comparison
 from sertk.scoring.compare import compare as compare_cases
 from sertk.scoring.groups import Group
@@ -28,7 +25,6 @@ from sertk.scoring.groups import groups as score_groups
 from sertk.scoring.provenance import score_provenance, system_names
 from sertk.scoring.score import Score
 from sertk.scoring.score import score as score_case
-from sertk.scoring.truth import Case, align, truth_of
 
 
 @dataclass(frozen=True)
@@ -137,6 +133,8 @@ def score(
     )
     current = [is_current(path, made) for path in written]
     if model is not None:
+        from sertk.reports.on_card import on_card  # which loads torch
+
         current.append(on_card(model, ", ".join(splits)) == made.key)
         written.append(model)
     if written and not force and all(current):
@@ -144,12 +142,12 @@ def score(
 
     corpus = Manifest.read(source)
     names = system_names([*map(str, files)])
-    cases = {name: _case(corpus, splits, path) for name, path in zip(names, files, strict=True)}
+    cases = {name: case_of(corpus, splits, path) for name, path in zip(names, files, strict=True)}
     if held_out is not None:
-        cases |= _calibrated(corpus, names[0], cases[names[0]], held_out)
+        cases |= calibrated(corpus, names[0], cases[names[0]], held_out)
     compared: dict[str, Comparison] = {}
     if other is not None:
-        base = _case(corpus, splits, other)
+        base = case_of(corpus, splits, other)
         compared = {
             name: compare_cases(base, case, draws=draws, seed=seed)
             for name, case in cases.items()
@@ -168,6 +166,8 @@ def score(
     command = "" if page is None else _command(files, source, splits, other, held_out, draws, seed, page)
     _write(scored, corpus, made, table, page, command)
     if model is not None:
+        from sertk.reports.on_card import put_on_card
+
         put_on_card(
             model,
             ", ".join(splits),
@@ -225,24 +225,3 @@ def _command(
         words += [name, here(path)] if path else []
     words += ["--draws", draws, "--seed", seed, "--results", here(results)]
     return shlex.join(map(str, words))
-
-
-def _case(corpus: Manifest, split: Sequence[str], path: Path) -> Case:
-    try:
-        return align(truth_of(corpus, corpus.split(*split)), Predictions.read(path, labels=corpus.labels))
-    except DataError as error:
-        raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
-
-
-def _calibrated(corpus: Manifest, name: str, case: Case, path: Path) -> dict[str, Case]:
-    """The case with its probabilities calibrated in two ways on held-out predictions."""
-    held_out, _ = under_ids(Predictions.read(path, labels=corpus.labels), [u.id for u in corpus])
-    ids = set(held_out.ids)
-    both = [one for one in case.truth.ids if one in ids]
-    if both:
-        raise DataError(
-            f"{path}: calibration must be fitted on other utterances than those scored; both have {some(both)}"
-        )
-    fit_on = align(truth_of(corpus, [u for u in corpus if u.id in ids]), held_out)
-    fits = {"temperature": temperature_scaling(fit_on), "vector": vector_scaling(fit_on)}
-    return {f"{name} + {kind}": replace(case, predictions=fit(case.predictions)) for kind, fit in fits.items()}

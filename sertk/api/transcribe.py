@@ -10,7 +10,6 @@ from sertk.api.remarks import warn_of_edited, warn_of_remarks
 from sertk.config.build import build
 from sertk.config.schema import Use
 from sertk.data.manifest import Manifest
-from sertk.devices import choose_device
 from sertk.errors import Fault
 from sertk.outputs import refuse_foreign_files
 from sertk.progress import Bars, silent
@@ -78,6 +77,8 @@ def transcribe(
     if not force and is_current(place, made):
         return None
     if hasattr(transcriber, "to"):
+        from sertk.devices import choose_device  # which loads torch
+
         transcriber.to(choose_device(device))
     remarks: list[Fault] = []
     count = len(corpus.split(*splits) if splits else corpus)

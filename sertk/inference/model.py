@@ -1,5 +1,6 @@
 """From recordings to emotions: each distinct encoder of an ensemble is loaded and run once for all members."""
 
+# Longer than others: one class, whose methods share one way from recordings to rows.
 from __future__ import annotations
 
 import warnings

@@ -27,7 +27,7 @@ def train(seed: int, folder: Path, options: argparse.Namespace, ready: Barrier, 
     from train import member, ours
 
     from sertk.batching.dataset import FeatureSet
-    from sertk.batching.samplers import by_length
+    from sertk.batching.samplers import ByLength
     from sertk.features.store import FeatureStore
 
     torch.set_num_threads(1)
@@ -35,7 +35,7 @@ def train(seed: int, folder: Path, options: argparse.Namespace, ready: Barrier, 
     table = label_table(draw_lengths(options.batches * 16))
     data = FeatureSet(table, {name: FeatureStore.open(folder / "store" / name) for name in ("speech", "text")})
     model = member(options.width, seed=seed).to(device)
-    run = ours(model, data, by_length(table, seed, batch_size=16), device, options.precision, lr=1e-5, epochs=1)
+    run = ours(model, data, ByLength(table, seed, batch_size=16), device, options.precision, lr=1e-5, epochs=1)
     if device.type == "cuda":
         run()
         torch.cuda.synchronize(device)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from sertk.batching.collate import targets_of
-from sertk.batching.samplers import shuffle
+from sertk.batching.samplers import Shuffle
 from sertk.config.schema import Head, Optimizer
 from sertk.data.labels import MSP_PODCAST, LabelTable
 from sertk.models.head import LinearHead
@@ -65,7 +65,7 @@ def make_data(rows: int) -> tuple[Tensor, Targets, LabelTable]:
 def at_once(inputs: Tensor, targets: Targets, table: LabelTable, epochs: int) -> float:
     head = Head(activation="none", attribute_output="linear", attributes=list(NAMES))
     began = time.process_time()
-    samplers = [shuffle(table, seed, batch_size=BATCH) for seed in range(MODELS)]
+    samplers = [Shuffle(table, seed, batch_size=BATCH) for seed in range(MODELS)]
     heads = [LinearHead(head, width=inputs.shape[1], classes=CLASSES, ranges=RANGES) for _ in samplers]
     fit_together(
         heads,

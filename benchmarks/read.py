@@ -23,14 +23,14 @@ from common.results import keep, machine, shown, spread
 from torch.nn.utils.rnn import pad_sequence
 
 from sertk.batching.dataset import FeatureSet
-from sertk.batching.samplers import by_length, shuffle
+from sertk.batching.samplers import ByLength, Shuffle
 
 BATCH = 16
 NAMES = ("speech", "text")
 
 
 def npy(folder: Path, data: FeatureSet, epoch: int) -> None:
-    sampler = shuffle(data.table, 1, batch_size=BATCH)
+    sampler = Shuffle(data.table, 1, batch_size=BATCH)
     sampler.set_epoch(epoch)
     for rows in sampler:
         for name in NAMES:
@@ -39,7 +39,7 @@ def npy(folder: Path, data: FeatureSet, epoch: int) -> None:
 
 
 def store(data: FeatureSet, epoch: int, *, as_float32: bool) -> None:
-    sampler = by_length(data.table, 1, batch_size=BATCH)
+    sampler = ByLength(data.table, 1, batch_size=BATCH)
     sampler.set_epoch(epoch)
     for rows in sampler:
         ids = [data.table.ids[row] for row in rows]
@@ -51,7 +51,7 @@ def store(data: FeatureSet, epoch: int, *, as_float32: bool) -> None:
 
 def bytes_alone(folder: Path, data: FeatureSet, epoch: int) -> None:
     """The same bytes in the same batches, each utterance's behind the other's."""
-    sampler = by_length(data.table, 1, batch_size=BATCH)
+    sampler = ByLength(data.table, 1, batch_size=BATCH)
     sampler.set_epoch(epoch)
     for rows in sampler:
         for name in NAMES:

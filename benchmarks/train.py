@@ -29,7 +29,7 @@ from common.results import keep, machine, shown, spread
 from torch.utils.data import DataLoader
 
 from sertk.batching.dataset import FeatureSet
-from sertk.batching.samplers import Shuffled, by_length
+from sertk.batching.samplers import ByLength, Shuffle
 from sertk.config.schema import Head, Optimizer, Use
 from sertk.contracts import Sampler
 from sertk.data.labels import LabelTable
@@ -64,7 +64,7 @@ def least_operations(lengths: Lengths, width: int) -> float:
 
 def spread_batches(lengths: Lengths, count: int) -> list[list[int]]:
     """Batches of an epoch of `by_length` at evenly spaced places among all, by their mean length."""
-    drawn = list(by_length(label_table(lengths), 1, batch_size=BATCH))
+    drawn = list(ByLength(label_table(lengths), 1, batch_size=BATCH))
     drawn.sort(key=lambda rows: float(lengths.speech[rows].mean()))
     return [drawn[int((place + 0.5) * len(drawn) / count)] for place in range(count)]
 
@@ -122,7 +122,7 @@ def curves(folder: Path, device: torch.device, *, width: int, utterances: int, e
             start, folder / "npy", table, device, lr=1e-4, epochs=epochs, workers=0
         )()
     for precision in ("float32", "bfloat16"):
-        sampler = by_length(table, 1, batch_size=BATCH)
+        sampler = ByLength(table, 1, batch_size=BATCH)
         start = member(width, seed=1).to(device)
         found[f"sertk {precision}"] = ours(start, data, sampler, device, precision, lr=1e-4, epochs=epochs)()  # type: ignore[arg-type]
     for name, losses in found.items():
@@ -171,7 +171,7 @@ def main() -> None:
     batches = [list(range(start, start + BATCH)) for start in range(0, len(lengths.speech), BATCH)]
     table = label_table(lengths)
     frames = {"speech": lengths.speech, "text": lengths.text}
-    shuffled = [list(rows) for rows in Shuffled(lengths.speech, 1, BATCH, pool=1)]
+    shuffled = [list(rows) for rows in Shuffle(label_table(lengths), 1, batch_size=BATCH)]
     work = least_operations(lengths, arguments.width)
     rates = matrix_rates(device)
     with tempfile.TemporaryDirectory() as place:

@@ -1,13 +1,16 @@
 """The one page a plugin author reads: what each kind of component is given and what it must give back.
 
-A component is a function, registered as an entry point `name = "module:function"` in the group of its kind:
+A component is a class or a function, registered as an entry point `name = "module:Class"` in the group of its kind:
 `sertk_encoders`, `sertk_transcribers`, `sertk_fusions`, `sertk_samplers`, `sertk_regularizers`, `sertk_losses`,
-`sertk_aggregators`. What stands before `/` sertk gives; what stands after `*` a recipe sets:
+`sertk_aggregators`. sertk passes the positional arguments, before `/`; a recipe sets the options, after `*`:
 
-    def attentive(dims: Mapping[str, int], /, *, width: int = 256, dropout: float = 0.1) -> Fusion: ...
+    class Attentive(nn.Module):
+        def __init__(self, dims: Mapping[str, int], /, *, width: int = 256, dropout: float = 0.1) -> None: ...
 
-The signature is the schema: type hints give the allowed values, unknown options are refused, and the first line of
-the docstring is what `sertk list` shows. Floors below import this page for its types alone (`TYPE_CHECKING`).
+The signature is the schema: type hints give the allowed values, unknown options are refused. The first line of the
+docstring is what `sertk list` shows, and its section Parameters (numpydoc) is what `sertk show` says of the options.
+Losses and aggregators are functions here, since what they give is a function or one model. Floors below import this
+page for its types alone (`TYPE_CHECKING`).
 
 `@revision(1)` of `sertk.revisions` gives a component its version: raise the number whenever its output for the same
 input changes, and whatever was made with it is made again. Without one, every new version of its distribution, and of
@@ -123,15 +126,19 @@ class Sampler(Protocol):
 
 
 class Regularizer(Protocol):
-    """Changes a batch in training, never in evaluation. Factory: `(*, options) -> Regularizer`."""
+    """Changes a batch in training, never in evaluation. Factory: `(*, options) -> Regularizer`.
 
-    def on_batch(self, features: Features, targets: Targets, generator: torch.Generator) -> tuple[Features, Targets]:
-        """Before fusion. Give new objects: what comes in may be a view of a store. generator: on the CPU."""
-        ...
+    It has one or both of the hooks. Another method whose name begins with `on_` is refused, since it would never be
+    called.
 
-    def on_fused(self, fused: Tensor, targets: Targets, generator: torch.Generator) -> tuple[Tensor, Targets]:
-        """Between fusion and head; fused: (B, width). generator: on the CPU."""
-        ...
+    on_batch: `(features: Features, targets: Targets, generator) -> tuple[Features, Targets]`, before the fusion. Give
+    new objects: what comes in may be a view of a store.
+
+    on_embedding: `(fused: Tensor, targets: Targets, generator) -> tuple[Tensor, Targets]`, between fusion and head;
+    fused: (B, width).
+
+    The generator is on the CPU; all draws come from it.
+    """
 
 
 Loss = Callable[[Outputs, Targets], Tensor]

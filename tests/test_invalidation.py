@@ -338,14 +338,14 @@ STUBS = {
     "stub_order": (
         "samplers",
         True,
-        "from sertk.batching.samplers import shuffle\n\n"
-        "def stub_order(table, seed, /):\n    return shuffle(table, seed, batch_size=8)\n\nstub_order.revision = 1\n",
+        "from sertk.batching.samplers import Shuffle\n\n"
+        "def stub_order(table, seed, /):\n    return Shuffle(table, seed, batch_size=8)\n\nstub_order.revision = 1\n",
     ),
     "stub_noise": (
         "regularizers",
         False,
-        "from sertk.training.regularizers import modality_dropout\n\n"
-        "def stub_noise():\n    return modality_dropout(probability=0.0)\n",
+        "from sertk.training.regularizers import ModalityDropout\n\n"
+        "def stub_noise():\n    return ModalityDropout(probability=0.0)\n",
     ),
 }
 """Plugins: their entry point's group, whether they are installed editable, and their code."""

@@ -11,11 +11,11 @@ import pytest
 
 COMPONENTS = {
     "fusions": """
-from sertk.models.fusions.late import late
+from sertk.models.fusions.late import Late
 
 def stray_fusion(dims, /, *, width: int = 8):
     "Fuse as a plugin."
-    return late(dims, width=width, layers=1, heads=1, inner=8)
+    return Late(dims, width=width, layers=1, heads=1, ffn_dim=8)
 """,
     "encoders": """
 from sertk.encoders.logmel import logmel

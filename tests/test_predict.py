@@ -66,7 +66,7 @@ def corpus(toy_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             [fusion]
             use = "late"
             width = 16
-            inner = 16
+            ffn_dim = 16
             [head]
             attributes = ["arousal", "valence"]
             [[stage]]

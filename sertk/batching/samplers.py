@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +12,57 @@ from sertk.data.labels import LabelTable
 from sertk.revisions import revision
 
 
-@dataclass
-class Shuffled:
-    """Every row once an epoch, in batches of an order drawn afresh; see `shuffle` and `by_length`.
+@revision(1)
+class Shuffle:
+    """Draw every utterance once per epoch, in random order.
 
-    pool: batches whose rows are sorted by length before they are cut; 1 leaves the order as drawn.
+    Parameters
+    ----------
+    batch_size
+        Utterances in a batch; the last batch has what is left.
     """
 
-    frames: NDArray[np.int64]
-    seed: int
-    batch_size: int
-    pool: int
-    epoch: int = 0
+    def __init__(self, table: LabelTable, seed: int, /, *, batch_size: Positive = 16) -> None:
+        self.frames = table.frames
+        self.seed = seed
+        self.batch_size = batch_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.frames) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.frames))
+        yield from _cut(order, self.batch_size)
+
+
+@revision(1)
+class ByLength:
+    """Draw every utterance once per epoch, in random batches of utterances of about equal length.
+
+    Shuffles, cuts into pools of `pool` batches, sorts each pool by length, cuts it into batches and shuffles the
+    batches. No pool is larger than a quarter of the batches, or a small corpus would have the same batches every
+    epoch. One batch of an epoch has what is left.
+
+    Parameters
+    ----------
+    batch_size
+        Utterances in a batch.
+    pool
+        Batches in a pool. A smaller pool is more random, a larger one pads less.
+    """
+
+    def __init__(self, table: LabelTable, seed: int, /, *, batch_size: Positive = 16, pool: Positive = 64) -> None:
+        quarter = -(-len(table) // batch_size) // 4
+        self.frames = table.frames
+        self.seed = seed
+        self.batch_size = batch_size
+        self.pool = max(1, min(pool, quarter))
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration draws."""
@@ -46,28 +84,6 @@ class Shuffled:
             batches += _cut(by_length, self.batch_size)
         for index in random.permutation(len(batches)):
             yield batches[index]
-
-
-@revision(1)
-def shuffle(table: LabelTable, seed: int, /, *, batch_size: Positive = 16) -> Shuffled:
-    """Draw every utterance once an epoch, in random order.
-
-    batch_size: utterances; the last batch has what is left.
-    """
-    return Shuffled(table.frames, seed, batch_size, pool=1)
-
-
-@revision(1)
-def by_length(table: LabelTable, seed: int, /, *, batch_size: Positive = 16, pool: Positive = 64) -> Shuffled:
-    """Draw every utterance once an epoch, in random batches of utterances of about equal length.
-
-    batch_size: utterances. Shuffles, cuts into pools of `pool` batches, sorts each pool by length, cuts it into
-    batches and shuffles the batches. A smaller pool is more random, a larger one pads less; no pool is larger than a
-    quarter of the batches, or a small corpus would have the same batches every epoch. One batch of an epoch has what
-    is left.
-    """
-    quarter = -(-len(table) // batch_size) // 4
-    return Shuffled(table.frames, seed, batch_size, max(1, min(pool, quarter)))
 
 
 def _cut(rows: NDArray[np.int64], size: int) -> list[list[int]]:

@@ -50,6 +50,7 @@ def _found(name: str, kind: str | None) -> list[Component]:
 
 def describe(component: Component) -> dict[str, Any]:
     """All that can be said of a component, for a screen, a program or a page. Raises RegistryError."""
+    from sertk.config.docs import option_descriptions
     from sertk.config.options import options_model
 
     factory = REGISTRIES[component.kind].get(component.name)
@@ -57,7 +58,7 @@ def describe(component: Component) -> dict[str, Any]:
     parameters = inspect.signature(factory).parameters.values()
     options = options_model(factory).model_fields
     doc = inspect.getdoc(factory) or ""
-    meanings = option_lines(doc, list(options))
+    meanings = option_lines(doc, list(options)) | option_descriptions(factory)
     return {
         "kind": component.kind,
         "name": component.name,
@@ -71,7 +72,7 @@ def describe(component: Component) -> dict[str, Any]:
                 "name": name,
                 "type": type_text(field.annotation, field.metadata),
                 "default": None if field.is_required() else repr(field.default),
-                "what": meanings[name],
+                "what": meanings[name].removesuffix("."),
             }
             for name, field in options.items()
         ],

@@ -31,7 +31,7 @@ class TransformerLayer(nn.Module):
     `memory` makes it attend to another sequence. Raises ConfigError when heads do not divide the width.
     """
 
-    def __init__(self, width: int, *, heads: int, inner: int, dropout: float) -> None:
+    def __init__(self, width: int, *, heads: int, ffn_dim: int, dropout: float) -> None:
         super().__init__()
         if width % heads:
             raise ConfigError("fusion", [Fault("heads", f"must divide the width {width}, got {heads}")])
@@ -39,8 +39,8 @@ class TransformerLayer(nn.Module):
         self.dropout = dropout
         self.in_proj = nn.Linear(width, 3 * width)
         self.out_proj = nn.Linear(width, width)
-        self.linear1 = nn.Linear(width, inner)
-        self.linear2 = nn.Linear(inner, width)
+        self.linear1 = nn.Linear(width, ffn_dim)
+        self.linear2 = nn.Linear(ffn_dim, width)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         nn.init.xavier_uniform_(self.in_proj.weight)
@@ -61,8 +61,8 @@ class TransformerLayer(nn.Module):
 
     def _feed(self, x: Tensor, attended: Tensor) -> Tensor:
         x = self.norm1(x + self._drop(attended))
-        inner = self._drop(F.relu(self.linear1(x), inplace=True))
-        return self.norm2(x + self._drop(self.linear2(inner)))  # type: ignore[no-any-return]
+        hidden = self._drop(F.relu(self.linear1(x), inplace=True))
+        return self.norm2(x + self._drop(self.linear2(hidden)))  # type: ignore[no-any-return]
 
     def _attend(self, x: Tensor, mask: Tensor | None, memory: Tensor | None) -> Tensor:
         if memory is None:
@@ -106,14 +106,14 @@ class SequenceEncoder(nn.Module):
     """
 
     def __init__(
-        self, dim: int, width: int, *, layers: int, heads: int, inner: int, dropout: float, positions: Positions
+        self, dim: int, width: int, *, layers: int, heads: int, ffn_dim: int, dropout: float, positions: Positions
     ) -> None:
         super().__init__()
         self.width = width
         self.positions = positions
         self.project = nn.Sequential(nn.Linear(dim, width), nn.ReLU(inplace=True), nn.Linear(width, width))
         self.layers = nn.ModuleList(
-            TransformerLayer(width, heads=heads, inner=inner, dropout=dropout) for _ in range(layers)
+            TransformerLayer(width, heads=heads, ffn_dim=ffn_dim, dropout=dropout) for _ in range(layers)
         )
 
     def forward(self, data: Tensor, mask: Tensor | None) -> list[Tensor]:

@@ -17,6 +17,7 @@ from sertk.models.classifier import build_classifier
 from sertk.preflight.complaints import alike, complaints
 from sertk.preflight.made_up import made_up_batch
 from sertk.tensors import Outputs
+from sertk.training.hooks import check_hooks, run_hooks
 
 DIM = 12
 LARGEST_DIM = 50_000
@@ -81,8 +82,8 @@ def regularizer_faults(place: str, use: Use, table: LabelTable, modalities: Sequ
     def change(dim: int) -> None:
         features, targets = made_up_batch(dict.fromkeys(modalities, dim), len(table.labels), len(table.ranges))
         regularizer = build(registry.regularizers, use)
-        if hasattr(regularizer, "on_batch"):
-            regularizer.on_batch(features, targets, torch.Generator().manual_seed(1))
+        check_hooks(regularizer, use.use)
+        run_hooks("on_batch", [regularizer], features, targets, torch.Generator().manual_seed(1))
 
     return alike(lambda dim: complaints(place, use, lambda: change(dim)), (DIM, 2 * DIM))
 

@@ -57,17 +57,19 @@ def write_plugin(name: str, kind: str, into: Path) -> Path:
     _refuse_taken(name, module, component, kind)
     source = (HERE / "plugin" / "kinds" / f"{kind}.py{SUFFIX}").read_text(encoding="utf-8")
     _refuse_word_of_code(component, source, kind)
+    factory = factory_name(component) if "class $factory" in source else component
     words = {
         "distribution": name,
         "module": module,
         "component": component,
+        "factory": factory,
         "kind": kind,
         "group": REGISTRIES[kind].namespace[-1],
         "checked": CHECKED.get(kind, ""),
         "usage": Template(USAGE[kind]).substitute(component=component),
     }
     written = Template(source).substitute(words)
-    summary = _summary(written, component)
+    summary = _summary(written, factory)
     files = dict(_rendered(HERE / "plugin" / "common", words | {"summary": summary[0].lower() + summary[1:]}))
     return _write(into / name, files | {f"{module}/__init__.py": written})
 
@@ -98,21 +100,27 @@ def _refuse_taken(name: str, module: str, component: str, kind: str) -> None:
 
 def _refuse_word_of_code(component: str, source: str, kind: str) -> None:
     """Refuse a name that the component's own code uses for something else."""
-    tree = ast.parse(source.replace("$component", "made_up_component").replace("$", ""))
+    written = source.replace("$component", "made_up_component").replace("$factory", "MadeUpComponent")
+    tree = ast.parse(written.replace("$", ""))
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     used |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     used |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    if keyword.iskeyword(component) or hasattr(builtins, component) or component in used:
+    if keyword.iskeyword(component) or hasattr(builtins, component) or {component, factory_name(component)} & used:
         raise TemplateError(
             f"a {kind} cannot be called {component!r}, which is a word of its code: choose another name, such as "
             f"{'my-' + component.replace('_', '-')!r}"
         )
 
 
-def _summary(source: str, component: str) -> str:
-    """The first line of the docstring of a function."""
-    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
-    docstring = next(ast.get_docstring(node) for node in functions if node.name == component)
+def factory_name(component: str) -> str:
+    """The name of a component's class: `MyFusion` for `my_fusion`."""
+    return "".join(part.capitalize() for part in component.split("_"))
+
+
+def _summary(source: str, factory: str) -> str:
+    """The first line of the docstring of a function or class."""
+    named = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    docstring = next(ast.get_docstring(node) for node in named if node.name == factory)
     return (docstring or "").splitlines()[0]
 
 

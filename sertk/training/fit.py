@@ -15,6 +15,7 @@ from sertk.batching.dataset import FeatureSet
 from sertk.errors import TrainingError
 from sertk.models.classifier import Classifier
 from sertk.tensors import Batch
+from sertk.training.hooks import run_hooks
 from sertk.training.precision import Precision, autocast
 from sertk.training.seeds import derive, seeded
 from sertk.training.workers import ALONE, Workers
@@ -142,11 +143,9 @@ def _terms(
 ) -> list[Tensor]:
     features, targets = classifier.scaled(batch.features), batch.targets
     with precision:
-        for regularizer in regularizers:
-            features, targets = regularizer.on_batch(features, targets, generator)
+        features, targets = run_hooks("on_batch", regularizers, features, targets, generator)
         fused = classifier.fusion(features)  # (B, width)
-        for regularizer in regularizers:
-            fused, targets = regularizer.on_fused(fused, targets, generator)
+        fused, targets = run_hooks("on_embedding", regularizers, fused, targets, generator)
         outputs = classifier.head(fused)
     return [loss(outputs, targets) for _, _, loss in losses]
 

@@ -18,11 +18,20 @@ from sertk.tensors import Features, Padded, Targets
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
+@revision(1)
+@dataclass(frozen=True, kw_only=True)
 class ModalityDropout:
-    """See `modality_dropout`."""
+    """Drop each modality of an utterance with a probability, but never all of them.
 
-    probability: float
+    A dropped modality is one zero frame, which is also what an empty transcript is.
+
+    Parameters
+    ----------
+    probability
+        That a modality of an utterance is dropped.
+    """
+
+    probability: Share = 0.2
 
     def on_batch(self, features: Features, targets: Targets, generator: Generator) -> tuple[Features, Targets]:
         """Replace whole modalities of some utterances by one zero frame."""
@@ -32,30 +41,39 @@ class ModalityDropout:
         keep.scatter_(1, always, keep.gather(1, always) | ~keep.any(dim=1, keepdim=True))
         return {name: _only(padded, keep[:, m]) for m, (name, padded) in enumerate(features.items())}, targets
 
-    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
-        """Change nothing."""
-        return fused, targets
-
 
 @revision(1)
-def modality_dropout(*, probability: Share = 0.2) -> ModalityDropout:
-    """Drop each modality of an utterance with a probability, but never all of them.
-
-    probability: for each modality of an utterance. A dropped modality is one zero frame, which is also what an empty
-    transcript is.
-    """
-    return ModalityDropout(probability)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SpecAugment:
-    """See `spec_augment`."""
+    """Set random runs of frames and of features to zero (SpecAugment without warping).
 
-    time_masks: int
-    time_share: float
-    feature_masks: int
-    feature_share: float
-    modalities: tuple[str, ...]
+    Each mask of an utterance hides between 0 and `time_share` of its frames, or `feature_share` of its features;
+    length and start are drawn uniformly.
+
+    Parameters
+    ----------
+    time_masks, feature_masks
+        How many of each an utterance gets.
+    time_share, feature_share
+        The largest share of frames, or of features, that one mask hides.
+    modalities
+        The names to act on; none names all.
+
+    Raises
+    ------
+    TrainingError
+        In training, for a name that no modality has.
+
+    References
+    ----------
+    Park et al., SpecAugment, 2019.
+    """
+
+    time_masks: Count = 2
+    time_share: Share = 0.1
+    feature_masks: Count = 2
+    feature_share: Share = 0.05
+    modalities: Sequence[str] = ()
 
     def on_batch(self, features: Features, targets: Targets, generator: Generator) -> tuple[Features, Targets]:
         """Set runs of frames and of features to zero."""
@@ -65,10 +83,6 @@ class SpecAugment:
         chosen = self.modalities or tuple(features)
         masked = {name: self._masked(features[name], generator) for name in features if name in chosen}
         return {**features, **masked}, targets
-
-    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
-        """Change nothing."""
-        return fused, targets
 
     def _masked(self, padded: Padded, generator: Generator) -> Padded:
         batch, frames, dim = padded.data.shape
@@ -80,30 +94,24 @@ class SpecAugment:
 
 
 @revision(1)
-def spec_augment(
-    *,
-    time_masks: Count = 2,
-    time_share: Share = 0.1,
-    feature_masks: Count = 2,
-    feature_share: Share = 0.05,
-    modalities: Sequence[str] = (),
-) -> SpecAugment:
-    """Set random runs of frames and of features to zero (SpecAugment without warping, Park et al., 2019).
-
-    Each of the masks of an utterance hides between 0 and `time_share` of its frames, or `feature_share` of its
-    features, drawn uniformly as is the beginning. time_masks, feature_masks: how many of each an utterance gets.
-    modalities: the names to act on; none names all.
-    Raises TrainingError in training for a name that no modality has.
-    """
-    return SpecAugment(time_masks, time_share, feature_masks, feature_share, tuple(modalities))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AnnotationDropout:
-    """See `annotation_dropout`."""
+    """Train on a random sample of an utterance's votes (annotation dropout, after SAILER, 2025).
 
-    probability: float
-    raters: int
+    SAILER drops some raters' rows. Targets are shares without the number of raters, so this draws `raters` votes from
+    them, with replacement: the same target on average, with about the noise of a panel of that size. Unanimous
+    targets stay as they are, and attributes are untouched.
+
+    Parameters
+    ----------
+    probability
+        That an utterance's target is drawn.
+    raters
+        Votes that are drawn for it.
+    """
+
+    probability: Share = 0.5
+    raters: Positive = 4
 
     def on_batch(self, features: Features, targets: Targets, generator: Generator) -> tuple[Features, Targets]:
         """Replace the class targets of some utterances by a sample of votes."""
@@ -113,21 +121,6 @@ class AnnotationDropout:
         sampled = torch.zeros_like(emotion).scatter_add_(1, votes, torch.full(votes.shape, 1 / self.raters))
         changed = torch.where(chosen, sampled, emotion).to(targets.emotion)
         return features, replace(targets, emotion=changed)
-
-    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
-        """Change nothing."""
-        return fused, targets
-
-
-@revision(1)
-def annotation_dropout(*, probability: Share = 0.5, raters: Positive = 4) -> AnnotationDropout:
-    """Train on a random sample of an utterance's votes (annotation dropout, after SAILER, 2025).
-
-    probability: that an utterance's target is drawn. SAILER drops some raters' rows. Targets are shares without the
-    number of raters, so this draws `raters` votes from them, with replacement: the same target on average, with about
-    the noise of a panel of that size. Unanimous targets stay as they are. Attributes are untouched.
-    """
-    return AnnotationDropout(probability, raters)
 
 
 def _only(padded: Padded, keep: Tensor) -> Padded:

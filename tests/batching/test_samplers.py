@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sertk import registry
-from sertk.batching.samplers import by_length, shuffle
+from sertk.batching.samplers import ByLength, Shuffle
 from sertk.config.build import build
 from sertk.config.schema import Use
 from sertk.data.labels import LabelSet, LabelTable
@@ -35,7 +35,7 @@ def padding(table: LabelTable, batches: list[list[int]]) -> float:
     return 1 - table.frames.sum() / padded
 
 
-SAMPLERS = [shuffle, by_length]
+SAMPLERS = [Shuffle, ByLength]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -66,16 +66,16 @@ def test_draws_differ_between_epochs_and_repeat_by_seed_and_epoch(sampler: Calla
 
 def test_batches_by_length_have_far_less_padding() -> None:
     table = a_table(4000)
-    random, sorted_pools = (padding(table, list(s(table, 1, batch_size=16))) for s in (shuffle, by_length))
+    random, sorted_pools = (padding(table, list(s(table, 1, batch_size=16))) for s in (Shuffle, ByLength))
     assert random > 0.4
     assert sorted_pools < 0.1
-    small = padding(table, list(by_length(table, 1, batch_size=16, pool=4)))
+    small = padding(table, list(ByLength(table, 1, batch_size=16, pool=4)))
     assert sorted_pools < small < random
 
 
 def test_batches_by_length_do_not_come_in_order_of_length() -> None:
     table = a_table(2000)
-    means = [table.frames[batch].mean() for batch in by_length(table, 1)]
+    means = [table.frames[batch].mean() for batch in ByLength(table, 1)]
     assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
 
 

@@ -23,7 +23,7 @@ words = "{folder}/features/words"
 [fusion]
 use = "deepser"
 width = 16
-inner = 32
+ffn_dim = 32
 dropout = 0.3
 [head]
 attributes = ["arousal", "valence"]

@@ -7,8 +7,8 @@ from safetensors.torch import load_file, save_file
 from sertk.config.schema import Head, Use
 from sertk.errors import ConfigError, RegistryError
 from sertk.models.classifier import Classifier, build_classifier
-from sertk.models.fusions.concat import concat
-from sertk.models.fusions.late import late
+from sertk.models.fusions.concat import Concat
+from sertk.models.fusions.late import Late
 from sertk.models.size import count_parameters, matched_width
 from sertk.tensors import Features, Padded
 
@@ -72,7 +72,7 @@ def test_an_identity_head_cuts_logits_from_attributes() -> None:
 def test_equal_seeds_give_equal_weights_and_leave_the_random_state_alone() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    one, same, other = (build(Use(use="late", width=8, inner=8), seed=seed) for seed in (1, 1, 2))
+    one, same, other = (build(Use(use="late", width=8, ffn_dim=8), seed=seed) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), before)
     pairs = zip(one.state_dict().items(), same.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for (_, a), b in pairs)
@@ -89,7 +89,7 @@ def test_weights_survive_a_file(tmp_path) -> None:
 
 
 def test_standardising_concat_uses_the_buffers_it_was_given() -> None:
-    plain, standard = concat(DIMS), concat(DIMS, standardise=True)
+    plain, standard = Concat(DIMS), Concat(DIMS, standardise=True)
     assert torch.equal(plain(features()), standard(features()))
     standard.mean.copy_(torch.arange(10.0))
     standard.std.fill_(4.0)
@@ -124,8 +124,8 @@ def test_an_unknown_fusion_is_refused() -> None:
 
 def test_matched_width_comes_nearest_in_size() -> None:
     def size(width: int) -> int:
-        return count_parameters(late({"a": 20}, width=width, inner=32))
+        return count_parameters(Late({"a": 20}, width=width, ffn_dim=32))
 
     wanted = size(48) + 10
-    assert matched_width(lambda width: late({"a": 20}, width=width, inner=32), wanted) == 48
-    assert matched_width(lambda width: late({"a": 20}, width=width, inner=32), size(4), multiple=1) == 4
+    assert matched_width(lambda width: Late({"a": 20}, width=width, ffn_dim=32), wanted) == 48
+    assert matched_width(lambda width: Late({"a": 20}, width=width, ffn_dim=32), size(4), multiple=1) == 4

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from sertk.models.fusions.concat import concat
-from sertk.models.fusions.cross_attention import cross_attention
-from sertk.models.fusions.gated import gated
-from sertk.models.fusions.late import late
+from sertk.models.fusions.concat import Concat
+from sertk.models.fusions.cross_attention import CrossAttention
+from sertk.models.fusions.gated import Gated
+from sertk.models.fusions.late import Late
 from sertk.models.transformer import sinusoidal_positions
 from sertk.tensors import Features, Padded
 
@@ -30,11 +30,11 @@ def utterances(batch: Features) -> list[list[torch.Tensor]]:
 def test_concat_puts_means_side_by_side() -> None:
     batch = features()
     expected = [torch.cat([x.mean(0) for x in xs]) for xs in utterances(batch)]
-    torch.testing.assert_close(concat(DIMS)(batch), torch.stack(expected))
+    torch.testing.assert_close(Concat(DIMS)(batch), torch.stack(expected))
 
 
 def test_gated_adds_gated_contents() -> None:
-    batch, fusion = features(), gated(DIMS, width=5).eval()
+    batch, fusion = features(), Gated(DIMS, width=5).eval()
     for row, xs in enumerate(utterances(batch)):
         means = [x.mean(0) for x in xs]
         gates = torch.sigmoid(fusion.gates(torch.cat(means))).chunk(3)
@@ -43,7 +43,7 @@ def test_gated_adds_gated_contents() -> None:
 
 
 def test_late_maps_the_means_of_last_states() -> None:
-    batch, fusion = features(), late(DIMS, width=8, inner=12).eval()
+    batch, fusion = features(), Late(DIMS, width=8, ffn_dim=12).eval()
     for row, xs in enumerate(utterances(batch)):
         means = []
         for encoder, x in zip(fusion.encoders, xs, strict=True):
@@ -55,7 +55,7 @@ def test_late_maps_the_means_of_last_states() -> None:
 
 
 def test_cross_attention_lets_each_modality_attend_to_the_others_only() -> None:
-    batch, fusion = features(), cross_attention(DIMS, width=8, inner=12, heads=2).eval()
+    batch, fusion = features(), CrossAttention(DIMS, width=8, ffn_dim=12, heads=2).eval()
     for row, xs in enumerate(utterances(batch)):
         frames = [project(x[None]) for project, x in zip(fusion.project, xs, strict=True)]
         frames = [each + sinusoidal_positions(each) for each in frames]

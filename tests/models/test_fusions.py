@@ -14,7 +14,7 @@ from sertk.tensors import Features, Padded
 
 NAMES = registry.fusions.names()
 LENGTHS = {"speech": [9, 4, 1, 6], "text": [3, 5, 2, 5], "video": [2, 7, 7, 1]}
-SMALL = {"width": 16, "inner": 24, "attention_width": 6}
+SMALL = {"width": 16, "ffn_dim": 24, "attention_width": 6}
 
 
 def small(name: str, dims: Mapping[str, int], seed: int = 0, **options: object) -> nn.Module:

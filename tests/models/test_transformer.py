@@ -31,7 +31,7 @@ def reference(layer: TransformerLayer, width: int, inner: int) -> nn.Transformer
 @pytest.mark.parametrize("heads", [1, 4])
 def test_layer_equals_torchs_with_and_without_padding(heads: int) -> None:
     torch.manual_seed(0)
-    layer = TransformerLayer(16, heads=heads, inner=24, dropout=0.0)
+    layer = TransformerLayer(16, heads=heads, ffn_dim=24, dropout=0.0)
     twin = reference(layer, 16, 24)
     assert count_parameters(layer) == count_parameters(twin)
     x = torch.randn(3, 5, 16)
@@ -42,7 +42,7 @@ def test_layer_equals_torchs_with_and_without_padding(heads: int) -> None:
 
 
 def test_dropout_acts_in_training_only_and_follows_the_seed() -> None:
-    layer = TransformerLayer(16, heads=2, inner=24, dropout=0.5)
+    layer = TransformerLayer(16, heads=2, ffn_dim=24, dropout=0.5)
     x = torch.randn(2, 5, 16)
     torch.manual_seed(3)
     first = layer(x, None)
@@ -54,14 +54,14 @@ def test_dropout_acts_in_training_only_and_follows_the_seed() -> None:
 
 
 def test_attention_to_itself_as_memory_is_self_attention() -> None:
-    layer = TransformerLayer(16, heads=2, inner=24, dropout=0.0)
+    layer = TransformerLayer(16, heads=2, ffn_dim=24, dropout=0.0)
     x = torch.randn(2, 5, 16)
     torch.testing.assert_close(layer(x, None, x), layer(x, None), atol=1e-6, rtol=0)
 
 
 def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"heads.*must divide the width 16, got 3"):
-        TransformerLayer(16, heads=3, inner=8, dropout=0.0)
+        TransformerLayer(16, heads=3, ffn_dim=8, dropout=0.0)
 
 
 def test_sequences_join_in_time_with_their_masks() -> None:
@@ -78,7 +78,7 @@ def test_only_positions_tell_the_order_of_frames() -> None:
     turned = x.flip(1)
     for positions, tells in (("none", False), ("sinusoidal", True)):
         torch.manual_seed(0)
-        encoder = SequenceEncoder(5, 16, layers=2, heads=1, inner=24, dropout=0.0, positions=positions)  # type: ignore[arg-type]
+        encoder = SequenceEncoder(5, 16, layers=2, heads=1, ffn_dim=24, dropout=0.0, positions=positions)  # type: ignore[arg-type]
         difference = (encoder(x, None)[-1].mean(1) - encoder(turned, None)[-1].mean(1)).abs().max()
         assert (difference > 1e-3) == tells
 
@@ -95,7 +95,7 @@ def test_sinusoidal_positions_are_vaswanis(width: int) -> None:
 @pytest.mark.parametrize("positions", ["none", "sinusoidal"])
 def test_leaving_padding_out_changes_nothing(monkeypatch: pytest.MonkeyPatch, positions: str) -> None:
     torch.manual_seed(0)
-    encoder = SequenceEncoder(6, 8, layers=2, heads=2, inner=16, dropout=0.0, positions=positions)  # type: ignore[arg-type]
+    encoder = SequenceEncoder(6, 8, layers=2, heads=2, ffn_dim=16, dropout=0.0, positions=positions)  # type: ignore[arg-type]
     batch = Padded.of([torch.randn(frames, 6) for frames in (9, 2, 5)])
     found = {}
     for packed, least in ((True, 0), (False, float("inf"))):

@@ -18,7 +18,7 @@ BASE = "conf/base.toml"
 TOY = Path(__file__).parents[2] / "plugins" / "sertk-toy"
 """Its verb writes the corpus of a generated recipe."""
 EDITS = {
-    "fusion": (BASE, 'use     = "late"\nwidth   = 32\ninner   = 64', 'use     = "NAME"\nwidth   = 32'),
+    "fusion": (BASE, 'use     = "late"\nwidth   = 32\nffn_dim = 64', 'use     = "NAME"\nwidth   = 32'),
     "encoder": ("conf/members/02.toml", 'words  = "features/words"', 'NAME = "features/made_up"'),
     "sampler": (BASE, 'use = "by_length"', 'use = "NAME"'),
     "regularizer": (BASE, 'use = "modality_dropout", probability = 0.1', 'use = "NAME"'),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sertk.errors import AudioError
-from sertk.models.fusions.concat import concat
+from sertk.models.fusions.concat import Concat
 from sertk.registry import REGISTRIES
 from sertk.tensors import Features
 
@@ -34,7 +34,7 @@ def named_fusion(
     dims: Mapping[str, int], /, *, speech: str = "speech", words: str = "words", late: bool = False
 ) -> nn.Module:
     """Fuse two modalities by their names; looks them up when built, or when called."""
-    fusion = concat({name: dims[name] for name in ([] if late else (speech, words))} or dims)
+    fusion = Concat({name: dims[name] for name in ([] if late else (speech, words))} or dims)
 
     class Named(nn.Module):
         width = fusion.width
@@ -49,7 +49,7 @@ def valued_fusion(dims: Mapping[str, int], /, *, scale: float = 1.0) -> nn.Modul
     """Look at the value of a tensor when built, which has none on the meta device."""
     if torch.tensor(scale) <= 0:
         raise ValueError("scale must be above 0")
-    return concat(dims)
+    return Concat(dims)
 
 
 def exact_fusion(dims: Mapping[str, int], /) -> nn.Module:
@@ -57,7 +57,7 @@ def exact_fusion(dims: Mapping[str, int], /) -> nn.Module:
     for name, dim in dims.items():
         if dim != 88:
             raise ValueError(f"{name} has {dim} features, not 88")
-    return concat(dims)
+    return Concat(dims)
 
 
 def picky_sampler(table: Any, seed: int, /, *, batch_size: int = 4) -> Any:

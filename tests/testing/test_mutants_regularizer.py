@@ -35,7 +35,7 @@ class Mixes:
     def mixed(self, targets: Targets, share: float) -> Targets:
         return Targets(self.mix(targets.emotion, share), self.mix(targets.attributes, share))
 
-    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
+    def on_embedding(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
         if self.draw(generator) >= self.probability:
             return fused, targets
         share = self.draw(generator)
@@ -107,7 +107,7 @@ class NoiseInThePadding(Mixes):
 
 
 class BatchDoubled(Mixes):
-    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
+    def on_embedding(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
         both = Targets(torch.cat([targets.emotion] * 2), torch.cat([targets.attributes] * 2))
         return torch.cat([fused, fused]), both
 
@@ -118,13 +118,18 @@ class GradientCut(Mixes):
 
 
 class GradientOfTheFirstAlone(Mixes):
-    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
-        return super().on_fused(torch.cat([fused[:1], fused[1:].detach()]), targets, generator)
+    def on_embedding(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
+        return super().on_embedding(torch.cat([fused[:1], fused[1:].detach()]), targets, generator)
 
 
 class BackToFloat32(Mixes):
+    def on_embedding(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
+        return super().on_embedding(fused.float(), targets, generator)
+
+
+class OldHook(Mixes):
     def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
-        return super().on_fused(fused.float(), targets, generator)
+        return super().on_embedding(fused, targets, generator)
 
 
 class SilencesTheWords(Mixes):
@@ -152,6 +157,7 @@ def of(regularizer: type[Mixes]) -> Callable[..., Mixes]:
 
 
 MUTANTS = [
+    (OldHook, "hooks"),
     (ScalesInPlace, "input_unchanged"),
     (TargetsForgotten, "joined"),
     (TargetsJoinedByPosition, "joined"),

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from sertk.batching.dataset import FeatureSet
-from sertk.batching.samplers import by_length, shuffle
+from sertk.batching.samplers import ByLength, Shuffle
 from sertk.config.schema import Optimizer
 from sertk.errors import TrainingError
 from sertk.models.classifier import Classifier
@@ -20,7 +20,7 @@ from sertk.training.evaluate import infer
 from sertk.training.fit import Epoch, fit
 from sertk.training.losses import attribute_mse, cross_entropy
 from sertk.training.optimizer import build_optimizer
-from sertk.training.regularizers import modality_dropout, spec_augment
+from sertk.training.regularizers import ModalityDropout, SpecAugment
 from sertk.training.state import load_state, save_state
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def start(model: Classifier, data: FeatureSet, *, batch_size: int = 16, lr: floa
     """The optimizer and a running loop, with the losses of MEDUSA."""
     optimizer = build_optimizer(model, Optimizer(lr=lr))
     given: dict[str, Any] = {
-        "sampler": shuffle(data.table, 3, batch_size=batch_size),
+        "sampler": Shuffle(data.table, 3, batch_size=batch_size),
         "losses": [
             ("cross_entropy", 1.5, cross_entropy(data.table, class_weight_power=0.5)),
             ("attribute_mse", 0.4, attribute_mse(data.table)),
@@ -63,7 +63,7 @@ class Spy:
     def on_batch(self, features: Features, targets: Targets, generator: Generator) -> tuple[Features, Targets]:
         return features, Targets(targets.emotion.flip(-1), targets.attributes)
 
-    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
+    def on_embedding(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
         draw = float(torch.rand((), generator=generator))
         self.seen.append((tuple(fused.shape), targets.emotion, draw))
         return fused, targets
@@ -113,7 +113,7 @@ def test_the_last_step_of_an_epoch_takes_what_is_left(classifier: Model, data: D
     _, epochs = start(model, utterances, batch_size=4, accumulate=4, epochs=1)
     assert next(epochs).steps == 2
     optimizer = build_optimizer(alone, Optimizer(lr=1e-2))
-    sampler = shuffle(utterances.table, 3, batch_size=4)
+    sampler = Shuffle(utterances.table, 3, batch_size=4)
     batches = [utterances.batch(rows) for rows in sampler]
     losses = [(1.5, cross_entropy(utterances.table, class_weight_power=0.5)), (0.4, attribute_mse(utterances.table))]
     for group in (batches[:4], batches[4:]):
@@ -162,20 +162,20 @@ def test_the_callers_random_state_is_its_own_between_epochs(classifier: Model, d
 def test_a_resumed_run_equals_an_undisturbed_one_bit_for_bit(
     classifier: Model, data: Data, tmp_path: Path, stopped_after: int
 ) -> None:
-    options: dict[str, Any] = {"regularizers": [modality_dropout(probability=0.4), spec_augment(time_share=0.5)]}
+    options: dict[str, Any] = {"regularizers": [ModalityDropout(probability=0.4), SpecAugment(time_share=0.5)]}
     utterances = data()
-    undisturbed, sampler = classifier(), by_length(utterances.table, 3, batch_size=8)
+    undisturbed, sampler = classifier(), ByLength(utterances.table, 3, batch_size=8)
     _, epochs = start(undisturbed, utterances, sampler=sampler, **options)
     expected = [epoch.losses for epoch in epochs]
 
     killed = classifier()
-    optimizer, epochs = start(killed, utterances, sampler=by_length(utterances.table, 3, batch_size=8), **options)
+    optimizer, epochs = start(killed, utterances, sampler=ByLength(utterances.table, 3, batch_size=8), **options)
     for _ in range(stopped_after):
         next(epochs)
     save_state(tmp_path, killed, optimizer, None, {"epoch": stopped_after})
 
     torch.manual_seed(123)
-    resumed, sampler = classifier(seed=50), by_length(utterances.table, 3, batch_size=8)
+    resumed, sampler = classifier(seed=50), ByLength(utterances.table, 3, batch_size=8)
     optimizer, epochs = start(resumed, utterances, sampler=sampler, first_epoch=stopped_after, **options)
     progress = load_state(tmp_path, resumed, optimizer, None)
     assert progress == {"epoch": stopped_after}
@@ -202,7 +202,7 @@ def test_a_loss_that_is_not_finite_names_its_batch(classifier: Model, data: Data
         return outputs.emotion.sum() * math.nan
 
     _, epochs = start(classifier(), utterances, batch_size=4, losses=[("odd", 1.0, late_nan)])
-    ids = [utterances.table.ids[row] for row in next(iter(shuffle(utterances.table, 3, batch_size=4)))]
+    ids = [utterances.table.ids[row] for row in next(iter(Shuffle(utterances.table, 3, batch_size=4)))]
     with pytest.raises(TrainingError, match=rf"epoch 0, batch 0: .*odd nan.*{', '.join(ids)}"):
         next(epochs)
 
@@ -212,7 +212,7 @@ def test_regularizers_act_in_training_only(classifier: Model, data: Data) -> Non
     _, epochs = start(model, utterances, regularizers=[spy], epochs=2)
     next(epochs)
     assert [shape for shape, _, _ in spy.seen] == [(16, 8), (16, 8), (8, 8)]
-    rows = next(iter(shuffle(utterances.table, 3, batch_size=16)))
+    rows = next(iter(Shuffle(utterances.table, 3, batch_size=16)))
     assert torch.equal(spy.seen[0][1], utterances.batch(rows).targets.emotion.flip(-1))  # on_batch comes first
     infer(model, utterances, device=CPU)
     assert len(spy.seen) == 3
@@ -271,7 +271,7 @@ def test_nothing_to_train_on_is_an_error(classifier: Model, data: Data) -> None:
     with pytest.raises(TrainingError, match="no loss"):
         next(start(classifier(), utterances, losses=[])[1])
     with pytest.raises(TrainingError, match="draws no batch of 8"):
-        next(start(classifier(), utterances, sampler=shuffle(utterances.table.take([]), 1))[1])
+        next(start(classifier(), utterances, sampler=Shuffle(utterances.table.take([]), 1))[1])
     with pytest.raises(TrainingError, match="no trainable parameter"):
         build_optimizer(classifier().requires_grad_(False), Optimizer())
 
@@ -284,7 +284,7 @@ def test_losses_looked_at_seldom_are_the_same_and_still_name_the_first_bad_batch
     assert [epoch.losses for epoch in found[0]] == [epoch.losses for epoch in found[1]]
 
     utterances = data()
-    rows = list(shuffle(utterances.table, 3, batch_size=7))[3]
+    rows = list(Shuffle(utterances.table, 3, batch_size=7))[3]
     bad = utterances.table.ids[rows[2]]
     utterances.sources["text"][bad][0, 2] = float("nan")
     _, epochs = start(classifier(), utterances, batch_size=7, look_every=look_every)

@@ -10,7 +10,7 @@ from sertk.config.build import build
 from sertk.config.schema import Use
 from sertk.errors import ConfigError, TrainingError
 from sertk.tensors import Features, Padded, Targets
-from sertk.training.regularizers import annotation_dropout, modality_dropout, spec_augment
+from sertk.training.regularizers import AnnotationDropout, ModalityDropout, SpecAugment
 
 
 def seeded(seed: int = 1) -> torch.Generator:
@@ -29,7 +29,7 @@ def a_batch(size: int = 400) -> tuple[Features, Targets]:
 
 def test_each_modality_is_dropped_with_the_probability_but_never_all() -> None:
     features, targets = a_batch()
-    dropped, same = modality_dropout(probability=0.3).on_batch(features, targets, seeded())
+    dropped, same = ModalityDropout(probability=0.3).on_batch(features, targets, seeded())
     assert same is targets
     gone = torch.stack([~padded.data.flatten(1).any(1) for padded in dropped.values()])  # (2, B)
     assert not gone.all(0).any()
@@ -38,13 +38,13 @@ def test_each_modality_is_dropped_with_the_probability_but_never_all() -> None:
         kept = padded.data.flatten(1).any(1)
         assert torch.equal(padded.data[kept], features[name].data[kept])
         assert (padded.lengths[~kept] == 1).all()  # as an empty transcript: one zero frame
-    one, _ = modality_dropout(probability=1.0).on_batch({"speech": features["speech"]}, targets, seeded())
+    one, _ = ModalityDropout(probability=1.0).on_batch({"speech": features["speech"]}, targets, seeded())
     assert torch.equal(one["speech"].data, features["speech"].data)
 
 
 def test_masks_hide_runs_of_frames_and_features_within_their_share() -> None:
     features, targets = a_batch()
-    regularizer = spec_augment(time_masks=1, time_share=0.5, feature_masks=1, feature_share=0.25)
+    regularizer = SpecAugment(time_masks=1, time_share=0.5, feature_masks=1, feature_share=0.25)
     masked, _ = regularizer.on_batch(features, targets, seeded())
     speech, widest = masked["speech"], 0
     for row in range(len(speech)):
@@ -64,17 +64,17 @@ def test_masks_hide_runs_of_frames_and_features_within_their_share() -> None:
 
 def test_masks_act_on_the_modalities_named() -> None:
     features, targets = a_batch()
-    only = spec_augment(feature_share=0.5, modalities=["text"])
+    only = SpecAugment(feature_share=0.5, modalities=["text"])
     masked, _ = only.on_batch(features, targets, seeded())
     assert masked["speech"] is features["speech"]
     assert not torch.equal(masked["text"].data, features["text"].data)
     with pytest.raises(TrainingError, match=r"no modality txt\. Known: speech, text"):
-        spec_augment(modalities=["txt"]).on_batch(features, targets, seeded())
+        SpecAugment(modalities=["txt"]).on_batch(features, targets, seeded())
 
 
 def test_a_sample_of_votes_has_the_target_as_its_mean() -> None:
     emotion = torch.tensor([[0.6, 0.4, 0.0, 0.0]]).expand(4000, 4)
-    _, changed = annotation_dropout(probability=1.0, raters=5).on_batch(
+    _, changed = AnnotationDropout(probability=1.0, raters=5).on_batch(
         {}, Targets(emotion, torch.ones(4000, 0)), seeded()
     )
     torch.testing.assert_close(changed.emotion.sum(-1), torch.ones(4000))
@@ -86,9 +86,9 @@ def test_a_sample_of_votes_has_the_target_as_its_mean() -> None:
 def test_unanimous_targets_and_those_not_chosen_stay() -> None:
     features, targets = a_batch()
     hot = torch.eye(4)[torch.arange(400) % 4]
-    _, same = annotation_dropout(probability=1.0).on_batch(features, Targets(hot, targets.attributes), seeded())
+    _, same = AnnotationDropout(probability=1.0).on_batch(features, Targets(hot, targets.attributes), seeded())
     torch.testing.assert_close(same.emotion, hot)
-    _, half = annotation_dropout(probability=0.5).on_batch(features, targets, seeded())
+    _, half = AnnotationDropout(probability=0.5).on_batch(features, targets, seeded())
     stayed = (half.emotion == targets.emotion).all(-1).float().mean().item()
     assert stayed == pytest.approx(0.5, abs=0.08)
     assert half.attributes is targets.attributes
@@ -102,8 +102,6 @@ def test_regularizers_repeat_by_generator_and_change_nothing_in_place(use: str) 
 
     def values(seed: int) -> list[torch.Tensor]:
         changed, aims = regularizer.on_batch(features, targets, seeded(seed))
-        fused, aims = regularizer.on_fused(torch.ones(50, 3), aims, seeded(seed))
-        assert torch.equal(fused, torch.ones(50, 3))
         return [*(p.data for p in changed.values()), aims.emotion]
 
     first, again, other = values(1), values(1), values(2)

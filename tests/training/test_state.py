@@ -9,7 +9,7 @@ import torch
 
 from sertk import files
 from sertk.batching.dataset import FeatureSet
-from sertk.batching.samplers import shuffle
+from sertk.batching.samplers import Shuffle
 from sertk.config.schema import Optimizer
 from sertk.errors import TrainingError
 from sertk.models.classifier import Classifier
@@ -24,7 +24,7 @@ Model = Callable[..., Classifier]
 def trained(model: Classifier, data: FeatureSet, epochs: int = 1) -> torch.optim.Optimizer:
     optimizer = build_optimizer(model, Optimizer(lr=1e-2))
     loss = ("cross_entropy", 1.0, cross_entropy(data.table))  # leaves the attribute head without moments
-    sampler, device = shuffle(data.table, 1), torch.device("cpu")
+    sampler, device = Shuffle(data.table, 1), torch.device("cpu")
     list(fit(model, data, sampler=sampler, losses=[loss], optimizer=optimizer, epochs=epochs, seed=1, device=device))
     return optimizer
 

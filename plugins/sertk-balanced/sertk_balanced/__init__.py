@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -15,16 +14,58 @@ from sertk.errors import DataError
 from sertk.revisions import revision
 
 
-@dataclass
+@revision(1)
 class Balanced:
-    """See `balanced`. groups: rows of each class, then those without agreement. counts: how many of each to draw."""
+    """Draw every class as often as the smallest has utterances, afresh each epoch.
 
-    groups: list[NDArray[np.int64]]
-    counts: list[int]
-    seed: int
-    batch_size: int
-    afresh: bool = True
-    epoch: int = 0
+    The class of an utterance is its consensus. Within an epoch no utterance is drawn twice.
+
+    Parameters
+    ----------
+    batch_size
+        Utterances in a batch.
+    no_agreement
+        How many times as many utterances without a consensus are drawn as of each class, or all there are if fewer.
+    afresh
+        False draws the same utterances every epoch, in another order, as MEDUSA's released code does.
+
+    Raises
+    ------
+    DataError
+        Naming the classes that no utterance has.
+
+    References
+    ----------
+    MEDUSA (arXiv 2506.09556), stage 2.
+    """
+
+    def __init__(
+        self,
+        table: LabelTable,
+        seed: int,
+        /,
+        *,
+        batch_size: Annotated[int, Field(ge=1)] = 16,
+        no_agreement: Annotated[float, Field(ge=0)] = 1.0,
+        afresh: bool = True,
+    ) -> None:
+        groups = [np.flatnonzero(table.consensus == index) for index in range(len(table.labels))]
+        empty = [name for name, rows in zip(table.labels.names, groups, strict=True) if not len(rows)]
+        if empty:
+            raise DataError(
+                f"no utterance has the consensus {', '.join(empty)}, so no balanced subset of the "
+                f"{len(table.labels)} classes can be drawn from {len(table)} utterances: add some, or take the class "
+                f"out of the label set"
+            )
+        smallest = min(len(rows) for rows in groups)
+        disagreed = np.flatnonzero(table.consensus == NO_AGREEMENT)
+        extra = min(round(no_agreement * smallest), len(disagreed))
+        self.groups: list[NDArray[np.int64]] = [*groups, disagreed]
+        self.counts = [smallest] * len(groups) + [extra]
+        self.seed = seed
+        self.batch_size = batch_size
+        self.afresh = afresh
+        self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration draws."""
@@ -42,33 +83,3 @@ class Balanced:
         order = random.permutation(np.concatenate(drawn))
         for start in range(0, len(order), self.batch_size):
             yield order[start : start + self.batch_size].tolist()
-
-
-@revision(1)
-def balanced(
-    table: LabelTable,
-    seed: int,
-    /,
-    *,
-    batch_size: Annotated[int, Field(ge=1)] = 16,
-    no_agreement: Annotated[float, Field(ge=0)] = 1.0,
-    afresh: bool = True,
-) -> Balanced:
-    """Draw every class as often as the smallest has utterances, afresh each epoch.
-
-    The class of an utterance is its consensus. To these come `no_agreement` times as many utterances without one as
-    of each class, or all there are if fewer. Within an epoch no utterance comes twice. batch_size: utterances.
-    afresh: false draws the same utterances every epoch, in another order, as MEDUSA's released code does. Stage 2 of
-    MEDUSA (arXiv 2506.09556). Raises DataError naming the classes that no utterance has.
-    """
-    groups = [np.flatnonzero(table.consensus == index) for index in range(len(table.labels))]
-    empty = [name for name, rows in zip(table.labels.names, groups, strict=True) if not len(rows)]
-    if empty:
-        raise DataError(
-            f"no utterance has the consensus {', '.join(empty)}, so no balanced subset of the {len(table.labels)} "
-            f"classes can be drawn from {len(table)} utterances: add some, or take the class out of the label set"
-        )
-    smallest = min(len(rows) for rows in groups)
-    disagreed = np.flatnonzero(table.consensus == NO_AGREEMENT)
-    extra = min(round(no_agreement * smallest), len(disagreed))
-    return Balanced([*groups, disagreed], [smallest] * len(groups) + [extra], seed, batch_size, afresh)

@@ -1,5 +1,5 @@
 """DeepSER, the deep fusion network of MEDUSA, for sertk."""
 
-from sertk_deepser.fusion import DeepSER, deepser
+from sertk_deepser.fusion import DeepSER
 
-__all__ = ["DeepSER", "deepser"]
+__all__ = ["DeepSER"]

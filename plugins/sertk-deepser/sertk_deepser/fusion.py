@@ -18,59 +18,71 @@ Pooling = Literal["mean", "attentive_statistics"]
 
 
 @revision(1)
-def deepser(
-    dims: Mapping[str, int],
-    /,
-    *,
-    width: Positive = 1024,
-    layers: Positive = 2,
-    heads: Positive = 1,
-    inner: Positive = 2048,
-    dropout: Dropout = 0.1,
-    positions: Positions = "none",
-    mask_padding: bool = True,
-    input_layers: InputLayers = 1,
-    pooling: Pooling = "mean",
-) -> DeepSER:
+class DeepSER(nn.Module):
     """Fuse modalities at every layer of their transformers: MEDUSA's DeepSER, for any number of modalities.
 
-    ENC is W2(relu(W1 x)), transformer layers, and a mean over time. Each modality has an ENC of L layers; fusion
-    encoder 1 reads their first-layer states joined along time, fusion encoder l > 1 their layer-l states and the
-    layer-l state of fusion encoder l - 1. Then x = W [h; g; z; f], the means of all modalities and of the last fusion
-    encoder. A fusion encoder has the layers that are read of it: l + 1, the last one L; for L = 2 both have two, as
-    in the paper. width: of states and output. layers: of each transformer, L. heads: of each attention. inner: width
-    of the feed-forward net. dropout: in training, within the layers. positions: added before the first layer of each
-    modality's ENC. mask_padding: false lets padding into attention and means, as the released code does, so that an
-    utterance's output depends on its batch. input_layers: encoder layers that stand side by side in the features,
-    mixed under learnt weights. pooling: `attentive_statistics` in place of the means (Okabe et al., 2018).
-    Raises ConfigError when these layers do not divide D, or heads the width.
-    Source: MEDUSA (arXiv 2506.09556), section 3.4, Algorithms 1 and 2.
+    An encoder is W2(relu(W1 x)), transformer layers, and a mean over time. Each modality has an encoder of L layers;
+    fusion encoder 1 reads their first-layer states joined along time, fusion encoder l > 1 their layer-l states and
+    the layer-l state of fusion encoder l - 1. Then x = W [h; g; z; f], the means of all modalities and of the last
+    fusion encoder. A fusion encoder has the layers that are read of it: l + 1, the last one L; for L = 2 both have
+    two, as in the paper.
+
+    Parameters
+    ----------
+    width
+        Of states and output.
+    layers
+        Of each transformer, L.
+    heads
+        Of each attention; they divide the width.
+    ffn_dim
+        Width of the feed-forward network of each layer.
+    dropout
+        Share of activations that are set to zero in training, within the layers.
+    positions
+        What tells the order of frames: `none`, or `sinusoidal` positions added before the first layer.
+    mask_padding
+        False lets padding into attention and means, as the released code does, so that an utterance's output depends
+        on its batch.
+    input_layers
+        Encoder layers that are side by side in the features, mixed under learnt weights: one number, or one per
+        modality.
+    pooling
+        `attentive_statistics` (Okabe et al., 2018) in place of the `mean` over time.
+
+    Raises
+    ------
+    ConfigError
+        When `input_layers` does not divide D, or heads the width.
+
+    References
+    ----------
+    MEDUSA (arXiv 2506.09556), section 3.4, Algorithms 1 and 2.
     """
-    return DeepSER(dims, width, layers, heads, inner, dropout, positions, mask_padding, input_layers, pooling)
-
-
-class DeepSER(nn.Module):
-    """The fusion of `deepser`."""
 
     def __init__(
         self,
         dims: Mapping[str, int],
-        width: int,
-        layers: int,
-        heads: int,
-        inner: int,
-        dropout: float,
-        positions: Positions,
-        mask_padding: bool,
-        input_layers: int | Mapping[str, int],
-        pooling: Pooling,
+        /,
+        *,
+        width: Positive = 1024,
+        layers: Positive = 2,
+        heads: Positive = 1,
+        ffn_dim: Positive = 2048,
+        dropout: Dropout = 0.1,
+        positions: Positions = "none",
+        mask_padding: bool = True,
+        input_layers: InputLayers = 1,
+        pooling: Pooling = "mean",
     ) -> None:
         super().__init__()
         self.width = width
         self.mask_padding = mask_padding
         self.inputs = Inputs(dims, input_layers)
         self.encoders = nn.ModuleList(
-            SequenceEncoder(dim, width, layers=layers, heads=heads, inner=inner, dropout=dropout, positions=positions)
+            SequenceEncoder(
+                dim, width, layers=layers, heads=heads, ffn_dim=ffn_dim, dropout=dropout, positions=positions
+            )
             for dim in self.inputs.dims.values()
         )
         self.fusion_encoders = nn.ModuleList(
@@ -79,7 +91,7 @@ class DeepSER(nn.Module):
                 width,
                 layers=min(level + 1, layers),
                 heads=heads,
-                inner=inner,
+                ffn_dim=ffn_dim,
                 dropout=dropout,
                 positions="none",
             )

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sertk_deepser import DeepSER, deepser
+from sertk_deepser import DeepSER
 from torch import Tensor, nn
 
 from sertk.config.build import build
 from sertk.config.schema import Head, Use
 from sertk.errors import ConfigError
 from sertk.models.classifier import build_classifier
-from sertk.models.fusions.late import late
+from sertk.models.fusions.late import Late
 from sertk.models.size import count_parameters, matched_width
 from sertk.models.transformer import SequenceEncoder, TransformerLayer
 from sertk.registry import fusions
 from sertk.tensors import Features, Padded
 
 DIMS = {"speech": 10, "text": 6, "video": 4}
-SMALL = {"width": 16, "heads": 2, "inner": 24}
+SMALL = {"width": 16, "heads": 2, "ffn_dim": 24}
 ATTRIBUTES = ["arousal", "valence", "dominance"]
 
 
@@ -48,8 +48,8 @@ class PlainEncoder(nn.Module):
 
 
 def plain_layer(ours: TransformerLayer) -> nn.TransformerEncoderLayer:
-    width, inner = ours.linear1.in_features, ours.linear1.out_features
-    plain = nn.TransformerEncoderLayer(width, ours.heads, inner, 0.0, batch_first=True)
+    width, ffn_dim = ours.linear1.in_features, ours.linear1.out_features
+    plain = nn.TransformerEncoderLayer(width, ours.heads, ffn_dim, 0.0, batch_first=True)
     plain.self_attn.in_proj_weight, plain.self_attn.in_proj_bias = ours.in_proj.weight, ours.in_proj.bias
     plain.self_attn.out_proj.weight, plain.self_attn.out_proj.bias = ours.out_proj.weight, ours.out_proj.bias
     plain.linear1, plain.linear2, plain.norm1, plain.norm2 = ours.linear1, ours.linear2, ours.norm1, ours.norm2
@@ -71,7 +71,7 @@ def plain_deepser(ours: DeepSER, xs: list[Tensor]) -> Tensor:
 def test_equals_a_plain_writing_with_its_gradients(modalities: int, dtype: torch.dtype, tolerance: float) -> None:
     names = list(DIMS)[:modalities]
     torch.manual_seed(1)
-    ours = deepser({name: DIMS[name] for name in names}, dropout=0.0, **SMALL).to(dtype)
+    ours = DeepSER({name: DIMS[name] for name in names}, dropout=0.0, **SMALL).to(dtype)
     batch = features({name: [frames] * 4 for name, frames in zip(names, (7, 3, 5), strict=False)}, dtype)
     xs = [batch[name].data.requires_grad_() for name in names]
     weights = torch.randn(4, 16, dtype=dtype, generator=torch.Generator().manual_seed(2))
@@ -86,7 +86,7 @@ def test_equals_a_plain_writing_with_its_gradients(modalities: int, dtype: torch
 
 def test_padded_utterances_equal_the_plain_writing_of_each_alone() -> None:
     torch.manual_seed(1)
-    ours = deepser(DIMS, **SMALL).eval()
+    ours = DeepSER(DIMS, **SMALL).eval()
     batch = features({"speech": [7, 2, 5], "text": [1, 4, 3], "video": [2, 2, 2]})
     with torch.no_grad():
         together = ours(batch)
@@ -97,9 +97,9 @@ def test_padded_utterances_equal_the_plain_writing_of_each_alone() -> None:
 
 def test_without_mask_padding_takes_part_as_in_the_released_code() -> None:
     torch.manual_seed(1)
-    ours = deepser(DIMS, mask_padding=False, **SMALL).eval()
+    ours = DeepSER(DIMS, mask_padding=False, **SMALL).eval()
     batch = features({"speech": [7, 2, 5], "text": [1, 4, 3], "video": [2, 2, 2]})
-    masked = deepser(DIMS, **SMALL).eval()
+    masked = DeepSER(DIMS, **SMALL).eval()
     masked.load_state_dict(ours.state_dict())
     with torch.no_grad():
         output = ours(batch)
@@ -121,7 +121,7 @@ def test_without_mask_padding_takes_part_as_in_the_released_code() -> None:
 def test_has_as_many_parameters_as_the_paper_says(dims: dict[str, int], width: int, millions: float) -> None:
     with torch.device("meta"):
         head = [nn.Linear(width, 8), nn.Linear(width, 3)]
-        count = count_parameters(nn.ModuleList([deepser(dims, width=width), *head]))
+        count = count_parameters(nn.ModuleList([DeepSER(dims, width=width), *head]))
     assert round(count / 1e6, 1) == millions
 
 
@@ -129,9 +129,9 @@ def test_has_as_many_parameters_as_the_paper_says(dims: dict[str, int], width: i
 def test_late_fusion_of_the_width_in_the_readme_is_as_large(modalities: int, width: int, matched: int) -> None:
     dims = dict(list({"wavlm": 1024, "roberta": 1024, "whisper": 1280}.items())[:modalities])
     with torch.device("meta"):
-        wanted = count_parameters(deepser(dims, width=width))
-        assert count_parameters(late(dims, width=matched)) == pytest.approx(wanted, rel=0.01)
-    assert matched_width(lambda width: late(dims, width=width), wanted) == matched
+        wanted = count_parameters(DeepSER(dims, width=width))
+        assert count_parameters(Late(dims, width=matched)) == pytest.approx(wanted, rel=0.01)
+    assert matched_width(lambda width: Late(dims, width=width), wanted) == matched
 
 
 def test_a_classifier_built_by_name_gives_logits_and_attributes() -> None:
@@ -147,7 +147,7 @@ def test_a_classifier_built_by_name_gives_logits_and_attributes() -> None:
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
 def test_every_weight_is_used_for_any_number_of_layers(layers: int) -> None:
-    model = deepser(DIMS, layers=layers, **SMALL)
+    model = DeepSER(DIMS, layers=layers, **SMALL)
     assert len(model.fusion_encoders) == layers
     model(features({"speech": [5, 2], "text": [3, 3], "video": [1, 4]})).square().sum().backward()
     for name, parameter in model.named_parameters():
@@ -157,7 +157,7 @@ def test_every_weight_is_used_for_any_number_of_layers(layers: int) -> None:
 
 
 def test_three_layers_follow_the_same_rule() -> None:
-    model = deepser(DIMS, layers=3, dropout=0.0, **SMALL)
+    model = DeepSER(DIMS, layers=3, dropout=0.0, **SMALL)
     batch = features({name: [4, 4] for name in DIMS})
     outputs = [PlainEncoder(encoder)(batch[name].data) for name, encoder in zip(DIMS, model.encoders, strict=True)]
     first, second, third = (PlainEncoder(encoder) for encoder in model.fusion_encoders)
@@ -172,26 +172,26 @@ def test_only_positions_tell_the_order_of_frames() -> None:
     batch = features({name: [6] for name in DIMS})
     turned = {name: Padded(padded.data.flip(1), padded.lengths) for name, padded in batch.items()}
     for positions, tells in (("none", False), ("sinusoidal", True)):
-        model = deepser(DIMS, positions=positions, **SMALL).eval()  # type: ignore[arg-type]
+        model = DeepSER(DIMS, positions=positions, **SMALL).eval()  # type: ignore[arg-type]
         assert ((model(batch) - model(turned)).abs().max() > 1e-3) == tells
 
 
 def test_positions_do_not_depend_on_the_batch() -> None:
-    model = deepser(DIMS, positions="sinusoidal", **SMALL).eval()
+    model = DeepSER(DIMS, positions="sinusoidal", **SMALL).eval()
     batch = features({"speech": [7, 2], "text": [1, 4], "video": [2, 3]})
     alone = {name: Padded.of([padded.sequence(1)]) for name, padded in batch.items()}
     torch.testing.assert_close(model(alone)[0], model(batch)[1], atol=1e-5, rtol=0)
 
 
 def test_wrong_options_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"iner.*Did you mean 'inner'"):
-        build(fusions, Use(use="deepser", iner=8), DIMS)
+    with pytest.raises(ConfigError, match=r"fn_dim.*Did you mean 'ffn_dim'"):
+        build(fusions, Use(use="deepser", fn_dim=8), DIMS)
     with pytest.raises(ConfigError, match="must divide the width 16, got 3"):
         build(fusions, Use(use="deepser", width=16, heads=3), DIMS)
 
 
 def test_attentive_statistics_do_not_see_padding() -> None:
-    fusion = deepser({"speech": 4, "text": 3}, width=8, inner=16, pooling="attentive_statistics").eval()
+    fusion = DeepSER({"speech": 4, "text": 3}, width=8, ffn_dim=16, pooling="attentive_statistics").eval()
     generator = torch.Generator().manual_seed(0)
     speech = [torch.randn(frames, 4, generator=generator) for frames in (5, 2)]
     text = [torch.randn(frames, 3, generator=generator) for frames in (1, 3)]

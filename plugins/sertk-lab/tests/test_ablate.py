@@ -183,7 +183,7 @@ members = ["experiment.toml"]
 seeds   = {seeds}
 metrics = ["balanced_macro_f1", "accuracy"]
 draws   = 100
-set     = ['fusion={{ use = "late", width = 16, inner = 16 }}', "stage.full.epochs=2", "stage.second.epochs=1"]
+set     = ['fusion={{ use = "late", width = 16, ffn_dim = 16 }}', "stage.full.epochs=2", "stage.second.epochs=1"]
 
 [[arm]]
 name = "one-hot targets"

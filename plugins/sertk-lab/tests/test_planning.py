@@ -35,7 +35,7 @@ BATCH = 8
 
 def small(precision: str) -> Experiment:
     """A member of the paper, narrow, and without dropout, with which attention on the CPU keeps (T, T) matrices."""
-    sets = ["fusion.width=64", "fusion.inner=128", "fusion.dropout=0", f'compute.precision="{precision}"']
+    sets = ["fusion.width=64", "fusion.ffn_dim=128", "fusion.dropout=0", f'compute.precision="{precision}"']
     return load_experiment(CONF / "members/05.toml", sets)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sertk_balanced import balanced
+from sertk_balanced import Balanced
 from sertk_meta.aggregator import LOSS, meta_classifier
 from sertk_meta.together import loss_of_each
 from torch import Tensor
@@ -114,7 +114,7 @@ def test_six_at_once_have_the_weights_of_six_trained_one_by_one(
     sampler: Use, batches: int | None, loss: tuple[LossTerm, ...], attribute_output: Any
 ) -> None:
     stack, epochs = make_stack(), 6
-    batches = batches or len(balanced(stack.posteriors.table, 1, batch_size=128))
+    batches = batches or len(Balanced(stack.posteriors.table, 1, batch_size=128))
     aggregate = meta_classifier(
         epochs=epochs, least_steps=epochs * batches, sampler=sampler, loss=loss, attribute_output=attribute_output
     )

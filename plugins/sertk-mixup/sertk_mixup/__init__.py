@@ -11,21 +11,34 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from sertk.revisions import revision
-from sertk.tensors import Features, Targets
+from sertk.tensors import Targets
 
 
-@dataclass(frozen=True)
+@revision(1)
+@dataclass(frozen=True, kw_only=True)
 class ManifoldMixup:
-    """See `manifold_mixup`."""
+    """Mix fused vectors, class targets and attributes of pairs of utterances (Manifold MixUp).
 
-    probability: float
-    alpha: float
+    In a batch that is mixed x_i becomes l_i x_i + (1 - l_i) x_p(i), with l_i ~ Beta(alpha, alpha) for each utterance
+    and p a random permutation of the batch; the same l and p for both kinds of targets. An attribute that either of
+    the two lacks is missing in the mixture.
 
-    def on_batch(self, features: Features, targets: Targets, generator: Generator) -> tuple[Features, Targets]:
-        """Change nothing."""
-        return features, targets
+    Parameters
+    ----------
+    probability
+        That a batch is mixed.
+    alpha
+        Of the Beta distribution; small values mix little.
 
-    def on_fused(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
+    References
+    ----------
+    Verma et al., Manifold Mixup, 2019; MEDUSA (arXiv 2506.09556).
+    """
+
+    probability: Annotated[float, Field(ge=0, le=1)] = 0.3
+    alpha: Annotated[float, Field(gt=0)] = 0.2
+
+    def on_embedding(self, fused: Tensor, targets: Targets, generator: Generator) -> tuple[Tensor, Targets]:
         """Mix each fused vector, (B, width), and its targets with those of a partner, or leave the batch alone."""
         if float(torch.rand((), generator=generator)) >= self.probability:
             return fused, targets
@@ -33,22 +46,6 @@ class ManifoldMixup:
         share, partner = share.to(fused.device), partner.to(fused.device)
         mixed = Targets(mix(targets.emotion, share, partner), mix(targets.attributes, share, partner))
         return mix(fused, share, partner), mixed
-
-
-@revision(1)
-def manifold_mixup(
-    *,
-    probability: Annotated[float, Field(ge=0, le=1)] = 0.3,
-    alpha: Annotated[float, Field(gt=0)] = 0.2,
-) -> ManifoldMixup:
-    """Mix fused vectors, class targets and attributes of pairs of utterances (Manifold MixUp).
-
-    alpha: of the Beta distribution; small values mix little. With `probability` a batch is mixed: x_i becomes l_i x_i
-    + (1 - l_i) x_p(i), l_i ~ Beta(alpha, alpha) for each utterance and p a random permutation of the batch; the same
-    l and p for both kinds of targets. An attribute that either of the two lacks is missing in the mixture. Sources:
-    Verma et al., 2019; MEDUSA (arXiv 2506.09556).
-    """
-    return ManifoldMixup(probability, alpha)
 
 
 def draw(batch: int, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sertk_mixup import draw, manifold_mixup
+from sertk_mixup import ManifoldMixup, draw
 
 from sertk import registry
 from sertk.config.build import build
@@ -24,7 +24,7 @@ def seeded(seed: int) -> torch.Generator:
 
 def test_a_mixture_equals_its_closed_form() -> None:
     fused, targets = a_batch()
-    mixed, mixed_targets = manifold_mixup(probability=1.0, alpha=0.4).on_fused(fused, targets, seeded(7))
+    mixed, mixed_targets = ManifoldMixup(probability=1.0, alpha=0.4).on_embedding(fused, targets, seeded(7))
 
     same = seeded(7)
     torch.rand((), generator=same)  # whether the batch is mixed at all
@@ -50,7 +50,7 @@ def test_each_utterance_has_a_share_of_its_own_from_the_beta_distribution() -> N
 
 
 def test_class_targets_still_sum_to_one_and_attributes_stay_in_range() -> None:
-    _, targets = manifold_mixup(probability=1.0).on_fused(*a_batch(), seeded(2))
+    _, targets = ManifoldMixup(probability=1.0).on_embedding(*a_batch(), seeded(2))
     torch.testing.assert_close(targets.emotion.sum(-1), torch.ones(16))
     assert ((targets.attributes >= 1) & (targets.attributes <= 7)).all()
 
@@ -58,7 +58,7 @@ def test_class_targets_still_sum_to_one_and_attributes_stay_in_range() -> None:
 def test_an_attribute_that_either_lacks_is_missing() -> None:
     fused, targets = a_batch()
     targets.attributes[4, 1] = float("nan")
-    _, mixed = manifold_mixup(probability=1.0).on_fused(fused, targets, seeded(5))
+    _, mixed = ManifoldMixup(probability=1.0).on_embedding(fused, targets, seeded(5))
     same = seeded(5)
     torch.rand((), generator=same)
     _, partner = draw(16, 0.2, same)
@@ -70,17 +70,17 @@ def test_an_attribute_that_either_lacks_is_missing() -> None:
 
 def test_batches_are_mixed_with_the_probability_and_else_left_alone() -> None:
     fused, targets = a_batch()
-    regularizer, generator = manifold_mixup(probability=0.3), seeded(1)
-    untouched = sum(regularizer.on_fused(fused, targets, generator)[0] is fused for _ in range(2000))
+    regularizer, generator = ManifoldMixup(probability=0.3), seeded(1)
+    untouched = sum(regularizer.on_embedding(fused, targets, generator)[0] is fused for _ in range(2000))
     assert untouched / 2000 == pytest.approx(0.7, abs=0.04)
-    assert manifold_mixup(probability=0.0).on_fused(fused, targets, generator) == (fused, targets)
+    assert ManifoldMixup(probability=0.0).on_embedding(fused, targets, generator) == (fused, targets)
 
 
 def test_what_comes_in_is_not_changed_and_gradients_reach_both_partners() -> None:
     fused, targets = a_batch()
     before = fused.clone()
     fused.requires_grad_()
-    mixed, _ = manifold_mixup(probability=1.0, alpha=1.0).on_fused(fused, targets, seeded(2))
+    mixed, _ = ManifoldMixup(probability=1.0, alpha=1.0).on_embedding(fused, targets, seeded(2))
     assert torch.equal(fused.detach(), before)
     (gradient,) = torch.autograd.grad(mixed.sum(), fused)
     same = seeded(2)
@@ -93,7 +93,7 @@ def test_what_comes_in_is_not_changed_and_gradients_reach_both_partners() -> Non
 
 def test_half_precision_stays_half_precision() -> None:
     fused, targets = a_batch()
-    mixed, _ = manifold_mixup(probability=1.0).on_fused(fused.bfloat16(), targets, seeded(2))
+    mixed, _ = ManifoldMixup(probability=1.0).on_embedding(fused.bfloat16(), targets, seeded(2))
     assert mixed.dtype == torch.bfloat16
 
 

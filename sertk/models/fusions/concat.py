@@ -17,27 +17,32 @@ Pooling = Literal["mean", "attentive_statistics"]
 
 
 @revision(1)
-def concat(
-    dims: Mapping[str, int],
-    /,
-    *,
-    pooling: Pooling = "mean",
-    attention_width: Positive = 128,
-    standardise: bool = False,
-    input_layers: InputLayers = 1,
-) -> Concat:
-    """Pool each modality over time and set the results side by side.
-
-    width: the sum of the dims, twice that with attentive statistics. pooling: a masked mean, or attentive statistics
-    (Okabe et al., 2018), whose attention has `attention_width` units. standardise: keep buffers `mean` and `std`
-    (width,) that whoever fits the model sets, and give (x - mean) / std. input_layers: encoder layers that stand side
-    by side in the features, mixed under learnt weights. Raises ConfigError when these do not divide D.
-    """
-    return Concat(dims, pooling, attention_width, standardise, input_layers)
-
-
 class Concat(nn.Module):
-    """The fusion of `concat`."""
+    """Pool each modality over time and concatenate the results.
+
+    The width of the output is the sum of the dims, twice that with attentive statistics.
+
+    Parameters
+    ----------
+    pooling
+        A masked `mean`, or `attentive_statistics`: weighted mean and deviation.
+    attention_width
+        Units of the attention of attentive statistics.
+    standardise
+        Keep buffers `mean` and `std` (width,), set by whoever fits the model, and give (x - mean) / std.
+    input_layers
+        Encoder layers that are side by side in the features, mixed under learnt weights: one number, or one per
+        modality.
+
+    Raises
+    ------
+    ConfigError
+        When `input_layers` does not divide D.
+
+    References
+    ----------
+    Attentive statistics: Okabe et al., 2018.
+    """
 
     mean: Tensor
     std: Tensor
@@ -45,10 +50,12 @@ class Concat(nn.Module):
     def __init__(
         self,
         dims: Mapping[str, int],
-        pooling: Pooling,
-        attention_width: int,
-        standardise: bool,
-        input_layers: int | Mapping[str, int],
+        /,
+        *,
+        pooling: Pooling = "mean",
+        attention_width: Positive = 128,
+        standardise: bool = False,
+        input_layers: InputLayers = 1,
     ) -> None:
         super().__init__()
         self.inputs = Inputs(dims, input_layers)

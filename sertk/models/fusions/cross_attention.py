@@ -15,44 +15,53 @@ from sertk.tensors import Features
 
 
 @revision(1)
-def cross_attention(
-    dims: Mapping[str, int],
-    /,
-    *,
-    width: Positive = 256,
-    layers: Positive = 2,
-    heads: Positive = 4,
-    inner: Positive = 1024,
-    dropout: Dropout = 0.1,
-    positions: Positions = "sinusoidal",
-    input_layers: InputLayers = 1,
-) -> CrossAttention:
+class CrossAttention(nn.Module):
     """Let the frames of each modality attend to those of all the others, average over time, and join.
 
     A modality's frames are the queries; keys and values are the other modalities' projected frames, joined along
-    time. A modality alone attends to itself. width: of states and output. layers, heads: of each transformer. inner:
-    width of the feed-forward net. dropout: in training, within the layers. positions: what tells the order of frames.
-    input_layers: encoder layers that stand side by side in the features, mixed under learnt weights. Raises
-    ConfigError when these do not divide D, or heads the width.
-    Source: after Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, 2019, section
-    3.1-3.2; linear maps instead of convolutions, one stream for all other modalities.
+    time. A single modality attends to itself.
+
+    Parameters
+    ----------
+    width
+        Of states and output.
+    layers
+        Of each transformer.
+    heads
+        Of each attention; they divide the width.
+    ffn_dim
+        Width of the feed-forward network of each layer.
+    dropout
+        Share of activations that are set to zero in training, within the layers.
+    positions
+        What tells the order of frames: `none`, or `sinusoidal` positions added before the first layer.
+    input_layers
+        Encoder layers that are side by side in the features, mixed under learnt weights: one number, or one per
+        modality.
+
+    Raises
+    ------
+    ConfigError
+        When `input_layers` does not divide D, or heads the width.
+
+    References
+    ----------
+    After Tsai et al., Multimodal Transformer for Unaligned Multimodal Language Sequences, 2019, sections 3.1 and 3.2;
+    linear maps instead of convolutions, one stream for all other modalities.
     """
-    return CrossAttention(dims, width, layers, heads, inner, dropout, positions, input_layers)
-
-
-class CrossAttention(nn.Module):
-    """The fusion of `cross_attention`."""
 
     def __init__(
         self,
         dims: Mapping[str, int],
-        width: int,
-        layers: int,
-        heads: int,
-        inner: int,
-        dropout: float,
-        positions: Positions,
-        input_layers: int | Mapping[str, int],
+        /,
+        *,
+        width: Positive = 256,
+        layers: Positive = 2,
+        heads: Positive = 4,
+        ffn_dim: Positive = 1024,
+        dropout: Dropout = 0.1,
+        positions: Positions = "sinusoidal",
+        input_layers: InputLayers = 1,
     ) -> None:
         super().__init__()
         self.width = width
@@ -60,7 +69,9 @@ class CrossAttention(nn.Module):
         self.inputs = Inputs(dims, input_layers)
         self.project = nn.ModuleList(nn.Linear(dim, width) for dim in self.inputs.dims.values())
         self.streams = nn.ModuleList(
-            nn.ModuleList(TransformerLayer(width, heads=heads, inner=inner, dropout=dropout) for _ in range(layers))
+            nn.ModuleList(
+                TransformerLayer(width, heads=heads, ffn_dim=ffn_dim, dropout=dropout) for _ in range(layers)
+            )
             for _ in dims
         )
         self.out = nn.Linear(len(self.streams) * width, width)

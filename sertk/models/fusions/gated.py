@@ -15,24 +15,39 @@ from sertk.tensors import Features
 
 
 @revision(1)
-def gated(
-    dims: Mapping[str, int], /, *, width: Positive = 256, dropout: Dropout = 0.1, input_layers: InputLayers = 1
-) -> Gated:
-    """Add up the modalities, each through a gate that sees them all.
-
-    h_i = tanh(W_i x_i), z_i = sigmoid(V_i [x_1; ...; x_N]), h = sum_i z_i * h_i, on means over time. width: of the
-    output. dropout: on those means. input_layers: encoder layers that stand side by side in the features, mixed under
-    learnt weights. Raises ConfigError when these do not divide D.
-    Source: Arevalo et al., Gated Multimodal Units for Information Fusion, 2017, section 3.1, the unit for any N.
-    """
-    return Gated(dims, width, dropout, input_layers)
-
-
 class Gated(nn.Module):
-    """The fusion of `gated`."""
+    """Add up the modalities, each through a gate that reads all of them.
+
+    h_i = tanh(W_i x_i), z_i = sigmoid(V_i [x_1; ...; x_N]), h = sum_i z_i * h_i, on means over time.
+
+    Parameters
+    ----------
+    width
+        Of the output.
+    dropout
+        Share of the means that is set to zero in training.
+    input_layers
+        Encoder layers that are side by side in the features, mixed under learnt weights: one number, or one per
+        modality.
+
+    Raises
+    ------
+    ConfigError
+        When `input_layers` does not divide D.
+
+    References
+    ----------
+    Arevalo et al., Gated Multimodal Units for Information Fusion, 2017, section 3.1, the unit for any N.
+    """
 
     def __init__(
-        self, dims: Mapping[str, int], width: int, dropout: float, input_layers: int | Mapping[str, int]
+        self,
+        dims: Mapping[str, int],
+        /,
+        *,
+        width: Positive = 256,
+        dropout: Dropout = 0.1,
+        input_layers: InputLayers = 1,
     ) -> None:
         super().__init__()
         self.width = width

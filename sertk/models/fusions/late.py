@@ -15,50 +15,60 @@ from sertk.tensors import Features
 
 
 @revision(1)
-def late(
-    dims: Mapping[str, int],
-    /,
-    *,
-    width: Positive = 1024,
-    layers: Positive = 2,
-    heads: Positive = 1,
-    inner: Positive = 2048,
-    dropout: Dropout = 0.1,
-    positions: Positions = "none",
-    input_layers: InputLayers = 1,
-) -> Late:
+class Late(nn.Module):
     """Encode each modality with a transformer, average over time, and map the results to one vector.
 
-    x = W [h; g; z], where h, g, z are masked means of the last layer of ENC. width: of states and output. layers,
-    heads: of each transformer. inner: width of the feed-forward net. dropout: in training, within the layers.
-    positions: what tells the order of frames. input_layers: encoder layers that stand side by side in the features,
-    mixed under learnt weights. Raises ConfigError when these do not divide D, or heads the width.
-    It has fewer parameters than DeepSER of the same width; `sertk.models.size.matched_width` finds the width at
-    which it has as many.
-    Source: MEDUSA (arXiv 2506.09556), Table 2, late fusion.
+    x = W [h; g; z], where h, g, z are masked means of the last layer of each encoder. It has fewer parameters than
+    DeepSER of the same width; `sertk.models.size.matched_width` finds the width at which it has as many.
+
+    Parameters
+    ----------
+    width
+        Of states and output.
+    layers
+        Of each transformer.
+    heads
+        Of each attention; they divide the width.
+    ffn_dim
+        Width of the feed-forward network of each layer.
+    dropout
+        Share of activations that are set to zero in training, within the layers.
+    positions
+        What tells the order of frames: `none`, or `sinusoidal` positions added before the first layer.
+    input_layers
+        Encoder layers that are side by side in the features, mixed under learnt weights: one number, or one per
+        modality.
+
+    Raises
+    ------
+    ConfigError
+        When `input_layers` does not divide D, or heads the width.
+
+    References
+    ----------
+    MEDUSA (arXiv 2506.09556), Table 2, late fusion.
     """
-    return Late(dims, width, layers, heads, inner, dropout, positions, input_layers)
-
-
-class Late(nn.Module):
-    """The fusion of `late`."""
 
     def __init__(
         self,
         dims: Mapping[str, int],
-        width: int,
-        layers: int,
-        heads: int,
-        inner: int,
-        dropout: float,
-        positions: Positions,
-        input_layers: int | Mapping[str, int],
+        /,
+        *,
+        width: Positive = 1024,
+        layers: Positive = 2,
+        heads: Positive = 1,
+        ffn_dim: Positive = 2048,
+        dropout: Dropout = 0.1,
+        positions: Positions = "none",
+        input_layers: InputLayers = 1,
     ) -> None:
         super().__init__()
         self.width = width
         self.inputs = Inputs(dims, input_layers)
         self.encoders = nn.ModuleList(
-            SequenceEncoder(dim, width, layers=layers, heads=heads, inner=inner, dropout=dropout, positions=positions)
+            SequenceEncoder(
+                dim, width, layers=layers, heads=heads, ffn_dim=ffn_dim, dropout=dropout, positions=positions
+            )
             for dim in self.inputs.dims.values()
         )
         self.out = nn.Linear(len(self.encoders) * width, width)

@@ -19,30 +19,29 @@ _TIE = 1e-5
 
 
 @revision(1)
-def posterior_mean(
-    dims: Mapping[str, int],
-    /,
-    *,
-    hard: bool = False,
-    prior: list[float] | None = None,
-    classes: Positive | None = None,
-    weights: list[float] | None = None,
-) -> PosteriorMean:
+class PosteriorMean(nn.Module):
     """Average the posteriors of several models, or count their votes; no weights to learn.
 
-    Each modality is a model's posteriors, C probabilities and A attributes, one frame an utterance. Gives
-    (B, C + A): log-probabilities, to serve as logits, and the mean attributes; for a head of kind "identity".
-    hard: the share of models whose most probable class it is; a tie goes to the higher mean probability.
-    prior: C class probabilities to divide by before renormalising (before the vote, if hard).
-    classes: C; without it the length of `prior`, or all features. weights: of the models in the mean, one each.
-    Raises ConfigError for models that differ in features, a prior that is not C positive numbers, or weights that are
-    not M numbers, none below 0 and not all 0.
+    Each modality is a model's posteriors, C probabilities and A attributes, one frame per utterance. Gives
+    (B, C + A): log-probabilities, which serve as logits, and the mean attributes; for a head of kind "identity".
+
+    Parameters
+    ----------
+    hard
+        The share of models whose most probable class it is; a tie goes to the higher mean probability.
+    prior
+        C class probabilities to divide by before renormalising (before the vote, if hard).
+    classes
+        C; without it the length of `prior`, or all features.
+    weights
+        Of the models in the mean, one each.
+
+    Raises
+    ------
+    ConfigError
+        For models that differ in features, a prior that is not C positive numbers, or weights that are not M numbers,
+        none below 0 and not all 0.
     """
-    return PosteriorMean(dims, hard, prior, classes, weights)
-
-
-class PosteriorMean(nn.Module):
-    """The fusion of `posterior_mean`. classes: C."""
 
     prior: Tensor
     weights: Tensor
@@ -50,10 +49,12 @@ class PosteriorMean(nn.Module):
     def __init__(
         self,
         dims: Mapping[str, int],
-        hard: bool,
-        prior: list[float] | None,
-        classes: int | None,
-        weights: list[float] | None,
+        /,
+        *,
+        hard: bool = False,
+        prior: list[float] | None = None,
+        classes: Positive | None = None,
+        weights: list[float] | None = None,
     ) -> None:
         super().__init__()
         self.width = next(iter(dims.values()))

@@ -1,4 +1,4 @@
-"""What every regularizer keeps: `on_batch` before and `on_fused` behind the fusion, in training alone."""
+"""What every regularizer keeps: `on_batch` before and `on_embedding` behind the fusion, in training alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import torch
 from torch import Tensor
 
 from sertk.contracts import Regularizer
+from sertk.errors import TrainingError
 from sertk.tensors import Features, Targets
 from sertk.testing.suites.base import Subject, global_seeds, require, require_finite, require_near
 from sertk.testing.suites.made_up import EQUAL, copied, features, same_features, targets
+from sertk.training.hooks import check_hooks, run_hooks
 
 BATCH, WIDTH, SEEDS = 4, 32, 20
 """SEEDS: generators that each check draws with, so that what happens rarely happens."""
+
+
+def hooks(subject: Subject) -> None:
+    """It has a hook, and no method `on_...` that is never called."""
+    try:
+        check_hooks(_built(subject), subject.name)
+    except TrainingError as error:
+        require(False, str(error))
 
 
 def shapes(subject: Subject) -> None:
@@ -55,8 +65,8 @@ def input_unchanged(subject: Subject) -> None:
     for seed in range(SEEDS):
         batch, truth, fused = features(_dims(subject)), _targets(), _fused()
         before, built = copied(batch), _built(subject)
-        built.on_batch(batch, truth, _generator(seed))
-        built.on_fused(fused, truth, _generator(seed))
+        run_hooks("on_batch", [built], batch, truth, _generator(seed))
+        run_hooks("on_embedding", [built], fused, truth, _generator(seed))
         require(same_features(batch, before), "the features were changed in place: give new ones")
         require(torch.equal(fused, _fused()), "the fused vectors were changed in place: give new ones")
         require(_same_targets(truth, _targets()), "the targets were changed in place: give new ones")
@@ -131,7 +141,7 @@ def joined(subject: Subject) -> None:
     built = _built(subject)
     fused, truth = _fused(), _targets()
     for seed in range(SEEDS):
-        after, changed = built.on_fused(fused, truth, _generator(seed))
+        after, changed = run_hooks("on_embedding", [built], fused, truth, _generator(seed))
         mixing = after.double() @ torch.linalg.pinv(fused.double())  # (B, B): after = mixing fused, if anything does
         if torch.allclose(mixing @ fused.double(), after.double(), atol=1e-4):
             off_diagonal = mixing - mixing.diag().diag()
@@ -146,14 +156,14 @@ def joined(subject: Subject) -> None:
 
 
 def gradients(subject: Subject) -> None:
-    """Gradients pass through `on_fused`; over twenty generators they reach every utterance."""
+    """Gradients pass through `on_embedding`; over twenty generators they reach every utterance."""
     reached = torch.zeros(BATCH, dtype=torch.bool)
     for seed in range(SEEDS):
         fused = _fused().requires_grad_()
-        after, _ = _built(subject).on_fused(fused, _targets(), _generator(seed))
-        require(after.requires_grad, "no gradient passes through on_fused: do not detach")
+        after, _ = run_hooks("on_embedding", [_built(subject)], fused, _targets(), _generator(seed))
+        require(after.requires_grad, "no gradient passes through on_embedding: do not detach")
         (gradient,) = torch.autograd.grad(after.square().sum(), fused)
-        require_finite(gradient, "the gradient through on_fused")
+        require_finite(gradient, "the gradient through on_embedding")
         reached |= (gradient != 0).any(dim=1)
     missing = (~reached).nonzero()[:, 0].tolist()
     require(not missing, f"no gradient reaches the utterances {missing} of {BATCH}: do not detach them")
@@ -162,7 +172,7 @@ def gradients(subject: Subject) -> None:
 def half_precision(subject: Subject) -> None:
     """Fused vectors in bfloat16 stay in bfloat16, and finite."""
     for seed in range(SEEDS):
-        after, _ = _built(subject).on_fused(_fused().bfloat16(), _targets(), _generator(seed))
+        after, _ = run_hooks("on_embedding", [_built(subject)], _fused().bfloat16(), _targets(), _generator(seed))
         require(after.dtype == torch.bfloat16, f"fused vectors in bfloat16 should stay so, got {after.dtype}")
         require_finite(after, "fused vectors in bfloat16")
 
@@ -173,8 +183,8 @@ def one_utterance(subject: Subject) -> None:
         name: type(padded)(padded.data[:1], padded.lengths[:1]) for name, padded in features(_dims(subject)).items()
     }
     truth = Targets(_targets().emotion[:1], _targets().attributes[:1])
-    after_batch, changed = _built(subject).on_batch(batch, truth, _generator(0))
-    after, changed = _built(subject).on_fused(_fused()[:1], changed, _generator(0))
+    after_batch, changed = run_hooks("on_batch", [_built(subject)], batch, truth, _generator(0))
+    after, changed = run_hooks("on_embedding", [_built(subject)], _fused()[:1], changed, _generator(0))
     require(
         after.shape == (1, WIDTH) and len(changed.emotion) == 1,
         f"fused vectors of one utterance became {tuple(after.shape)}, with {len(changed.emotion)} class targets",
@@ -183,6 +193,7 @@ def one_utterance(subject: Subject) -> None:
 
 
 CONTRACTS = (
+    hooks,
     shapes,
     input_unchanged,
     probabilities,
@@ -213,8 +224,8 @@ def _built(subject: Subject) -> Regularizer:
 def _drawn(subject: Subject, seed: int, regularizer: Regularizer | None = None) -> Drawn:
     """What both calls make of the made-up batch, the targets of the first given to the second."""
     built, generator = regularizer or _built(subject), _generator(seed)
-    batch, truth = built.on_batch(features(_dims(subject)), _targets(), generator)
-    fused, truth = built.on_fused(_fused(), truth, generator)
+    batch, truth = run_hooks("on_batch", [built], features(_dims(subject)), _targets(), generator)
+    fused, truth = run_hooks("on_embedding", [built], _fused(), truth, generator)
     return batch, truth, fused
 
 

@@ -1,0 +1,30 @@
+"""What a component's docstring says of its options, read as numpydoc by docstring_parser."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from docstring_parser import DocstringStyle, parse
+
+
+def option_descriptions(factory: Callable[..., Any]) -> dict[str, str]:
+    """The descriptions in the section Parameters, by name.
+
+    Parameters
+    ----------
+    factory
+        A component: a function, or a class with its options in `__init__`.
+
+    Returns
+    -------
+    dict
+        One line of text for each parameter that the docstring describes; `a, b` describes both.
+    """
+    parsed = parse(inspect.getdoc(factory) or "", style=DocstringStyle.NUMPYDOC)
+    return {
+        name.strip(): " ".join((one.description or "").split())
+        for one in parsed.params
+        for name in one.arg_name.split(",")
+    }

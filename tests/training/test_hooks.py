@@ -38,7 +38,9 @@ def test_a_hook_that_is_not_there_changes_nothing() -> None:
 
 def test_unknown_hooks_and_none_at_all_are_refused() -> None:
     check_hooks(Doubles(), "doubles")
-    with pytest.raises(TrainingError, match=r"'old' has a method on_fused, which is never called\. .*Hooks: on_batch"):
+    with pytest.raises(
+        TrainingError, match=r"'old' has a method on_fused, which is never called\. .*Hooks: on_batch"
+    ):
         check_hooks(OldHook(), "old")
     with pytest.raises(TrainingError, match="'nothing' has no hook"):
         check_hooks(object(), "nothing")

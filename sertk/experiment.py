@@ -17,8 +17,7 @@ from sertk.checkpoint import Checkpoint, checkpoint_of_store, refuse_additions
 from sertk.config.build import build
 from sertk.config.components import components_of
 from sertk.config.files import filled, load_experiment
-from sertk.config.schema import Experiment, Stage, Use
-from sertk.contracts import Regularizer
+from sertk.config.schema import Experiment, Stage
 from sertk.devices import choose_device
 from sertk.inputs import Inputs, read_inputs
 from sertk.locks import sole_writer
@@ -28,7 +27,7 @@ from sertk.provenance import Provenance, from_here, options_as_parts
 from sertk.revisions import component_parts
 from sertk.training.evaluate import infer, score
 from sertk.training.fit import Epoch, fit
-from sertk.training.hooks import check_hooks
+from sertk.training.hooks import build_regularizers
 from sertk.training.optimizer import build_optimizer
 from sertk.training.progress import Progress, names_of_state, restore_best, resumed, save_best
 from sertk.training.seeds import derive
@@ -207,7 +206,7 @@ def _run_stage(
         inputs.train,
         sampler=build(registry.samplers, stage.sampler, table, seed),
         losses=[(term.use, term.weight, build(registry.losses, term, table)) for term in stage.loss],
-        regularizers=[_regularizer(use) for use in stage.regularizers],
+        regularizers=build_regularizers(stage.regularizers),
         optimizer=optimizer,
         epochs=stage.epochs,
         first_epoch=progress.epoch,
@@ -241,12 +240,6 @@ def _run_stage(
         progress = workers.of_first(progress)
         report(row)
     return progress
-
-
-def _regularizer(use: Use) -> Regularizer:
-    regularizer: Regularizer = build(registry.regularizers, use)
-    check_hooks(regularizer, use.use)
-    return regularizer
 
 
 def _dev_score(experiment: Experiment, classifier: Classifier, inputs: Inputs, device: torch.device) -> float:

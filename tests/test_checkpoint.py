@@ -283,7 +283,7 @@ def asks_for(folder: Path, options: str) -> Path:
             r"fusion\.contents\.0\.weight should be 1000000 x 6, the weights have none",
         ),
         ('use = "late"\nwidth = 1000000000000', "no network can be built: (.|\\n)*overflow"),
-        ('use = "late"\nwidth = 8\ninner = 8\nlayers = 1000000', r"more than \d+ modules, far more than"),
+        ('use = "late"\nwidth = 8\nffn_dim = 8\nlayers = 1000000', r"more than \d+ modules, far more than"),
     ],
 )
 def test_a_folder_that_asks_for_terabytes_is_refused_before_any_memory_is_taken(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from torch import Generator, Tensor
 
+from sertk import registry
+from sertk.config.build import build
+from sertk.config.schema import Use
 from sertk.errors import TrainingError, did_you_mean
 from sertk.tensors import Features, Targets
 
@@ -59,3 +62,21 @@ def check_hooks(regularizer: Any, name: str) -> None:
             )
     if not methods:
         raise TrainingError(f"the regularizer {name!r} has no hook and would do nothing. Hooks: {', '.join(HOOKS)}.")
+
+
+def build_regularizers(uses: Iterable[Use]) -> list[Regularizer]:
+    """Build regularizers by name.
+
+    Raises
+    ------
+    ConfigError
+        With the faults of their options.
+    TrainingError
+        For one that `check_hooks` refuses.
+    """
+    built = []
+    for use in uses:
+        regularizer = build(registry.regularizers, use)
+        check_hooks(regularizer, use.use)
+        built.append(regularizer)
+    return built

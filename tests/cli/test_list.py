@@ -32,7 +32,7 @@ def test_list_of_a_kind_has_that_kind_alone(capsys: pytest.CaptureFixture[str], 
 def test_list_can_be_read_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     (shuffle,) = [c for c in json.loads(said(capsys, "list", "sampler", "--json")) if c["name"] == "shuffle"]
     assert shuffle["distribution"] == "sertk"
-    assert shuffle["value"] == "sertk.batching.samplers:shuffle"
+    assert shuffle["value"] == "sertk.batching.samplers:Shuffle"
     assert shuffle["summary"].endswith(".")
 
 

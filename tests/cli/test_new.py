@@ -28,8 +28,9 @@ def test_a_plugin_has_all_that_a_distribution_needs(kind: str, tmp_path: Path) -
         "tests/test_contract.py",
     }
     project = tomllib.loads(written["pyproject.toml"])["project"]
+    factory = "MyThing" if kind in ("fusion", "sampler", "regularizer") else "my_thing"
     assert project["entry-points"] == {
-        f"sertk_{kind}{'es' if kind == 'loss' else 's'}": {"my_thing": "sertk_my_thing:my_thing"}
+        f"sertk_{kind}{'es' if kind == 'loss' else 's'}": {"my_thing": f"sertk_my_thing:{factory}"}
     }
     assert project["license"] == "Apache-2.0"
     assert "Licence: Apache-2.0." in written["README.md"]
@@ -38,9 +39,9 @@ def test_a_plugin_has_all_that_a_distribution_needs(kind: str, tmp_path: Path) -
     functions = {
         node.name: node
         for node in ast.parse(written["sertk_my_thing/__init__.py"]).body
-        if isinstance(node, ast.FunctionDef)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
-    assert (ast.get_docstring(functions["my_thing"]) or "").splitlines()[0].endswith(".")
+    assert (ast.get_docstring(functions[factory]) or "").splitlines()[0].endswith(".")
 
 
 def test_a_recipe_is_valid_and_its_stages_are_declared(tmp_path: Path) -> None:

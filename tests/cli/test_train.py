@@ -130,7 +130,7 @@ def test_options_and_versions_of_components_train_again_and_where_it_runs_does_n
     ):
         (changed, *_) = changes(before, provenance(config="one.toml", sets=[other]))
         assert changed.part == f"experiment.{other.split('=')[0]}"
-    monkeypatch.setattr(samplers.by_length, "revision", 2)
+    monkeypatch.setattr(samplers.ByLength, "revision", 2)
     (changed,) = changes(before, provenance(config="one.toml"))
     assert (changed.part, changed.now) == ("component sampler by_length", "sertk revision 2")
     assert "trained" in train("one.toml", "--out", "model")

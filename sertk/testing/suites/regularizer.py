@@ -1,5 +1,6 @@
 """What every regularizer keeps: `on_batch` before and `on_embedding` behind the fusion, in training alone."""
 
+# Longer than others: one contract, whose checks draw in one way.
 from __future__ import annotations
 
 import torch

@@ -58,8 +58,7 @@ def provenance_of(experiment: Experiment, inputs: Inputs, call: Mapping[str, Any
     call = {"experiment": experiment.model_dump(mode="json")} if call is None else call
     whole = filled(experiment)
     options = whole.model_dump(mode="json", exclude_none=True)
-    for section, key in (("data", "manifest"), ("compute", "device"), ("compute", "threads")):
-        del options[section][key]
+    del options["data"]["manifest"], options["compute"]["device"], options["compute"]["threads"]
     options["features"] = list(options["features"])
     parts = {"revision": str(REVISION), "inference": INFERENCE, **inputs.parts}
     parts |= options_as_parts("experiment", options) | component_parts(components_of(whole))
@@ -172,7 +171,7 @@ def _save(
 
 
 def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
-    """The network before training, what it standardises not yet measured; `init_seed` alone decides its weights."""
+    """The network before training; `init_seed` alone decides its weights."""
     return build_classifier(
         experiment.fusion,
         experiment.head,

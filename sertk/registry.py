@@ -221,6 +221,13 @@ checkers = Registry("checker")
 """Of plugins: `(path, corpus) -> Section | None` for `sertk check`; None for a file of another kind."""
 
 PROVIDERS: dict[str, dict[str, str]] = {
+    "encoder": {"opensmile": "sertk-opensmile", "s3prl": "sertk-s3prl"},
+    "fusion": {"deepser": "sertk-deepser"},
+    "sampler": {"balanced": "sertk-balanced"},
+    "regularizer": {"manifold_mixup": "sertk-mixup"},
+    "aggregator": {"meta_classifier": "sertk-meta", "soup": "sertk-soup"},
     "verb": {"ablate": "sertk-lab", "data.toy": "sertk-toy", "plan": "sertk-lab"},
+    "planner": {"ablate": "sertk-lab"},
+    "checker": {"ablation": "sertk-lab"},
 }
 """By kind and name, the plugin of this project that provides it, for the message where it is not installed."""

@@ -17,7 +17,7 @@ from typer.models import ArgumentInfo
 
 from sertk import errors
 from sertk.cli import VERBS
-from sertk.cli.show import describe, option_lines, type_text
+from sertk.cli.show import describe, type_text
 from sertk.config import schema
 from sertk.registry import REGISTRIES, verbs
 
@@ -166,6 +166,23 @@ def errors_page() -> str:
         above = " > ".join(base.__name__ for base in reversed(one.__mro__) if issubclass(base, roots))
         parts += [f"## {one.__name__}", prose(inspect.getdoc(one) or ""), f"`{above}`"]
     return "\n\n".join(parts) + "\n"
+
+
+def option_lines(doc: str, names: Sequence[str]) -> dict[str, str]:
+    """What a docstring says of each option: the sentence behind `name:`, else the first one that has `name` in it."""
+    words = "|".join(map(re.escape, names)) or "$."
+    label = rf"(?<![\w`])((?:{words})(?:, (?:{words}))*): "
+    found = dict.fromkeys(names, "")
+    body = " ".join(doc.partition("\n")[2].split())
+    for place in re.finditer(label, body):
+        text = re.split(rf"\.(?= |$)|{label}", body[place.end() :], maxsplit=1)[0].strip(" ;.")
+        for name in place[1].split(", "):
+            found[name] = found[name] or text
+    for sentence in re.split(r"(?<=[.:;]) ", " ".join(doc.split())):
+        for name in names:
+            if not found[name] and f"`{name}`" in sentence:
+                found[name] = sentence.strip(" .:;")
+    return found
 
 
 def configuration_page() -> str:

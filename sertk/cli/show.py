@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import UnionType
@@ -50,15 +49,14 @@ def _found(name: str, kind: str | None) -> list[Component]:
 
 def describe(component: Component) -> dict[str, Any]:
     """All that can be said of a component, for a screen, a program or a page. Raises RegistryError."""
-    from sertk.config.docs import option_descriptions
+    from sertk.config.docs import description, option_descriptions
     from sertk.config.options import options_model
 
     factory = REGISTRIES[component.kind].get(component.name)
     path, line = _source(factory)
     parameters = inspect.signature(factory).parameters.values()
     options = options_model(factory).model_fields
-    doc = inspect.getdoc(factory) or ""
-    meanings = option_lines(doc, list(options)) | option_descriptions(factory)
+    meanings = option_descriptions(factory)
     return {
         "kind": component.kind,
         "name": component.name,
@@ -72,11 +70,11 @@ def describe(component: Component) -> dict[str, Any]:
                 "name": name,
                 "type": type_text(field.annotation, field.metadata),
                 "default": None if field.is_required() else repr(field.default),
-                "what": meanings[name].removesuffix("."),
+                "what": meanings.get(name, ""),
             }
             for name, field in options.items()
         ],
-        "doc": doc,
+        "doc": description(factory),
     }
 
 
@@ -107,23 +105,6 @@ def _source(factory: Callable[..., Any]) -> tuple[str, int]:
 def _annotation(parameter: inspect.Parameter) -> str:
     annotation = parameter.annotation
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-
-
-def option_lines(doc: str, names: Sequence[str]) -> dict[str, str]:
-    """What a docstring says of each option: the sentence behind `name:`, else the first one that has `name` in it."""
-    words = "|".join(map(re.escape, names)) or "$."
-    label = rf"(?<![\w`])((?:{words})(?:, (?:{words}))*): "
-    found = dict.fromkeys(names, "")
-    body = " ".join(doc.partition("\n")[2].split())
-    for place in re.finditer(label, body):
-        text = re.split(rf"\.(?= |$)|{label}", body[place.end() :], maxsplit=1)[0].strip(" ;.")
-        for name in place[1].split(", "):
-            found[name] = found[name] or text
-    for sentence in re.split(r"(?<=[.:;]) ", " ".join(doc.split())):
-        for name in names:
-            if not found[name] and f"`{name}`" in sentence:
-                found[name] = sentence.strip(" .:;")
-    return found
 
 
 def type_text(annotation: Any, metadata: Sequence[Any] = ()) -> str:

@@ -28,3 +28,16 @@ def option_descriptions(factory: Callable[..., Any]) -> dict[str, str]:
         for one in parsed.params
         for name in one.arg_name.split(",")
     }
+
+
+def description(factory: Callable[..., Any]) -> str:
+    """What the docstring says beside the options: paragraphs of summary, body, errors and references."""
+    parsed = parse(inspect.getdoc(factory) or "", style=DocstringStyle.NUMPYDOC)
+    references = [one.description or "" for one in parsed.meta if one.args == ["references"]]
+    parts = [
+        parsed.short_description or "",
+        parsed.long_description or "",
+        *(f"Raises {one.type_name}: {' '.join((one.description or '').split())}" for one in parsed.raises),
+        *(f"References: {' '.join(text.split())}" for text in references),
+    ]
+    return "\n\n".join(part for part in parts if part)

@@ -100,10 +100,19 @@ class CheckpointEncoder(nn.Module):
 
 @revision(1)
 def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
-    """A trained model: one frame of class probabilities and attributes an utterance.
+    """A trained model: one frame of class probabilities and attributes per utterance.
 
-    folder: a checkpoint. from_stores: read the feature stores that its experiment names instead of recordings.
-    Raises CheckpointError for a folder that is none, or whose stores were made by other encoders.
+    Parameters
+    ----------
+    folder
+        Of a trained model.
+    from_stores
+        Read the feature stores that its experiment names instead of recordings.
+
+    Raises
+    ------
+    CheckpointError
+        For a folder that is no model, or whose stores were made by other encoders.
     """
     before_weights()
     if from_stores:

@@ -38,14 +38,29 @@ _BITS = 512
 
 @revision(REVISION)
 def hashed_text(*, dim: Positive = 64, shortest: Positive = 3, longest: Positive = 5) -> HashedText:
-    """One frame a word: the sum of vectors hashed from the word and its character n-grams.
+    """One frame per word: the sum of vectors hashed from the word and its character n-grams.
 
-    dim: D, the width of a frame. shortest, longest: characters of an n-gram, the word's bounds `<` and `>` counted.
-    Words are lower-cased; each frame has length 1, so words that share n-grams are near each other (Bojanowski et al.
-    2017, subword vectors, here random signs by hash instead of learnt). Composed and decomposed spellings of a letter
-    are one (NFC); accents and vowel signs belong to their word. Where a script has no blanks between words, as Thai,
-    what is between two blanks or signs counts as one word. A transcript without words, or none, is one zero frame.
-    Raises EncoderError for options that make no vectors.
+    Words are lower-cased; each frame has length 1, so words that share n-grams are near each other. Composed and
+    decomposed spellings of a letter are one (NFC); accents and vowel signs belong to their word. Where a script has
+    no blanks between words, as Thai, what is between two blanks or signs counts as one word. A transcript without
+    words, or none, is one zero frame.
+
+    Parameters
+    ----------
+    dim
+        D, the width of a frame.
+    shortest, longest
+        Characters of an n-gram, the word's bounds `<` and `>` counted.
+
+    Raises
+    ------
+    EncoderError
+        For options that make no vectors.
+
+    References
+    ----------
+    Bojanowski et al., Enriching word vectors with subword information, 2017; here random signs by hash instead of
+    learnt vectors.
     """
     if dim < 1 or not 1 <= shortest <= longest:
         raise EncoderError(

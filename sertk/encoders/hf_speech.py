@@ -61,22 +61,43 @@ def hf_speech(
 ) -> SpeechEncoder:
     """WavLM, HuBERT, wav2vec 2.0, data2vec-audio or Whisper's encoder, by hub id or folder.
 
-    Gives 50 frames a second, (T, D): D is the model's width, or (layers + 1) times that for layers = "all", state
+    Gives 50 frames per second, (T, D): D is the model's width, or (layers + 1) times that for layers = "all", state
     after state. Whisper gives ceil(samples / 320) frames, for it is cropped to the utterance.
 
-    model: hub id (owner/name) or folder with config.json, preprocessor_config.json and safetensors weights.
-    revision: branch, tag or commit of the hub's checkpoint. dtype: of the weights and of computing.
-    layers: `last`, `last4_sum` (MEDUSA: the sum of the last four states), `all` (for learnt weights) or an index;
-    0 is what enters the first layer, -1 the output. window_seconds: encode longer recordings in windows of this
-    length, `overlap_seconds` shared; without it recordings up to five minutes are encoded whole (Whisper always
-    has windows of 30 s). keep_padding: keep the frames of the silence that fills Whisper's window, 1,500 frames
-    whatever the utterance, as MEDUSA's released code does. context: what Whisper's encoder is given: `window`, the
-    30 s of its training, or `utterance`, the utterance and `margin_seconds` of silence behind it, which takes a
-    tenth of the time for clips of 2 to 3 s and gives much the same states (whisper-base on CREMA-D: mean cosine .99
-    at layer 3, .92 at the last). attention: `sdpa` where the architecture has it (WavLM has not). challenge_legal:
-    None decides by name and labels.
+    Parameters
+    ----------
+    model
+        Hub id (owner/name), or a folder with config.json, preprocessor_config.json and safetensors weights.
+    revision
+        Branch, tag or commit of the hub's checkpoint.
+    layers
+        `last`, `last4_sum` (MEDUSA: the sum of the last four states), `all` (for learnt weights) or an index; 0 is
+        what enters the first layer, -1 the output.
+    window_seconds
+        Encode longer recordings in windows of this length; without it recordings up to five minutes are encoded whole
+        (Whisper always has windows of 30 s).
+    overlap_seconds
+        What two windows share.
+    keep_padding
+        Keep the frames of the silence that fills Whisper's window, 1,500 frames whatever the utterance, as MEDUSA's
+        released code does.
+    context
+        What Whisper's encoder is given: `window`, the 30 s of its training, or `utterance`, the utterance and
+        `margin_seconds` of silence after it, which takes a tenth of the time for clips of 2 to 3 s and gives much the
+        same states (whisper-base on CREMA-D: mean cosine .99 at layer 3, .92 at the last).
+    margin_seconds
+        Silence after the utterance, with context = "utterance".
+    dtype
+        Of the weights and of computing.
+    attention
+        `sdpa` where the architecture has it (WavLM does not).
+    challenge_legal
+        Whether the challenge allows the checkpoint; None decides by name and labels.
 
-    Raises EncoderError for a checkpoint that cannot be had or is none of these, and options that do not fit it.
+    Raises
+    ------
+    EncoderError
+        For a checkpoint that is not available or is none of these, and options that do not fit it.
     """
     checkpoint = find_checkpoint(model, revision=revision)
     if checkpoint.architecture not in MODEL_CLASSES:

@@ -51,17 +51,34 @@ def hf_text(
 ) -> TextEncoder:
     """RoBERTa, ModernBERT, BERT or another text encoder, by hub id or folder.
 
-    Gives one frame a token, (T, D), without the special tokens that frame a sequence (<s>, [CLS], ...) and with
-    all others, unknown ones too; an utterance without words is one frame of zeros.
+    Gives one frame per token, (T, D), without the special tokens that frame a sequence (<s>, [CLS], ...) and with
+    all others, unknown ones too; an utterance without words is one frame of zeros. What was cut or empty is
+    remarked on the recording.
 
-    model: hub id (owner/name) or folder with config.json, tokenizer and safetensors weights. layers: as in
-    `hf_speech`. revision: branch, tag or commit of the hub's checkpoint. dtype: of the weights and of computing.
-    attention: `sdpa` where the architecture has it. max_tokens: longer transcripts are cut there, special tokens
-    counted; None takes the model's limit. What was cut or empty is remarked on the recording. drop_ends: this
-    many real tokens are dropped at each end too, and a text with none left is one frame of zeros (1 in MEDUSA's
-    released code). challenge_legal: None decides by name and labels.
+    Parameters
+    ----------
+    model
+        Hub id (owner/name), or a folder with config.json, tokenizer and safetensors weights.
+    revision
+        Branch, tag or commit of the hub's checkpoint.
+    layers
+        As in `hf_speech`.
+    max_tokens
+        Longer transcripts are cut there, special tokens counted; None takes the model's limit.
+    drop_ends
+        This many real tokens are dropped at each end too, and a text with none left is one frame of zeros (1 in
+        MEDUSA's released code).
+    dtype
+        Of the weights and of computing.
+    attention
+        `sdpa` where the architecture has it.
+    challenge_legal
+        Whether the challenge allows the checkpoint; None decides by name and labels.
 
-    Raises EncoderError for a checkpoint that cannot be had or does not read text, and options that do not fit it.
+    Raises
+    ------
+    EncoderError
+        For a checkpoint that is not available or does not read text, and options that do not fit it.
     """
     checkpoint = find_checkpoint(model, revision=revision)
     loaded: Any = load_model(checkpoint, _text_class(checkpoint), dtype=dtype, attention=attention)

@@ -44,11 +44,27 @@ def logmel(
 ) -> LogMel:
     """Log-mel filterbank frames, computed without weights or download.
 
-    mels: HTK triangles from 20 Hz to half of `sample_rate` (Hz). sample_rate: what recordings are resampled to, in
-    Hz. window_ms: length of a window, in ms. hop_ms: from one window to the next, in ms. stack: so many successive
-    frames become one of width `mels * stack`, at a rate that much lower. normalise: `utterance` gives each band of an
-    utterance mean 0 and deviation 1. Frames lie within the samples; a recording shorter than a window gives one
-    frame. Raises EncoderError for options that make no frames.
+    Frames are within the samples; a recording shorter than a window gives one frame.
+
+    Parameters
+    ----------
+    mels
+        HTK triangles from 20 Hz to half of `sample_rate`.
+    sample_rate
+        What recordings are resampled to, in Hz.
+    window_ms
+        Length of a window, in ms.
+    hop_ms
+        From one window to the next, in ms.
+    stack
+        So many successive frames become one of width `mels * stack`, at a rate that much lower.
+    normalise
+        `utterance` gives each band of an utterance mean 0 and deviation 1.
+
+    Raises
+    ------
+    EncoderError
+        For options that make no frames.
     """
     if mels < 1 or stack < 1 or sample_rate < 1000 or not 0 < hop_ms <= window_ms:
         raise EncoderError(

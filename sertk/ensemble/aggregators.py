@@ -51,14 +51,27 @@ def prior_corrected(
 ) -> Aggregate:
     """Soft vote without the class prior: mean probability / prior ** power, renormalised; the mean of attributes.
 
-    The right decision for test sets in which every class weighs the same. divide_by: what is taken for the prior.
-    `mean_posterior` is the mean of the members' probabilities over the utterances to fit on, which no member was
-    trained on; no label is read. It is the prior that the members have: members that end on balanced draws no longer
-    have that of their training part. `label_prior` is the class distribution of the training part, right for members
-    that were trained on it to the end. power: 1 takes the whole prior away, values towards 0 less.
-    Raises EnsembleError naming classes of which there is no mass to divide by, and where `mean_posterior` would be
-    taken over utterances that a member was trained on.
-    Source: Saerens et al., Adjusting the outputs of a classifier to new a priori probabilities, 2002, eq. 2.4 (the
+    The right decision for test sets in which every class weighs the same.
+
+    Parameters
+    ----------
+    power
+        1 removes the whole prior, values towards 0 less.
+    divide_by
+        What is taken for the prior. `mean_posterior` is the mean of the members' probabilities over the utterances to
+        fit on, which no member was trained on; no label is read. It is the prior that the members have: members that
+        end on balanced draws no longer have that of their training part. `label_prior` is the class distribution of
+        the training part, right for members that were trained on it to the end.
+
+    Raises
+    ------
+    EnsembleError
+        Naming classes of which there is no mass to divide by, and where `mean_posterior` would be taken over
+        utterances that a member was trained on.
+
+    References
+    ----------
+    Saerens et al., Adjusting the outputs of a classifier to new a priori probabilities, 2002, eq. 2.4 (the
     division) and 2.9 (the prior as a mean of posteriors).
     """
 

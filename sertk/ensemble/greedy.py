@@ -31,15 +31,33 @@ def greedy(
 ) -> Aggregate:
     """Soft vote of members chosen greedily: in each round the one whose addition scores best, again and again.
 
-    A member's weight is how often it was taken up to the best round. rounds: at most. metric: the score of a choice.
-    draws: of balanced subsets, where the metric has them. seed: of these draws. powers: for each, posteriors are
-    divided by prior ** power before the choice; the power and the round that score best (metric, draws, seed) on the
-    utterances to fit on are kept; the lower power and the earlier round of equals. divide_by: the prior, as in
-    `prior_corrected`, the mean posterior that of all members.
-    Raises EnsembleError where members were trained on these utterances, and for a class without prior when a power is
-    above 0.
-    Source: Caruana et al., Ensemble selection from libraries of models, 2004, sections 2.1 and 2.2; the prior: Menon
-    et al., Long-tail learning via logit adjustment, 2021, section 3.
+    A member's weight is how often it was taken up to the best round.
+
+    Parameters
+    ----------
+    rounds
+        At most.
+    metric
+        The score of a choice.
+    draws
+        Of balanced subsets, where the metric has them.
+    seed
+        Of these draws.
+    powers
+        For each, posteriors are divided by prior ** power before the choice; the power and the round that score best
+        on the utterances to fit on are kept, the lower power and the earlier round of equals.
+    divide_by
+        The prior, as in `prior_corrected`; the mean posterior is that of all members.
+
+    Raises
+    ------
+    EnsembleError
+        Where members were trained on these utterances, and for a class without prior when a power is above 0.
+
+    References
+    ----------
+    Caruana et al., Ensemble selection from libraries of models, 2004, sections 2.1 and 2.2; the prior: Menon et
+    al., Long-tail learning via logit adjustment, 2021, section 3.
     """
 
     def aggregate(stack: Stack) -> dict[str, Combined]:

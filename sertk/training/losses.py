@@ -22,10 +22,22 @@ LossFunction = Callable[[Outputs, Targets], Tensor]
 def cross_entropy(table: LabelTable, /, *, class_weight_power: float = 0.0) -> LossFunction:
     """Cross-entropy to soft class targets, with class weights from the soft mass.
 
-    class_weight_power: how much more rare classes weigh. The mean over B of -sum_c w_c t_c log p_c, soft and one-hot
-    targets normalised alike, with weights w_c = (N / (C f_c)) ** class_weight_power, f_c the summed soft mass of
-    class c; power 0 weights all alike (MEDUSA, arXiv 2506.09556). Raises DataError naming classes without mass when
-    weights need it.
+    The mean over B of -sum_c w_c t_c log p_c, soft and one-hot targets normalised alike, with weights w_c = (N / (C
+    f_c)) ** class_weight_power, f_c the summed soft mass of class c.
+
+    Parameters
+    ----------
+    class_weight_power
+        How much more rare classes weigh; 0 weighs all alike.
+
+    Raises
+    ------
+    DataError
+        Naming classes without mass, when weights need it.
+
+    References
+    ----------
+    MEDUSA (arXiv 2506.09556).
     """
     weights = class_weights(table, class_weight_power)
 
@@ -56,8 +68,19 @@ def kl(table: LabelTable, /) -> LossFunction:
 def focal(table: LabelTable, /, *, gamma: float = 2.0, class_weight_power: float = 0.0) -> LossFunction:
     """Focal loss on soft targets: classes that are predicted well already count less.
 
-    gamma: how much less. class_weight_power: as in `cross_entropy`. The mean over B of -sum_c w_c t_c (1 - p_c) **
-    gamma log p_c (Lin et al., 2017, eq. 5); gamma 0 is `cross_entropy`, whose weights and errors it shares.
+    The mean over B of -sum_c w_c t_c (1 - p_c) ** gamma log p_c; gamma 0 is `cross_entropy`, whose weights and
+    errors it shares.
+
+    Parameters
+    ----------
+    gamma
+        How much less they count.
+    class_weight_power
+        As in `cross_entropy`.
+
+    References
+    ----------
+    Lin et al., Focal loss for dense object detection, 2017, eq. 5.
     """
     weights = class_weights(table, class_weight_power)
 
@@ -91,10 +114,24 @@ def soft_macro_f1(table: LabelTable, /) -> LossFunction:
 def vector_scaling(table: LabelTable, /, *, gamma: float = 0.0, tau: float = 1.0) -> LossFunction:
     """Vector-scaling loss on soft targets: logits z_c become (f_c / max f) ** gamma z_c + tau log prior_c.
 
-    Cross-entropy of the changed logits in training; the plain ones are used afterwards, so rare classes gain (Kini et
-    al., 2021). gamma 0 is logit adjustment (Menon et al., 2021, eq. 10). gamma: how much smaller the logits of rare
-    classes are made. tau: how much of the log prior is added. f_c: summed soft mass. Raises DataError naming classes
-    without mass.
+    Cross-entropy of the changed logits in training; the plain ones are used afterwards, so rare classes gain. gamma
+    0 is logit adjustment. f_c is the summed soft mass of class c.
+
+    Parameters
+    ----------
+    gamma
+        How much smaller the logits of rare classes are made.
+    tau
+        How much of the log prior is added.
+
+    Raises
+    ------
+    DataError
+        Naming classes without mass.
+
+    References
+    ----------
+    Kini et al., 2021; Menon et al., Long-tail learning via logit adjustment, 2021, eq. 10.
     """
     mass = _mass(table, "the vector-scaling loss")  # (C,)
     scale = (mass / mass.max()) ** gamma

@@ -39,12 +39,28 @@ def whisper(
 ) -> Whisper:
     """Recognises speech with Whisper, by hub id or folder.
 
-    model: hub id (owner/name) or folder. revision: branch, tag or commit of the hub's checkpoint. dtype: of
-    computing. language: a code (`en`) or name (`english`); None detects it of each window, as multilingual
-    checkpoints can. beams: 1 is greedy. batch_size: windows decoded together; a recording of more than 30 s is cut at
-    pauses. Raises EncoderError for a checkpoint that cannot be had or is no Whisper, and a language that it does not
-    know.
+    Parameters
+    ----------
+    model
+        Hub id (owner/name) or folder.
+    revision
+        Branch, tag or commit of the hub's checkpoint.
+    language
+        A code (`en`) or name (`english`); None detects it in each window, as multilingual checkpoints can.
+    beams
+        1 is greedy.
+    batch_size
+        Windows decoded together; a recording of more than 30 s is cut at pauses.
+    dtype
+        Of computing.
 
+    Raises
+    ------
+    EncoderError
+        For a checkpoint that is not available or is no Whisper, and a language that it does not know.
+
+    References
+    ----------
     Radford et al. 2023, "Robust speech recognition via large-scale weak supervision".
     """
     checkpoint = find_checkpoint(model, revision=revision)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from sertk.cli import main
+from sertk.cli.show import describe
 from sertk.registry import REGISTRIES
 
 
@@ -66,10 +67,19 @@ def test_show_tells_types_with_their_limits(capsys: pytest.CaptureFixture[str]) 
 def test_show_says_of_each_option_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     (shown,) = json.loads(said(capsys, "show", "hashed_text", "--json"))
     what = {option["name"]: option["what"] for option in shown["options"]}
-    assert what["dim"] == "D, the width of a frame"
-    assert what["shortest"] == what["longest"] == "characters of an n-gram, the word's bounds `<` and `>` counted"
+    assert what["dim"] == "D, the width of a frame."
+    assert what["shortest"] == what["longest"] == "Characters of an n-gram, the word's bounds `<` and `>` counted."
 
 
 def test_show_of_an_unknown_name_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "shufle"]) == 1
     assert "There is no component 'shufle'. Did you mean 'shuffle'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_every_option_of_every_component_is_described_once(kind: str) -> None:
+    for component in REGISTRIES[kind].components().values():
+        described = describe(component)
+        for option in described["options"]:
+            assert option["what"], f"{kind} {component.name}: {option['name']}"
+            assert option["what"] not in described["doc"]

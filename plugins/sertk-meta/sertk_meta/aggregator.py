@@ -52,16 +52,38 @@ def meta_classifier(
     because raw ones keep a linear map near chance for long, probabilities because those of rare classes vary little
     and would be learnt last. A seed decides the first weights and the draws. The optimizer is AdamW.
 
-    seeds: one model each. lr: learning rate. weight_decay: of AdamW. batch_size: utterances. epochs: of the sampler;
-    the paper names none, its code has 50. least_steps: what is done in any case, as a balanced epoch of a small split
-    is one batch. More is no better: a map of some hundred weights a class, fitted on few utterances, soon knows them
-    by heart. fit_on: what the members' posteriors are: of utterances no member was trained on (`held_out`), by models
-    of folds (`out_of_fold`), or of the training utterances themselves (`train`), a leak that must be asked for.
-    attribute_output: `sigmoid` starts in the middle of the range; `linear` is unbounded, starts at 0 and takes some 4
-    / lr steps to the middle of 1..7. sampler, loss: as in an experiment's stage; the sampler gets the batch_size
-    where it names none.
-    Raises EnsembleError where members were trained on these utterances and `fit_on` is not `train`.
-    Source: MEDUSA (arXiv 2506.09556), section 3.5.
+    Parameters
+    ----------
+    seeds
+        One model each.
+    fit_on
+        What the members' posteriors are: of utterances no member was trained on (`held_out`), by models of folds
+        (`out_of_fold`), or of the training utterances themselves (`train`), a leak that must be asked for.
+    epochs
+        Of the sampler; the paper names none, its code has 50.
+    least_steps
+        What is done in any case, as a balanced epoch of a small split is one batch. More is no better: a map of some
+        hundred weights per class, fitted on few utterances, soon knows them by heart.
+    lr
+        Learning rate.
+    weight_decay
+        Of AdamW.
+    attribute_output
+        `sigmoid` starts in the middle of the range; `linear` is unbounded, starts at 0 and takes some 4 / lr steps to
+        the middle of 1..7.
+    batch_size
+        Utterances in a batch.
+    sampler, loss
+        As in an experiment's stage; the sampler gets the batch_size where it names none.
+
+    Raises
+    ------
+    EnsembleError
+        Where members were trained on these utterances and `fit_on` is not `train`.
+
+    References
+    ----------
+    MEDUSA (arXiv 2506.09556), section 3.5.
     """
 
     def aggregate(stack: Stack) -> dict[str, Combined]:

@@ -43,17 +43,30 @@ def opensmile(
 ) -> OpenSmile:
     """eGeMAPSv02 or ComParE 2016 of openSMILE, by frame or as functionals; for non-commercial research only.
 
-    features: which set of descriptors. level: functionals of the whole utterance, or low-level descriptors by frame.
+    The values have very different scales: standardise them (the fusion `concat` has an option), and store
+    functionals as float32, for some are beyond float16.
 
-    functionals: one frame an utterance, 88 (eGeMAPSv02) or 6,373 (ComParE_2016) values. lld: 100 frames a second of
-    25 or 65 low-level descriptors; stack: so many successive frames become one, side by side, at a rate that much
-    lower. The values have very different scales: standardise them (the fusion `concat`
-    has an option), and store functionals as float32, for some are beyond float16. sample_rate: in Hz, what
-    recordings are resampled to first.
+    Parameters
+    ----------
+    features
+        Which set of descriptors.
+    level
+        `functionals`: one frame per utterance, 88 (eGeMAPSv02) or 6,373 (ComParE_2016) values. `lld`: 100 frames per
+        second of 25 or 65 low-level descriptors.
+    stack
+        So many successive frames become one, side by side, at a rate that much lower.
+    sample_rate
+        What recordings are resampled to first, in Hz.
 
+    Raises
+    ------
+    EncoderError
+        Where openSMILE is not installed, and for a stack that makes no frames.
+
+    References
+    ----------
     Eyben et al. 2016, "The Geneva minimalistic acoustic parameter set (GeMAPS)"; Schuller et al. 2016, "The
-    INTERSPEECH 2016 computational paralinguistics challenge"; Eyben et al. 2010, "openSMILE". Raises EncoderError
-    where openSMILE is not installed, and for a stack that makes no frames.
+    INTERSPEECH 2016 computational paralinguistics challenge"; Eyben et al. 2010, "openSMILE".
     """
     if stack < 1 or (stack > 1 and level == "functionals"):
         raise EncoderError(f"opensmile: stack {stack} of {level}: needs stack >= 1, and functionals are one frame")

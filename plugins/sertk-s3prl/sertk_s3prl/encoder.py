@@ -40,13 +40,27 @@ def s3prl(
     """Any upstream of s3prl by its name: fbank, mfcc, hubert, wavlm_large, hf_wav2vec2_custom, ...
 
     Gives the frames that s3prl gives, (T, D): ceil(samples / stride) of them, the last repeated where the model has
-    one fewer. upstream: its name, as s3prl has it. checkpoint: file or folder, for names that end in `_local`,
-    `_custom` or `_url`. layers: `last`, `last4_sum`, `all` (side by side) or an index; 0 is the first of s3prl's
-    hidden states. challenge_legal: set it to false for a checkpoint that was trained on emotion labels.
+    one fewer.
 
-    Raises EncoderError for a name that s3prl does not know, a checkpoint that cannot be had, one that needs pickled
-    code, and one of another architecture.
+    Parameters
+    ----------
+    upstream
+        Its name in s3prl.
+    checkpoint
+        File or folder, for names that end in `_local`, `_custom` or `_url`.
+    layers
+        `last`, `last4_sum`, `all` (side by side) or an index; 0 is the first of s3prl's hidden states.
+    challenge_legal
+        Set it to false for a checkpoint that was trained on emotion labels.
 
+    Raises
+    ------
+    EncoderError
+        For a name that s3prl does not know, a checkpoint that is not available, one that needs pickled code, and one
+        of another architecture.
+
+    References
+    ----------
     Yang et al. 2021, "SUPERB: Speech processing universal performance benchmark".
     """
     if checkpoint is None and upstream.endswith(("_local", "_custom", "_url")):

@@ -32,16 +32,36 @@ def soup(
 ) -> Callable[[Stack], dict[str, Combined]]:
     """Average the weights of checkpoints of one shape; MEDUSA's stage 4.
 
-    method: `uniform` averages all. `greedy` takes them from the best to the worst by the score (metric, draws, seed)
-    on the utterances to fit on, and keeps each that makes the average no worse. The result reads what the members
-    read, and costs what one of them costs. metric: the score of a choice. draws: of balanced subsets, where the
-    metric has them. seed: of these draws. batch_size: utterances, when scoring. For a linear map (`concat` under a
-    head without activation) the soup's logits are the mean of the members' logits. Other models can be averaged where
-    they went on from the same first weights; those of different `init_seed` are refused, for their average is as a
-    rule worse than each, unless `allow_different_starts`. The statistics that inputs are standardised by are part of
-    the map: they must be equal. Other buffers are averaged too; integer ones must agree.
-    Raises EnsembleError naming the first difference between members that cannot be averaged.
-    Source: Wortsman et al., Model soups (2022), recipe 1; MEDUSA (arXiv 2506.09556), section 3.6.
+    The result reads what the members read, and costs what one of them costs. For a linear map (`concat` under a
+    head without activation) the soup's logits are the mean of the members' logits. Other models can be averaged
+    where they went on from the same first weights. The statistics that inputs are standardised by are part of the
+    map: they must be equal. Other buffers are averaged too; integer ones must agree.
+
+    Parameters
+    ----------
+    method
+        `uniform` averages all. `greedy` takes them from the best to the worst by the score (metric, draws, seed) on
+        the utterances to fit on, and keeps each that makes the average no worse.
+    allow_different_starts
+        Average models of different `init_seed` too, which are refused otherwise: their average is as a rule worse
+        than each.
+    metric
+        The score of a choice.
+    draws
+        Of balanced subsets, where the metric has them.
+    seed
+        Of these draws.
+    batch_size
+        Utterances in a batch, when scoring.
+
+    Raises
+    ------
+    EnsembleError
+        Naming the first difference between members that cannot be averaged.
+
+    References
+    ----------
+    Wortsman et al., Model soups, 2022, recipe 1; MEDUSA (arXiv 2506.09556), section 3.6.
     """
 
     def aggregate(stack: Stack) -> dict[str, Combined]:

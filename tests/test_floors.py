@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -46,3 +47,15 @@ def test_the_lowest_floors_load_no_torch(module: str) -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
     )
+
+
+def test_no_modules_import_each_other_in_a_circle_but_for_types_of_contracts() -> None:
+    graph = grimp.build_graph("sertk", exclude_type_checking_imports=False, cache_dir=None)
+    graph.remove_module("sertk.contracts")  # which names types of the floors that it is a contract of
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    while True:  # take away what imports nothing that is left: what remains is in a circle, or above one
+        free = {module for module, imported in imports.items() if not imported & imports.keys()}
+        if not free:
+            break
+        imports = {module: imported for module, imported in imports.items() if module not in free}
+    assert sorted(imports) == []

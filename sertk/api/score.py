@@ -16,6 +16,7 @@ from sertk.files import write_json, write_text
 from sertk.outputs import making, refuse_foreign_files
 from sertk.provenance import Provenance, is_current
 from sertk.reports.results import results_markdown
+from sertk.scoring.as_json import score_as_dict
 from sertk.scoring.balanced import balanced_draws
 from sertk.scoring.cases import calibrated, case_of
 from sertk.scoring.compare import Comparison
@@ -46,7 +47,7 @@ class Scored:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values, as `sertk score --json` writes them."""
-        systems: dict[str, Any] = {name: one.as_dict() for name, one in self.scores.items()}
+        systems: dict[str, Any] = {name: score_as_dict(one) for name, one in self.scores.items()}
         for name, one in self.scores.items():
             if one.consensus:
                 systems[name]["balanced_draws"] = balanced_draws(one.confusion, seed=self.seed).as_dict()

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
-from sertk.engine import ONE_CORE, Needs
+from sertk.engine.base import ONE_CORE, Needs
 from sertk.errors import SertkError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sertk.engine import ONE_CORE, Needs
+from sertk.engine.base import ONE_CORE, Needs
 from sertk.errors import SertkError
 
 RETRIES = 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import (
-    LEVEL,
     Clusters,
     Interval,
     clusters_of,
@@ -20,8 +19,7 @@ from sertk.scoring.bootstrap import (
     finite,
 )
 from sertk.scoring.metrics import BINS
-from sertk.scoring.remarks import remarks
-from sertk.scoring.resample import METHOD, RULE, Speakers, intervals
+from sertk.scoring.resample import METHOD, Speakers, intervals
 from sertk.scoring.tallies import tally
 from sertk.scoring.truth import Case
 
@@ -102,17 +100,6 @@ class Score:
         if all(metric.low is None for metric in self.metrics.values()):
             return ""
         return f"{METHOD} over {self.resampled}, {self.draws} draws, seed {self.seed}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON values, with how the intervals were made and what limits them."""
-        made = {"method": METHOD, "resampled": self.resampled, "classes": RULE}
-        return {
-            **asdict(self),
-            "metrics": {name: one.as_dict() for name, one in self.metrics.items()},
-            "classes": [one.as_dict() for one in self.classes],
-            "interval": made | {"level": LEVEL, "draws": self.draws, "seed": self.seed},
-            "remarks": list(remarks(self)),
-        }
 
 
 def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:

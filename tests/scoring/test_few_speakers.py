@@ -14,6 +14,7 @@ from sertk.ensemble.predictions import Predictions
 from sertk.reports.gather import Part, Report, System
 from sertk.reports.page import render
 from sertk.reports.results import results_markdown
+from sertk.scoring.as_json import score_as_dict
 from sertk.scoring.bootstrap import bootstrap_rows, clusters_of
 from sertk.scoring.compare import compare
 from sertk.scoring.groups import groups
@@ -99,7 +100,7 @@ def test_a_class_of_one_speaker_has_no_interval_and_is_named(rare: Case) -> None
     assert result.classes[0].f1.low is not None
     assert result.metrics["uar"].low is result.metrics["balanced_macro_f1"].low is None
     assert result.metrics["macro_f1"].low is not None
-    told = " ".join(result.as_dict()["remarks"])
+    told = " ".join(score_as_dict(result)["remarks"])
     assert "no interval of the F1 of Neutral (1 speaker)" in told
     assert "no interval of UAR and balanced macro-F1, which rest on Neutral (1 speaker)" in told
 
@@ -126,7 +127,7 @@ def test_below_five_effective_speakers_there_is_no_interval(case: Case, count: i
     result = score(few, draws=50)
     assert result.effective_clusters == pytest.approx(count)
     assert (result.metrics["js_divergence"].low is not None) == given
-    assert any(one.startswith("no intervals: ") for one in result.as_dict()["remarks"]) == (not given)
+    assert any(one.startswith("no intervals: ") for one in score_as_dict(result)["remarks"]) == (not given)
     if not given:
         assert all(one.low is one.high is None for one in result.metrics.values())
         assert all(one.f1.low is None for one in result.classes)
@@ -140,7 +141,7 @@ def test_five_speakers_of_whom_one_says_most_are_too_few(case: Case) -> None:
     assert result.metrics["macro_f1"].low is None
     assert (
         "no intervals: 5 speakers, effectively 1.2 (an interval needs 5 effective speakers)"
-        in result.as_dict()["remarks"]
+        in score_as_dict(result)["remarks"]
     )
 
 
@@ -148,7 +149,7 @@ def test_where_no_speaker_is_known_every_output_says_that_utterances_are_resampl
     corpus: Manifest, case: Case
 ) -> None:
     result = score(with_speakers(case, (None,)), draws=50)
-    told = result.as_dict()
+    told = score_as_dict(result)
     assert told["interval"]["resampled"] == "utterances"
     assert "no speaker is known, so utterances are resampled one by one" in told["remarks"][0]
     for page in (markdown(result), html(corpus, result)):
@@ -163,7 +164,8 @@ def test_speakers_that_are_known_in_part_are_counted(case: Case) -> None:
     result = score(with_speakers(case, (*SPEAKERS[:9], None)), draws=50)
     assert result.resampled == f"speakers and {result.unknown_speakers} utterances of unknown speakers"
     assert (
-        f"{result.unknown_speakers} of {len(case)} utterances have no known speaker" in result.as_dict()["remarks"][0]
+        f"{result.unknown_speakers} of {len(case)} utterances have no known speaker"
+        in score_as_dict(result)["remarks"][0]
     )
 
 
@@ -182,7 +184,7 @@ def test_pages_say_which_classes_are_averaged_over(corpus: Manifest, case: Case)
     sentence = "eans over classes are over the same classes in every resample; one that a resample lacks counts 0"
     for page in (markdown(result), html(corpus, result)):
         assert sentence in page
-    assert result.as_dict()["interval"]["classes"].startswith("means over classes")
+    assert score_as_dict(result)["interval"]["classes"].startswith("means over classes")
 
 
 def test_an_attribute_of_few_speakers_has_no_interval(
@@ -198,7 +200,7 @@ def test_an_attribute_of_few_speakers_has_no_interval(
     assert result.metrics["ccc:arousal"].low is not None
     assert (
         "no interval of ccc:valence: too few speakers have it (an interval needs 5 effective speakers)"
-        in (result.as_dict()["remarks"])
+        in (score_as_dict(result)["remarks"])
     )
 
 

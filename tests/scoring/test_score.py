@@ -14,6 +14,7 @@ from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
 from sertk.reports.results import results_markdown
+from sertk.scoring.as_json import score_as_dict
 from sertk.scoring.metrics import ccc
 from sertk.scoring.score import Score, score
 from sertk.scoring.tallies import attribute_rows, terciles
@@ -180,7 +181,7 @@ def test_votes_alone_can_be_scored(case: Case) -> None:
 
 def test_a_score_is_json_without_nan(case: Case, make_system: Callable[..., Predictions]) -> None:
     one = case.take(np.flatnonzero(case.truth.consensus == 2))
-    text = json.dumps(score(one, draws=20).as_dict(), allow_nan=False)
+    text = json.dumps(score_as_dict(score(one, draws=20)), allow_nan=False)
     assert json.loads(text)["interval"]["draws"] == 20
 
 

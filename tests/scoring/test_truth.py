@@ -9,6 +9,7 @@ from sertk.data.labels import NO_AGREEMENT, LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError, LabelError
+from sertk.scoring.as_json import score_as_dict
 from sertk.scoring.score import score
 from sertk.scoring.truth import align, truth_of
 
@@ -51,7 +52,7 @@ def test_predictions_of_a_folder_join_by_the_ids_that_their_paths_end_with() -> 
     case = align(truth_of(MANIFEST, MANIFEST.utterances), said)
     assert case.truth.ids == case.predictions.ids == ("a", "c")
     np.testing.assert_array_equal(case.predictions.emotion, [[0.1, 0.9], [0.6, 0.4]])
-    assert score(case, draws=20).as_dict()["remarks"][0] == (
+    assert score_as_dict(score(case, draws=20))["remarks"][0] == (
         "predicted ids are paths, joined by the ids that they end with (f/c.wav is c)"
     )
 
@@ -61,7 +62,7 @@ def test_ids_that_differ_in_blanks_or_case_alone_are_named() -> None:
     two = np.array([[0.6, 0.4], [0.1, 0.9]])
     with pytest.raises(DataError, match="' a' differs from 'a' in blanks or case alone"):
         align(truth, Predictions((" a", "C"), LABELS, two, np.zeros((2, 0))))
-    found = score(align(truth, Predictions(("a", "C"), LABELS, two, np.zeros((2, 0)))), draws=20).as_dict()
+    found = score_as_dict(score(align(truth, Predictions(("a", "C"), LABELS, two, np.zeros((2, 0)))), draws=20))
     assert found["missing"] == {"in the scored splits": ("C",), "in the predictions": ("b", "c")}
     assert found["remarks"][0].startswith(
         "1 of the ids that are not in the scored splits differ in blanks or case alone"

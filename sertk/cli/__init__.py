@@ -1,4 +1,4 @@
-"""The command line: one file a verb; nothing heavy is imported before a verb needs it.
+"""The command line: one file per verb; nothing heavy is imported before a verb needs it.
 
 A verb is one line of VERBS and a module that has either `command`, a function that Typer reads, or `app`, a
 `typer.Typer` of several commands. Plugins add verbs by the entry point group `sertk_verbs`, and commands of a verb by
@@ -26,22 +26,22 @@ from sertk.registry import PROVIDERS, Component, verbs
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("sertk.cli.run", "Run a recipe, stage by stage."),
-    "recipe-shell": ("sertk.cli.recipe_shell", "Write what a recipe's run.sh evaluates first."),
-    "data": ("sertk.cli.data", "Make, read, split, mend and look at corpora."),
-    "transcribe": ("sertk.cli.transcribe", "Give the utterances of a manifest words."),
-    "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store what they give."),
+    "recipe-shell": ("sertk.cli.recipe_shell", "Print what a recipe's run.sh evaluates first."),
+    "data": ("sertk.cli.data", "Create, read, split, clean and inspect corpora."),
+    "transcribe": ("sertk.cli.transcribe", "Add words to the utterances of a manifest."),
+    "extract": ("sertk.cli.extract", "Run encoders or trained models over a corpus and store the features."),
     "train": ("sertk.cli.train", "Train the models of experiment files."),
     "combine": ("sertk.cli.combine", "Combine systems into one: votes, meta-classifiers, soups."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
-    "submit": ("sertk.cli.submit", "Write and check a submission to the challenge."),
-    "check": ("sertk.cli.check", "Check configuration files and name all their faults at once."),
-    "score": ("sertk.cli.score", "Score predictions, with intervals."),
-    "report": ("sertk.cli.report", "Write a page about an experiment: scores, plots, recordings."),
-    "why": ("sertk.cli.why", "Say what a result was made from, what differs now and what would run again."),
-    "new": ("sertk.cli.new", "Write a plugin or a recipe to begin with."),
-    "doctor": ("sertk.cli.doctor", "Say what is installed, what is ready and what to do about the rest."),
-    "list": ("sertk.cli.list", "List the components that are installed."),
-    "show": ("sertk.cli.show", "Show a component: its owner, place, options and what it does."),
+    "submit": ("sertk.cli.submit", "Write and check a challenge submission."),
+    "check": ("sertk.cli.check", "Check configuration files and report all faults at once."),
+    "score": ("sertk.cli.score", "Score predictions, with confidence intervals."),
+    "report": ("sertk.cli.report", "Write an HTML page about an experiment: scores, plots, recordings."),
+    "why": ("sertk.cli.why", "Show what a result was made from, what differs now and what would run again."),
+    "new": ("sertk.cli.new", "Create a plugin or a recipe."),
+    "doctor": ("sertk.cli.doctor", "Show what is installed, what is ready and how to fix the rest."),
+    "list": ("sertk.cli.list", "List the installed components."),
+    "show": ("sertk.cli.show", "Show a component: its owner, source file, options and description."),
 }
 """Verb to its module and its line in `sertk --help`, in the order of the help."""
 
@@ -193,7 +193,7 @@ def _global_options(
     version: bool = typer.Option(False, "--version", is_eager=True, callback=_say_version, help="Print the version."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
-    """Speech emotion recognition: recipes that name components, components that are functions."""
+    """Speech emotion recognition: train, combine, score and use models built from components."""
 
 
 def _not_loaded() -> None:

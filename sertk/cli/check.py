@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 def command(
     files: list[Path] = typer.Argument(
-        help="Experiment, combination, encoder or ablation files (TOML), and bases that these extend.",
+        help="Experiment, combination, encoder or ablation files (TOML), and the bases they extend.",
         metavar="FILE...",
     ),
     manifest: Path | None = typer.Option(
-        None, help="The manifest that they are for: also check what they ask of its splits, attributes and labels."
+        None, help="Also check that this manifest has the splits, attributes and classes that the files name."
     ),
     splits: list[str] = typer.Option([], "--split", help="A split that the manifest must have; may be repeated."),
     resolved: bool = typer.Option(
-        False, "--resolved", help="Print the whole, with `extends` and defaults filled in."
+        False, "--resolved", help="Print each file with its base and all defaults filled in."
     ),
     sets: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Change a value: stage.balanced.epochs=5."),
     diff: bool = typer.Option(
-        False, "--diff", help="Print where two files, or two folders of files, differ once resolved."
+        False, "--diff", help="Print how two files, or two folders of files, differ with all defaults filled in."
     ),
-    quiet: bool = typer.Option(False, "--quiet", help="Print faults alone."),
+    quiet: bool = typer.Option(False, "--quiet", help="Print only faults."),
 ) -> None:
     """Check configuration files, build their components without data, and name all faults at once."""
     if diff:

@@ -12,17 +12,17 @@ from sertk.cli.output import say, up_to_date
 def command(
     config: Path = typer.Argument(..., help="A combination file (TOML): aggregator, data, the split to fit on."),
     members: list[str] = typer.Argument(
-        ..., help="Stores of posteriors, trained models, or predictions (*.csv, *.jsonl); NAME=PATH gives a name."
+        ..., help="Stores of posteriors, trained models, or predictions (*.csv, *.jsonl); NAME=PATH sets a name."
     ),
-    out: Path = typer.Option(..., help="The folder of the new model, or of several."),
+    out: Path = typer.Option(..., help="The folder for the new model or models."),
     out_of_fold: list[str] = typer.Option(
-        [], help="A folder of stores fold-* that stand in for the member of its name while fitting; NAME=PATH too."
+        [], help="A folder of stores fold-*, used for fitting in place of the member of that name; NAME=PATH too."
     ),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
     sets: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Override a value: aggregator.lr=1e-2."),
-    force: bool = typer.Option(False, help="Combine again what is up to date."),
+    force: bool = typer.Option(False, help="Combine again even if up to date."),
 ) -> None:
-    """Combine systems into one that is used like any other: votes, prior correction, meta-classifiers, soups."""
+    """Combine systems into a new model: votes, prior correction, meta-classifiers, soups."""
     from sertk.api.combine import combine
 
     made = combine(config, members, out=out, out_of_fold=out_of_fold, sets=sets, device=device, force=force)

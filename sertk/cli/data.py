@@ -1,4 +1,4 @@
-"""`sertk data`: corpora into manifests, splits, mending, audits and tables."""
+"""`sertk data`: manifests, splits, fixes, audits and tables of corpora."""
 
 # Longer than others: six commands of one verb.
 from __future__ import annotations
@@ -13,12 +13,12 @@ from sertk.cli import data_tables as tables
 from sertk.cli.output import progress, say, say_json, up_to_date
 from sertk.progress import Advance, silent
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Read, split, mend and look at corpora.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Read, split, clean and inspect corpora.")
 
 OUT = typer.Option(..., "--out", help="The manifest to write, *.jsonl or *.jsonl.gz.")
-FORCE = typer.Option(False, "--force", help="Do again what is up to date.")
+FORCE = typer.Option(False, "--force", help="Run again even if up to date.")
 AS_JSON = typer.Option(False, "--json", help="Write JSON for programs.")
-NO_AUDIO = typer.Option(False, "--no-audio", help="Do not look at the recordings.")
+NO_AUDIO = typer.Option(False, "--no-audio", help="Do not read the recordings.")
 
 
 @app.command()
@@ -27,15 +27,17 @@ def prepare(
     folder: Path = typer.Argument(..., help="The folder of the corpus."),
     out: Path = OUT,
     release: str | None = typer.Option(
-        None, help="Its release, as 1.12 or 2025; found by its counts where not given."
+        None, help="The release, such as 1.12 or 2025. Default: detected by its counts."
     ),
     fold: int | None = typer.Option(
-        None, min=1, help="The fold whose parts become the splits, for a corpus with folds."
+        None, min=1, help="For a corpus with folds: the fold whose parts become the splits."
     ),
-    allow_partial: bool = typer.Option(False, "--allow-partial", help="Read a part of a corpus."),
-    transcripts: list[Path] = typer.Option([], help="A further folder of transcripts."),
-    secondary: str = typer.Option("drop", help="Secondary emotions: drop, or half a vote each."),
-    missing: str = typer.Option("consensus", help="Utterances without votes: take the consensus, or unlabelled."),
+    allow_partial: bool = typer.Option(False, "--allow-partial", help="Accept an incomplete copy of the corpus."),
+    transcripts: list[Path] = typer.Option([], help="Another folder of transcripts; can be repeated."),
+    secondary: str = typer.Option("drop", help="Secondary emotions: drop, or half (half a vote each)."),
+    missing: str = typer.Option(
+        "consensus", help="Utterances without votes: consensus (use it as their label) or unlabelled."
+    ),
     no_audio: bool = NO_AUDIO,
     force: bool = FORCE,
 ) -> None:
@@ -66,8 +68,10 @@ def split(
     manifest: Path = typer.Argument(..., help="A manifest."),
     out: Path = OUT,
     part: str = typer.Option("train", "--split", help="The split to take utterances from."),
-    into: str = typer.Option("held_out", help="The split to put them into."),
-    share: float = typer.Option(0.1, min=0.0, max=0.9, help="About how much of it, in whole speakers."),
+    into: str = typer.Option("held_out", help="The split to move them to."),
+    share: float = typer.Option(
+        0.1, min=0.0, max=0.9, help="The approximate share of the split to move, in whole speakers."
+    ),
     seed: int = typer.Option(1, help="The same seed gives the same split."),
     force: bool = FORCE,
 ) -> None:
@@ -87,7 +91,7 @@ def fix(
     no_audio: bool = NO_AUDIO,
     force: bool = FORCE,
 ) -> None:
-    """Drop what cannot be used of a manifest, and list what was dropped."""
+    """Remove what cannot be used from a manifest, and list what was removed."""
     from sertk.api.data import fix as mend
 
     made = mend(manifest, out=out, audio=not no_audio, force=force)
@@ -100,7 +104,7 @@ def fix(
 def audit(
     manifest: Path = typer.Argument(..., help="A manifest."),
     as_json: bool = AS_JSON,
-    html: Path | None = typer.Option(None, help="Write a page, *.html."),
+    html: Path | None = typer.Option(None, help="Also write an HTML page, *.html."),
     no_audio: bool = NO_AUDIO,
     force: bool = FORCE,
 ) -> None:

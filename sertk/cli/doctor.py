@@ -24,7 +24,7 @@ HUB = "https://huggingface.co"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. state: `ok`, `missing` (an option that is not there) or `trouble` (needs a hand)."""
+    """One line of the report. state: `ok`, `missing` (optional, not installed) or `trouble` (needs attention)."""
 
     part: str
     state: str
@@ -33,9 +33,9 @@ class Finding:
 
 def command(
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
-    offline: bool = typer.Option(False, help="Do not ask the hub whether it can be reached."),
+    offline: bool = typer.Option(False, help="Do not check whether the hub can be reached."),
 ) -> None:
-    """Say what is installed, what is ready and what to do about the rest; status 1 where something needs a hand."""
+    """Show what is installed, what is ready and how to fix the rest; exit status 1 if something needs attention."""
     found = [*_versions(), *_device(), *_disk(), *_hub(offline), *_extras(), *_components(), *_checkpoints()]
     if as_json:
         say_json([asdict(finding) for finding in found])

@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 def command(
     encoders: list[Path] = typer.Argument(..., help="Encoder files (TOML), or folders of trained models."),
     manifest: Path = typer.Option(..., help="The manifest (*.jsonl, *.jsonl.gz)."),
-    into: Path = typer.Option(..., help="A folder that gets one feature store per encoder, named after it."),
-    splits: str = typer.Option("", help="Only these splits: held_out,development. Without it: all."),
+    into: Path = typer.Option(..., help="The folder to write one feature store per encoder into, named after it."),
+    splits: str = typer.Option("", help="Only these splits, such as held_out,development. Default: all."),
     unseen: bool = typer.Option(False, help="Only utterances that a trained model was not trained on."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
-    precision: str = typer.Option("float32", help="Of computing: float32, bfloat16 or float16."),
-    frame_budget: float = typer.Option(120.0, help="Seconds of audio in a batch, padding included."),
-    max_batch: int = typer.Option(64, min=1, help="Recordings in a batch."),
-    shard: str = typer.Option("0/1", help="i/n: the i-th of n processes that fill the same stores, from 0."),
+    precision: str = typer.Option("float32", help="Precision of the encoders: float32, bfloat16 or float16."),
+    frame_budget: float = typer.Option(120.0, help="Seconds of audio per batch, including padding."),
+    max_batch: int = typer.Option(64, min=1, help="Maximum number of recordings per batch."),
+    shard: str = typer.Option("0/1", help="i/n: this is process i (from 0) of n that fill the same stores."),
     force: bool = typer.Option(False, help="Extract everything again."),
-    retry: bool = typer.Option(False, help="Try again what a store's report lists as failed."),
-    repair: bool = typer.Option(False, help="Compare all checksums first and extract again what is damaged."),
-    jobs: int = typer.Option(1, min=1, help="Parts of the corpus encoded side by side, each in its own process."),
+    retry: bool = typer.Option(False, help="Try again the utterances that a store's report lists as failed."),
+    repair: bool = typer.Option(False, help="Verify all checksums first and extract damaged parts again."),
+    jobs: int = typer.Option(1, min=1, help="Number of parallel processes, each for a part of the corpus."),
     engine: str = ENGINE,
     address: str | None = ADDRESS,
     gpus: float | None = GPUS,
 ) -> None:
-    """Fill feature stores in one pass over the audio; go on with what they have. `report.jsonl` lists failures."""
+    """Extract features in one pass over the audio, resuming where it stopped. `report.jsonl` lists failures."""
     part = _part(shard)
     if precision not in ("float32", "bfloat16", "float16"):
         raise typer.BadParameter(f"--precision is float32, bfloat16 or float16, got {precision!r}")

@@ -12,10 +12,10 @@ from sertk.registry import REGISTRIES
 
 
 def command(
-    kind: str | None = typer.Argument(None, help="encoder, fusion, sampler, ... Without it: all."),
+    kind: str | None = typer.Argument(None, help="The kind: encoder, fusion, sampler, ... Default: all."),
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
 ) -> None:
-    """List the components that are installed: kind, name, owner and what each does."""
+    """List the installed components: kind, name, owner and what each does."""
     kinds = list(REGISTRIES) if kind is None else [_kind(kind)]
     components = [component for kind in kinds for component in REGISTRIES[kind].components().values()]
     if as_json:

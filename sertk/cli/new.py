@@ -1,4 +1,4 @@
-"""`sertk new plugin` and `sertk new recipe`: a beginning that works."""
+"""`sertk new plugin` and `sertk new recipe`: working starting points."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command()
 def plugin(
-    name: str = typer.Argument(help="The distribution's name, such as sertk-attentive or attentive."),
+    name: str = typer.Argument(help="The name of the distribution, such as sertk-attentive or attentive."),
     kind: str = typer.Option(..., help="fusion, encoder, sampler, regularizer, loss, aggregator or transcriber."),
-    into: Path = typer.Option(Path(), metavar="DIR", help="Where its folder goes."),
+    into: Path = typer.Option(Path(), metavar="DIR", help="The folder to create it in."),
 ) -> None:
-    """Write a plugin: a distribution with a working component of a kind, its checks, a README and CI."""
+    """Write a plugin: a distribution with a working component, tests, a README and CI."""
     from sertk.templates.write import write_plugin
 
     folder = write_plugin(name, kind, into)
@@ -30,10 +30,10 @@ def plugin(
 
 @app.command()
 def recipe(
-    name: str = typer.Argument(help="The recipe's name."),
-    into: Path = typer.Option(Path(), metavar="DIR", help="Where its folder goes."),
+    name: str = typer.Argument(help="The name of the recipe."),
+    into: Path = typer.Option(Path(), metavar="DIR", help="The folder to create it in."),
 ) -> None:
-    """Write a recipe that runs on the made-up corpus at once."""
+    """Write a recipe that runs on the synthetic corpus."""
     from sertk.templates.write import write_recipe
 
     folder = write_recipe(name, into)

@@ -23,7 +23,7 @@ from sertk.progress import Advance
 
 Item = TypeVar("Item")
 PLAIN_WIDTH = 240
-"""Columns of a table that is written to a file or a pipe."""
+"""Width of tables that are written to a file or a pipe."""
 SECONDS_BETWEEN_LINES = 30.0
 """How often a plain progress line is written."""
 

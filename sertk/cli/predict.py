@@ -20,20 +20,20 @@ BAR = 20
 
 def command(
     model: Path = typer.Argument(..., help="The folder of a trained model or ensemble."),
-    audio: list[Path] = typer.Argument(None, help="Recordings and folders; with --manifest: further models."),
-    text: str | None = typer.Option(None, help="The words of a single recording; else NAME.txt beside it is read."),
+    audio: list[Path] = typer.Argument(None, help="Recordings and folders; with --manifest: more models."),
+    text: str | None = typer.Option(None, help="The words of a single recording. Default: NAME.txt next to it."),
     output: Path | None = typer.Option(None, help="Write the predictions to x.csv or x.jsonl."),
-    manifest: Path | None = typer.Option(None, help="Predict a corpus from the models' feature stores instead."),
+    manifest: Path | None = typer.Option(None, help="Predict a corpus instead, from the models' feature stores."),
     split: str | None = typer.Option(None, help="The split of the manifest."),
-    into: Path | None = typer.Option(None, help="With --manifest: a folder that gets one CSV file per model."),
+    into: Path | None = typer.Option(None, help="With --manifest: the folder to write one CSV file per model into."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
-    force: bool = typer.Option(False, help="Predict again what is up to date."),
-    jobs: int = typer.Option(1, min=1, help="With --manifest: models at work side by side, each in its own process."),
+    force: bool = typer.Option(False, help="Predict again even if up to date."),
+    jobs: int = typer.Option(1, min=1, help="With --manifest: number of parallel processes, one model each."),
     engine: str = ENGINE,
     address: str | None = ADDRESS,
     gpus: float | None = GPUS,
 ) -> None:
-    """Predict recordings, from raw audio to the ensemble's answer: emotion, probabilities, attributes."""
+    """Predict the emotion, class probabilities and attributes of recordings, or of a split of a corpus."""
     from sertk.api.predict import predict, predict_corpus
 
     if manifest is None:

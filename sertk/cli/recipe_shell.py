@@ -10,9 +10,9 @@ import typer
 
 def command(
     script: Path = typer.Argument(help="The recipe's run.sh."),
-    options: list[str] = typer.Argument(None, help="What run.sh was called with.", metavar="-- [OPTION]..."),
+    options: list[str] = typer.Argument(None, help="The arguments of run.sh.", metavar="-- [OPTION]..."),
 ) -> None:
-    """Write the values of a recipe's options and the functions that all recipes share, for bash to evaluate."""
+    """Print the options and shared functions of a recipe as shell code; run.sh evaluates it."""
     from sertk.cli.output import fail
     from sertk.errors import RecipeError
     from sertk.recipes.options import recipe_shell

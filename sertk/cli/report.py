@@ -13,14 +13,14 @@ def command(
     exp: Path = typer.Argument(
         help="The experiment folder: predictions/SPLIT/SYSTEM.csv (or predictions/SYSTEM.csv), members/, ensembles/."
     ),
-    manifest: Path | None = typer.Option(None, help="The manifest; EXP/data/manifest.jsonl.gz without it."),
-    output: Path | None = typer.Option(None, help="Where to write the page; EXP/report.html without it."),
-    clips: int = typer.Option(8, min=0, help="Recordings of each kind that the page carries."),
-    draws: int = typer.Option(1000, min=1, help="Resamples of speakers for the 95 % intervals."),
+    manifest: Path | None = typer.Option(None, help="The manifest. Default: EXP/data/manifest.jsonl.gz."),
+    output: Path | None = typer.Option(None, help="The page to write. Default: EXP/report.html."),
+    clips: int = typer.Option(8, min=0, help="Number of recordings of each kind on the page."),
+    draws: int = typer.Option(1000, min=1, help="Number of resamples for the 95 % intervals."),
     seed: int = typer.Option(1, min=0, help="Seed of the resamples."),
-    force: bool = typer.Option(False, "--force", help="Write it again although it is up to date."),
+    force: bool = typer.Option(False, "--force", help="Write the page again even if it is up to date."),
 ) -> None:
-    """Write one HTML page with tables, plots and recordings; it needs no network and nothing beside it."""
+    """Write one HTML page with tables, plots and recordings. It needs no network and no other file."""
     from sertk.api.report import report
 
     made = report(exp, manifest=manifest, output=output, clips=clips, draws=draws, seed=seed, force=force)

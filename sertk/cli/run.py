@@ -20,20 +20,20 @@ def command(
         help="Options of the recipe itself, such as --preset tiny; --options lists them.",
         metavar="[OPTION]",
     ),
-    stage: int | None = typer.Option(
-        None, "--stage", metavar="N", help="The first stage; without it the first of all."
+    stage: int | None = typer.Option(None, "--stage", metavar="N", help="The first stage to run. Default: 1."),
+    stop_stage: int | None = typer.Option(
+        None, "--stop-stage", metavar="M", help="The last stage to run. Default: the last one."
     ),
-    stop_stage: int | None = typer.Option(None, "--stop-stage", metavar="M", help="The last stage."),
     corpus: str | None = typer.Option(
-        None, metavar="PATH|toy", help="The corpus's folder, or toy for the made-up one."
+        None, metavar="PATH|toy", help="The folder of the corpus, or toy for the synthetic one."
     ),
     exp: Path | None = typer.Option(
-        None, metavar="DIR", help="Where results go; exp/toy or exp/paper in the recipe."
+        None, metavar="DIR", help="The folder for results. Default: exp/toy or exp/paper in the recipe."
     ),
-    force: bool = typer.Option(False, "--force", help="Do again what is up to date."),
-    list_options: bool = typer.Option(False, "--options", help="Only list the recipe's own options and its stages."),
+    force: bool = typer.Option(False, "--force", help="Run again even if up to date."),
+    list_options: bool = typer.Option(False, "--options", help="Only list the options and stages of the recipe."),
 ) -> None:
-    """Run a recipe, stage by stage. What is up to date is not done again: the same command goes on after a stop."""
+    """Run a recipe, stage by stage. Skips what is up to date, so the same command resumes an interrupted run."""
     from sertk.recipes.run import experiment_folder, run_recipe
 
     if list_options:

@@ -10,23 +10,23 @@ from sertk.cli.output import say_json, up_to_date
 
 
 def command(
-    predictions: list[Path] = typer.Argument(help="Prediction files, *.csv or *.jsonl; one row each."),
+    predictions: list[Path] = typer.Argument(help="Prediction files, *.csv or *.jsonl; one row of scores each."),
     manifest: Path = typer.Option(help="The manifest with the labels."),
-    split: list[str] = typer.Option(help="The split to score; may be given several times."),
-    compare: Path | None = typer.Option(None, help="Another system's predictions: give the difference from it."),
-    calibrate: Path | None = typer.Option(None, help="The system's predictions of held-out utterances, to fit on."),
-    groups: bool = typer.Option(False, "--groups", help="Tables by gender, duration, agreement and speaker."),
-    draws: int = typer.Option(1000, min=1, help="Resamples of speakers for the 95 % intervals."),
+    split: list[str] = typer.Option(help="The split to score; can be repeated."),
+    compare: Path | None = typer.Option(None, help="Predictions of another system: also show the paired difference."),
+    calibrate: Path | None = typer.Option(
+        None, help="The system's predictions of held-out utterances: fit calibration on them."
+    ),
+    groups: bool = typer.Option(False, "--groups", help="Add tables by gender, duration, agreement and speaker."),
+    draws: int = typer.Option(1000, min=1, help="Number of resamples for the 95 % intervals."),
     seed: int = typer.Option(1, min=0, help="Seed of the resamples."),
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
     output: Path | None = typer.Option(None, help="Write all scores to this JSON file."),
     results: Path | None = typer.Option(
-        None, help="Write a page of Markdown with the scores and how they were made."
+        None, help="Write a Markdown page with the scores and the command that computed them."
     ),
-    card: Path | None = typer.Option(
-        None, help="The model that predicted; its card and README.md take the scores up."
-    ),
-    force: bool = typer.Option(False, "--force", help="Score again although the output is up to date."),
+    card: Path | None = typer.Option(None, help="The model that predicted: add the scores to its model card."),
+    force: bool = typer.Option(False, "--force", help="Score again even if the output is up to date."),
 ) -> None:
     """Score predictions against labels and votes, with 95 % intervals that resample speakers."""
     from sertk.api.score import score

@@ -34,7 +34,7 @@ def _number(one: Interval | None, *, signed: bool = False) -> str:
 
 
 def show_scores(scores: Mapping[str, Score], split: Sequence[str]) -> None:
-    """One row a system, then what was left out."""
+    """One row per system, then what was left out."""
     shown = [name for name in SHOWN if any(name in one.metrics for one in scores.values())]
     rows = [
         (name, one.utterances, one.speakers or "unknown", *(_number(one.metrics.get(metric)) for metric in shown))
@@ -90,7 +90,7 @@ def show_classes(one: Score) -> None:
 
 
 def show_groups(name: str, rows: Sequence[Group]) -> None:
-    """One row a group."""
+    """One row per group."""
     say()
     shown = [metric for metric in SHOWN if any(metric in one.metrics for one in rows)]
     columns = ("by", "group", "utterances", "speakers", *(SHOWN[metric] for metric in shown))
@@ -110,7 +110,7 @@ def show_groups(name: str, rows: Sequence[Group]) -> None:
 
 
 def show_difference(name: str, other: str, comparison: Comparison) -> None:
-    """One row a metric: both systems, the paired difference and its p-value."""
+    """One row per metric: both systems, the paired difference and its p-value."""
     say()
     rows = [
         (metric, f"{one.second:.3f}", f"{one.first:.3f}", _number(one.difference, signed=True), _p(one.p_value))

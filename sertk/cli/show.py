@@ -18,11 +18,11 @@ LIMITS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
 
 
 def command(
-    name: str = typer.Argument(help="The name of a component, as `sertk list` has it."),
-    kind: str | None = typer.Option(None, "--kind", help="Its kind, where several kinds have the name."),
+    name: str = typer.Argument(help="The name of a component, as `sertk list` shows it."),
+    kind: str | None = typer.Option(None, "--kind", help="The kind, if several kinds have this name."),
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
 ) -> None:
-    """Show a component: its owner, place, options and what it does."""
+    """Show a component: its owner, source file, options and description."""
     described = [describe(component) for component in _found(name, kind)]
     if as_json:
         say_json(described)

@@ -11,17 +11,17 @@ from sertk.cli.output import fail, say, up_to_date, warn
 
 def command(
     predictions: Path | None = typer.Argument(None, help="A predictions file of the test split."),
-    manifest: Path = typer.Option(..., help="The manifest, which says which recordings the test split has."),
+    manifest: Path = typer.Option(..., help="The manifest that lists the recordings of the test split."),
     split: str = typer.Option("test3", help="The test split."),
-    out: Path | None = typer.Option(None, help="The folder to write task1.csv and task2.csv into."),
-    check: Path | None = typer.Option(None, help="Check the files of this folder instead."),
+    out: Path | None = typer.Option(None, help="The folder to write task1.csv and task2.csv to."),
+    check: Path | None = typer.Option(None, help="Check the files in this folder instead."),
     model: Path | None = typer.Option(
-        None, help="The model that predicted; its card tells if the challenge allows it."
+        None, help="The model that predicted; its card says whether the challenge allows it."
     ),
     allow_illegal: bool = typer.Option(
-        False, "--allow-illegal", help="Write it even for a model that is not allowed."
+        False, "--allow-illegal", help="Write the files even if the challenge does not allow the model."
     ),
-    force: bool = typer.Option(False, "--force", help="Write again what is up to date."),
+    force: bool = typer.Option(False, "--force", help="Write again even if up to date."),
 ) -> None:
     """Write and check a submission to the challenge: task1.csv (emotions) and task2.csv (attributes)."""
     if (check is None) == (predictions is None) or (predictions is None) != (out is None):

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 def command(
     configs: list[Path] = typer.Argument(..., help="Experiment files (TOML)."),
-    out: Path | None = typer.Option(None, help="The folder of the model, for one experiment file."),
-    into: Path | None = typer.Option(None, help="A folder that gets one model per file, named after it."),
-    device: str | None = typer.Option(None, help="cpu, cuda, cuda:1, auto: instead of what the file says."),
-    jobs: int = typer.Option(1, min=1, help="Models trained side by side, each in a process of its own."),
+    out: Path | None = typer.Option(None, help="The folder for the model, for a single experiment file."),
+    into: Path | None = typer.Option(None, help="The folder to write one model per file into, named after it."),
+    device: str | None = typer.Option(None, help="cpu, cuda, cuda:1 or auto. Default: the value in the file."),
+    jobs: int = typer.Option(1, min=1, help="Number of models trained in parallel, each in its own process."),
     sets: list[str] = typer.Option([], "--set", help="Override a value: stage.balanced.epochs=5."),
-    force: bool = typer.Option(False, help="Train again what is up to date."),
+    force: bool = typer.Option(False, help="Train again even if up to date."),
     engine: str = ENGINE,
     address: str | None = ADDRESS,
     gpus: float | None = GPUS,
 ) -> None:
-    """Train models; skip those that are up to date and go on with those that were interrupted."""
+    """Train models. Skips those that are up to date and resumes those that were interrupted."""
     from sertk.api.train import train
 
     on = placement(engine, jobs, address, gpus)

@@ -1,4 +1,4 @@
-"""`sertk transcribe`: give the utterances of a manifest words."""
+"""`sertk transcribe`: add words to the utterances of a manifest."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sertk.cli.output import progress, say, up_to_date
 
 def command(
     manifest: Path = typer.Argument(..., help="The manifest (jsonl or jsonl.gz)."),
-    out: Path = typer.Option(..., help="The manifest with words that is written."),
-    use: str = typer.Option("corpus", help="A transcriber: corpus, whisper, or one of a plugin."),
+    out: Path = typer.Option(..., help="The manifest to write, with words."),
+    use: str = typer.Option("corpus", help="The transcriber: corpus, whisper, or one from a plugin."),
     model: str | None = typer.Option(None, help="Its checkpoint: hub id or folder."),
-    language: str | None = typer.Option(None, help="The language, where it is not to be detected."),
+    language: str | None = typer.Option(None, help="The language. Default: detected."),
     sets: list[str] = typer.Option([], "--set", help="Another option of the transcriber: beams=5."),
-    split: list[str] = typer.Option([], help="Only this split; may be given several times. Without it: all."),
-    batch_size: int = typer.Option(32, min=1, help="Utterances between two saves."),
-    mixed_sources: bool = typer.Option(False, help="Allow words of different sources in one manifest."),
+    split: list[str] = typer.Option([], help="Only this split; can be repeated. Default: all."),
+    batch_size: int = typer.Option(32, min=1, help="Number of utterances between saves."),
+    mixed_sources: bool = typer.Option(False, help="Allow words from different sources in one manifest."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
-    force: bool = typer.Option(False, help="Transcribe again what is up to date, and what has failed."),
+    force: bool = typer.Option(False, help="Transcribe everything again, including what failed before."),
 ) -> None:
-    """Transcribe the utterances of a manifest, going on where an interrupted run stopped."""
+    """Transcribe the utterances of a manifest, resuming where an interrupted run stopped."""
     from sertk.api.transcribe import transcribe
     from sertk.config.overrides import apply_sets
     from sertk.errors import ConfigError

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def command(
     config: Path = typer.Argument(..., help="An ablation file (TOML)."),
-    into: Path = typer.Option(..., help="A folder that gets the models and the tables: ablations.md, ablations.csv."),
-    seeds: int | None = typer.Option(None, min=1, help="Seeds of every arm, instead of what the file says."),
-    jobs: int = typer.Option(1, min=1, help="Models trained side by side, each in a process of its own."),
+    into: Path = typer.Option(..., help="The folder for the models and the tables ablations.md and ablations.csv."),
+    seeds: int | None = typer.Option(None, min=1, help="Number of seeds per arm. Default: the value in the file."),
+    jobs: int = typer.Option(1, min=1, help="Number of models trained in parallel, each in its own process."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
-    plan: bool = typer.Option(False, "--plan", help="Only list what there is to train, with its steps."),
+    plan: bool = typer.Option(False, "--plan", help="Only list what would be trained, with the numbers of steps."),
     engine: str = ENGINE,
     address: str | None = ADDRESS,
     gpus: float | None = GPUS,

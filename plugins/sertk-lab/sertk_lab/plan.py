@@ -19,10 +19,12 @@ def command(
     recipe: Path = typer.Argument(..., help="A recipe's folder or run.sh, or a folder with encoders/ and members/."),
     corpus: Path | None = typer.Option(None, help="The folder of the corpus, as `sertk run` takes it."),
     manifest: Path | None = typer.Option(None, help="A manifest of the corpus instead."),
-    reader: str = typer.Option("msp_podcast", help="Which corpus --corpus is: msp_podcast, crema_d, emodb."),
+    reader: str = typer.Option("msp_podcast", help="The reader of the corpus: msp_podcast, crema_d or emodb."),
     preset: str = typer.Option("paper", help="paper, or the name of a folder in the recipe's conf/."),
-    exp: Path | None = typer.Option(None, help="The experiment folder: what lies there is counted as done."),
-    gpu_memory: str | None = typer.Option(None, help="Of the GPU: 24GB, 24GiB. Without it that of the GPU here."),
+    exp: Path | None = typer.Option(None, help="The experiment folder: results in it count as done."),
+    gpu_memory: str | None = typer.Option(
+        None, help="Memory of the GPU, such as 24GB or 24GiB. Default: that of the local GPU."
+    ),
     rate: list[str] = typer.Option(
         [], metavar="STAGE[.NAME]=NUMBER", help="A measured rate: extract.wavlm=180 (times real time), train=3.2."
     ),

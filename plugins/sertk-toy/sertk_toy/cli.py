@@ -10,10 +10,10 @@ from sertk.cli.output import say, up_to_date
 
 
 def toy(
-    folder: Path = typer.Argument(..., help="A new folder."),
-    utterances: int = typer.Option(600, help="Labelled utterances; Test3 comes on top."),
+    folder: Path = typer.Argument(..., help="The folder to create."),
+    utterances: int = typer.Option(600, help="Number of labelled utterances; Test3 is added to them."),
     seed: int = typer.Option(1, help="The same seed gives the same corpus."),
-    no_audio: bool = typer.Option(False, "--no-audio", help="Write everything but the recordings."),
+    no_audio: bool = typer.Option(False, "--no-audio", help="Write everything except the recordings."),
 ) -> None:
     """Write a made-up corpus in the layout of MSP-Podcast."""
     from sertk_toy.corpus import write_toy_corpus

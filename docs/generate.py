@@ -51,8 +51,8 @@ def components_page() -> str:
     """Every component that is installed, by kind."""
     parts = [
         "# Components",
-        "What `sertk list` and `sertk show NAME` say, of all that is installed with the plugins of the repository. "
-        "A kind's contract stands in [contracts](../design/contracts.md).",
+        "All components of sertk and of the plugins in the repository, as `sertk list` and `sertk show` describe "
+        "them. [Contracts](../design/contracts.md) says what each kind guarantees.",
     ]
     for registry in REGISTRIES.values():
         parts.append(f"## {registry.namespace[-1].capitalize()}")
@@ -136,8 +136,8 @@ def verbs_page() -> str:
     """Every verb with its arguments and options."""
     parts = [
         "# Verbs",
-        "What `sertk VERB --help` says. Each leaves with status 0, or 1 for an error, 2 for misuse, 130 when "
-        "interrupted. `--debug` shows the traceback of an error. `--help` is an option of all.",
+        "The commands, as `sertk VERB --help` describes them. The exit status is 0, or 1 for an error, 2 for wrong "
+        "usage, 130 when interrupted. All take `--help`, and `--debug`, which shows the traceback of an error.",
     ]
     for words, command in commands().items():
         rows = [

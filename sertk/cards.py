@@ -85,7 +85,7 @@ def read_card(folder: Path) -> Card:
         _refuse_earlier(folder, content)
         card = _CARD.validate_json(content)
     except FileNotFoundError:
-        raise CheckpointError(f"{folder} is no checkpoint: it has no card.json") from None
+        raise CheckpointError(f"{folder} is not a checkpoint: it has no card.json") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"])
@@ -94,9 +94,7 @@ def read_card(folder: Path) -> Card:
         raise CheckpointError(f"{path}: cannot be read: {error}") from None
     for name, spec in card.encoders.items():
         if Path(name).name != name or name == "..":
-            raise CheckpointError(
-                f"{path}: the encoder name {name!r} is no plain name: it would climb out of members/"
-            )
+            raise CheckpointError(f"{path}: the encoder name {name!r} is not a plain name: it would leave members/")
         inside = f"members/{name}"
         if spec.use == "checkpoint" and spec.options.get("folder") != inside:
             raise CheckpointError(
@@ -148,7 +146,7 @@ def model_fingerprint(card: Card, experiment: Experiment) -> str:
 
 
 def read_bounded(path: Path) -> bytes:
-    """The bytes of a text file. Raises CheckpointError for what is no regular file or is far too large."""
+    """The bytes of a text file. Raises CheckpointError for what is not a regular file or is far too large."""
     refuse_irregular(path)
     with open(path, "rb") as file:
         content = file.read(LARGEST_TEXT + 1)
@@ -160,7 +158,7 @@ def read_bounded(path: Path) -> bytes:
 def refuse_irregular(path: Path) -> None:
     """Raise CheckpointError for a pipe or a device, which would keep a reader waiting for ever."""
     if path.exists() and not path.is_file():
-        raise CheckpointError(f"{path}: no regular file: not a file of a checkpoint")
+        raise CheckpointError(f"{path}: not a regular file: not a file of a checkpoint")
 
 
 def _refuse_earlier(folder: Path, content: bytes) -> None:

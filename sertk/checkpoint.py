@@ -124,7 +124,7 @@ class Checkpoint:
             if broken:
                 raise CheckpointError(
                     f"{folder}: {', '.join(broken)}: missing, damaged or edited, by SHA256SUMS; make it again, or "
-                    f"delete SHA256SUMS to have it as it is"
+                    f"delete SHA256SUMS to use it as it is"
                 )
             if sha256_file(weights_path) != card.weights_sha256:
                 raise CheckpointError(
@@ -208,7 +208,7 @@ def refuse_additions(folder: Path) -> None:
     added = sorted(path.name for path in folder.iterdir() if path.name not in ours and not path.name.startswith("."))
     if added:
         raise OutputError(
-            f"{folder} is to be replaced and has files that sertk did not write ({', '.join(added[:3])}): move them "
+            f"{folder} would be replaced and has files that sertk did not write ({', '.join(added[:3])}): move them "
             f"away, or choose another output"
         )
 
@@ -229,7 +229,7 @@ def _link(source: str, target: str) -> None:
     """Link the file itself, not a link to it, which might be relative to where it is."""
     real = Path(source).resolve()
     if not real.is_file():
-        raise CheckpointError(f"{source}: no regular file: not a file of a checkpoint")
+        raise CheckpointError(f"{source}: not a regular file: not a file of a checkpoint")
     try:
         os.link(real, target)
     except OSError:  # another file system

@@ -46,7 +46,7 @@ def file_digest(path: Path) -> str:
 
 
 def file_digests(paths: Iterable[Path], *, progress: Callable[[int], object] | None = None) -> dict[Path, str | None]:
-    """SHA-256 of many files' bytes, by path; None for what cannot be read or is no regular file.
+    """SHA-256 of many files' bytes, by path; None for what cannot be read or is not a regular file.
 
     progress: called with the number of files that were read, not remembered, since.
     """

@@ -1,4 +1,4 @@
-"""Names and texts from elsewhere as they can be shown: what would steer a terminal, or is no UTF-8, is escaped."""
+"""Names and texts from elsewhere as they can be shown: what would steer a terminal, or is not UTF-8, is escaped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, line ends, signs that turn the direction of writing, and bytes that are no UTF-8."""
+"""Control characters, line ends, signs that turn the direction of writing, and bytes that are not UTF-8."""
 
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -15,7 +15,7 @@ _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 def escaped(text: str, *, keep: str = "") -> str:
     r"""Give a text with its unsafe characters as `\x1b`, `\n`, `\u202e`.
 
-    A byte of a file name that is no UTF-8 becomes `\xe9`. keep: characters that stay as they are.
+    A byte of a file name that is not UTF-8 becomes `\xe9`. keep: characters that stay as they are.
     """
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
 

@@ -85,7 +85,7 @@ def load_model(
     if missing:
         raise EncoderError(
             f"{checkpoint.folder}: {len(missing)} weights of a {checkpoint.architecture} are missing, the first is "
-            f"{missing[0]}: not a whole checkpoint of this architecture"
+            f"{missing[0]}: not a complete checkpoint of this architecture"
         )
     model.requires_grad_(False)
     return model.eval()  # type: ignore[no-any-return]

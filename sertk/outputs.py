@@ -106,7 +106,7 @@ def refuse_foreign_files(
         for ending, path in zip(sides, _written(out, sides)[1:], strict=True):
             if os.path.lexists(path) and (ending not in known or path.is_dir()):
                 raise OutputError(
-                    f"{path} is not of an earlier result of `sertk {verb}`, and would be replaced beside {out}: "
+                    f"{path} is not of an earlier result of `sertk {verb}`, and would be replaced along with {out}: "
                     f"nothing was done. Choose another output, or move it away."
                 )
 

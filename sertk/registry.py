@@ -85,7 +85,7 @@ class Registry(catalogue.Registry):
         except Exception as error:  # whatever a stranger's module raises on import
             raise BrokenPluginError(
                 f"the {self.kind} {name!r} of {component.owner} ({component.value}) cannot be loaded: "
-                f"{type(error).__name__}: {error}. Mend or uninstall {component.distribution}."
+                f"{type(error).__name__}: {error}. Fix or uninstall {component.distribution}."
             ) from error
 
     def get_all(self) -> dict[str, Any]:

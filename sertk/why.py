@@ -100,7 +100,7 @@ def explain(out: Path) -> Reasons:
         hint = (
             f": {', '.join(inside[:5])} in it are" if inside else f": there is no {record_path(out)} that can be read"
         )
-        raise DataError(f"{out} is no result of a verb of sertk{hint}")
+        raise DataError(f"{out} is not a result of sertk{hint}")
     return found
 
 
@@ -127,8 +127,8 @@ def _plan(record: Record, folder: Path) -> tuple[Provenance | None, list[str]]:
     verb = record.made.verb
     if verb not in PLANNERS and verb not in planners:
         provider = PROVIDERS["verb"].get(verb)
-        why = f"`pip install {provider}` has its planner" if provider else f"`{verb}` is no verb that can be asked"
-        return None, [f"what it would be made from now is not known: {why}"]
+        why = f"`pip install {provider}` has its planner" if provider else f"`{verb}` has no planner"
+        return None, [f"what it would be made from now is unknown: {why}"]
     if not folder.is_dir():
         return None, [f"the folder that it was made in is gone: {folder}"]
     try:

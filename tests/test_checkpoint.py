@@ -129,7 +129,7 @@ def test_a_member_outside_of_the_folder_is_refused(copied: Path, name: str) -> N
     card = json.loads((copied / "card.json").read_text())
     card["encoders"][name] = card["encoders"].pop("speech")
     (copied / "card.json").write_text(json.dumps(card))
-    with pytest.raises(CheckpointError, match="climb"):
+    with pytest.raises(CheckpointError, match="would leave members"):
         read_card(copied)
 
 
@@ -309,7 +309,7 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(copied: Pat
     os.mkfifo(copied / name)
     if name != "SHA256SUMS":
         (copied / "SHA256SUMS").unlink()
-    with pytest.raises(CheckpointError, match=rf"{name}: no regular file"):
+    with pytest.raises(CheckpointError, match=rf"{name}: not a regular file"):
         Checkpoint.load(copied)
 
 

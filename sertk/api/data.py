@@ -150,7 +150,7 @@ def fix(manifest: str | Path, *, out: str | Path, audio: bool = True, force: boo
             write_faults(beside(place, REPORT), {"fixed": faults}, {"kept": len(mended), "fixed": len(faults)})
     warn_of_edited(edited)
     if faults:
-        warn(f"{len(faults):,} faults mended or dropped: listed in {beside(place, REPORT)}")
+        warn(f"{len(faults):,} faults fixed or removed: listed in {beside(place, REPORT)}")
     return Prepared(place, utterances=len(mended), splits={"before": len(corpus)})
 
 

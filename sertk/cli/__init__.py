@@ -204,9 +204,9 @@ def _of_the_disk(error: OSError) -> str:
     where = "" if error.filename is None else f"{error.filename}: "
     what = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{where}cannot be written: {what}. Make room; the same command goes on from what is there."
+        return f"{where}cannot be written: {what}. Free some space; the same command continues from what is there."
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"{where}{what}. Give another folder, or see that this one can be read and written."
+        return f"{where}{what}. Give another folder, or check that this one can be read and written."
     return f"{where}{what}"
 
 

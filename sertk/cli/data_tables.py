@@ -68,7 +68,7 @@ def say_audit(report: dict[str, Any]) -> None:
         shown = "; ".join(cases[:3]) + ("; ..." if len(cases) > 3 else "")
         say(f"{count:,} {what}{f': {shown}' if count else ''}", style="red" if count else None)
     if report["recordings"] is None:
-        say("the recordings were not looked at")
+        say("the recordings were not read")
 
 
 def _share(classes: dict[str, int], name: str) -> str:

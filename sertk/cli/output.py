@@ -114,7 +114,7 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person reads them: `3.2 s`, `4:05`, `1:02:03`; `unknown` for what is no finite number."""
+    """Seconds as a person reads them: `3.2 s`, `4:05`, `1:02:03`; `unknown` for what is not a finite number."""
     if not math.isfinite(seconds):
         return "unknown"
     if seconds < 60:

@@ -58,7 +58,7 @@ def command(
             write=say,
         )
     except KeyboardInterrupt:
-        fail(f"interrupted in {now}. Go on with:\n    {again}")
+        fail(f"interrupted in {now}. Continue with:\n    {again}")
         raise
     rows = [(r.stage.number, r.stage.name, duration(r.seconds), "up to date" if r.idle else "done") for r in results]
     say()

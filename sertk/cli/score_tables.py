@@ -86,7 +86,7 @@ def show_classes(one: Score) -> None:
         )
         for item, counts in zip(one.classes, one.confusion, strict=True)
     ]
-    table(columns, rows, title="by class; the last columns say what it was taken for", right=columns[1:])
+    table(columns, rows, title="by class; the last columns count what it was predicted as", right=columns[1:])
 
 
 def show_groups(name: str, rows: Sequence[Group]) -> None:

@@ -36,8 +36,8 @@ def build(registry: Registry, use: Use, *given: Any) -> Any:
         inspect.signature(factory).bind(*given, **options)
     except TypeError as error:
         raise BrokenPluginError(
-            f"the {registry.kind} {use.use!r} ({defined_at(factory)}) has another signature than its kind: {error}. "
-            f"See sertk.contracts."
+            f"the {registry.kind} {use.use!r} ({defined_at(factory)}) does not have the signature of its kind: "
+            f"{error}. See sertk.contracts."
         ) from None
     try:
         return factory(*given, **options)
@@ -62,5 +62,5 @@ def complaint(name: str, options: Mapping[str, Any], error: Exception) -> Fault:
     likely = sorted(options, key=named, reverse=True)[:2]
     clear = likely and named(likely[0]) > (named(likely[1]) if len(likely) > 1 else 0)
     place = likely[0] if clear else ""
-    what = f"{json.dumps(options[place], default=str)} will not do" if place else f"{name!r} cannot be used"
+    what = f"{json.dumps(options[place], default=str)} is not valid" if place else f"{name!r} cannot be used"
     return Fault(place, f"{what}: {type(error).__name__}: {text}")

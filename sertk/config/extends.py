@@ -28,7 +28,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         found = re.fullmatch(r"(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)", str(error))
         place = f"line {found['line']}" if found and found["line"] else "end of the file"
         what = found["what"] if found else error
-        raise ConfigError(str(path), [Fault(place, f"is no TOML: {what}.")]) from None
+        raise ConfigError(str(path), [Fault(place, f"is not TOML: {what}.")]) from None
 
 
 def read_extended(path: Path) -> dict[str, Any]:

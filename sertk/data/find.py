@@ -37,7 +37,7 @@ def find_files(paths: Iterable[Path]) -> tuple[list[Path], list[Fault]]:
             files = _files_below(path, faults)
             found += [file for file in files if is_recording(file)]
             faults += [
-                Fault(str(file), f"{file.suffix.lower()[1:]} is not read here; {how_to_convert(file)}")
+                Fault(str(file), f"{file.suffix.lower()[1:]} is not supported; {how_to_convert(file)}")
                 for file in files
                 if is_other_sound(file)
             ]
@@ -61,7 +61,9 @@ def recordings_of(
     """
     paths = list(paths)
     if text is not None and len(paths) != 1:
-        raise DataError(f"one text for {len(paths)} recordings: put a .txt with its words beside each instead")
+        raise DataError(
+            f"one text for {len(paths)} recordings: put a .txt file with its words next to each recording instead"
+        )
     recordings: list[Recording] = []
     faults: list[Fault] = []
     for path in paths:
@@ -95,7 +97,9 @@ def _words(path: Path) -> str | None:
         except OSError as error:
             raise AudioError(f"{file}: the words cannot be read: {error.strerror}") from None
         except UnicodeDecodeError as error:
-            raise AudioError(f"{file}: the words are no UTF-8 (byte {error.start}): save the file as UTF-8") from None
+            raise AudioError(
+                f"{file}: the words are not UTF-8 (byte {error.start}): save the file as UTF-8"
+            ) from None
     return None
 
 

@@ -37,7 +37,7 @@ def header(path: Path) -> AudioInfo:
     """
     try:
         if path.exists() and not path.is_file():  # a pipe would keep its reader waiting for ever
-            raise AudioError(f"{path}: is no regular file")
+            raise AudioError(f"{path}: is not a regular file")
         with open(path, "rb") as file:
             info = _wav(path, file)
     except FileNotFoundError:

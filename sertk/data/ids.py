@@ -14,7 +14,7 @@ def id_fault(id: str) -> str | None:
     What is fit survives `train_ids.txt`, one id on each line, as well as feature stores and tables.
     """
     if id == RESERVED:
-        return f"the id {RESERVED!r} is one that feature stores keep for themselves"
+        return f"the id {RESERVED!r} is reserved by feature stores"
     return name_fault("id", id)
 
 
@@ -35,7 +35,7 @@ def name_fault(what: str, name: str | None) -> str | None:
     if bad is None:
         return None
     if "\ud800" <= bad <= "\udfff":
-        return f"the {what} '{escaped(name)}' is no UTF-8"
+        return f"the {what} '{escaped(name)}' is not UTF-8"
     return f"the {what} '{escaped(name)}' has a line break or control character ({escaped(bad)})"
 
 

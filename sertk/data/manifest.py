@@ -89,7 +89,7 @@ class Manifest:
             return path
         if ".." in path.parts:
             raise DataError(
-                f"utterance {utterance.id}: audio {utterance.audio!r} climbs out of the folder of the recordings"
+                f"utterance {utterance.id}: audio {utterance.audio!r} leaves the folder of the recordings"
             )
         return self.folder / path
 
@@ -146,7 +146,7 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write `*.jsonl` or `*.jsonl.gz`, whole or not at all; the same content gives the same bytes.
 
-        Raises DataError for an id, speaker or split that could not be read again, and for text that is no UTF-8.
+        Raises DataError for an id, speaker or split that could not be read again, and for text that is not UTF-8.
         """
         for utterance in self.utterances:
             if fault := names_fault(utterance.id, utterance.speaker, utterance.split):
@@ -156,7 +156,7 @@ class Manifest:
                 try:
                     file.write(line)
                 except UnicodeEncodeError:
-                    raise DataError(f"{path}: text that is no UTF-8: {escaped(line[:200])}...") from None
+                    raise DataError(f"{path}: text that is not UTF-8: {escaped(line[:200])}...") from None
 
     def _lines(self, audio: str = "") -> Iterator[str]:
         ranges = {name: (float(low), float(high)) for name, (low, high) in self.ranges.items()}
@@ -233,7 +233,7 @@ def _parse(path: Path, lines: Iterable[str], *, any_names: bool) -> Manifest:
         except LabelError as error:
             raise DataError(f"{path}, line {number}: {error}") from None
     if manifest is None:
-        raise DataError(f"{path} is empty: a manifest has a header line, then one utterance a line")
+        raise DataError(f"{path} is empty: a manifest has a header line, then one utterance per line")
     return manifest.with_utterances(utterances)
 
 

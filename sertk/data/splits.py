@@ -20,7 +20,7 @@ def hold_out(manifest: Manifest, split: str, *, into: str, share: float = 0.1, s
     for they may be anyone. Raises DataError where there are too few speakers, and for a share outside 0 to 1.
     """
     if not 0 < share < 1:
-        raise DataError(f"the share to hold out is {share}: it must lie between 0 and 1")
+        raise DataError(f"the share to hold out is {share}: it must be between 0 and 1")
     moved = {u.id for part in speaker_parts(manifest.split(split), [1 - share, share], seed=seed)[1:] for u in part}
     return manifest.with_utterances(replace(u, split=into) if u.id in moved else u for u in manifest)
 

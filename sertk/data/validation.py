@@ -22,7 +22,7 @@ def validate(manifest: Manifest, *, audio: bool = False) -> list[Fault]:
     seen: set[str] = set()
     for utterance in manifest:
         if utterance.id in seen:
-            faults.append(Fault(utterance.id, "this id is in the manifest twice: ids must be unique"))
+            faults.append(Fault(utterance.id, "this id occurs twice in the manifest: ids must be unique"))
         seen.add(utterance.id)
         faults += [Fault(utterance.id, message) for message in _faults(manifest, utterance, audio=audio)]
         faults += [Fault(utterance.id, message) for message in _attribute_faults(manifest, utterance).values()]
@@ -39,7 +39,7 @@ def fix(manifest: Manifest, *, audio: bool = False) -> tuple[Manifest, list[Faul
     seen: set[str] = set()
     for utterance in manifest:
         if utterance.id in seen:
-            dropped.append(Fault(utterance.id, "this id is in the manifest twice; the first is kept"))
+            dropped.append(Fault(utterance.id, "this id occurs twice in the manifest; the first is kept"))
             continue
         faults = _faults(manifest, utterance, audio=audio)
         if faults:

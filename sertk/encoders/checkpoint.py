@@ -124,7 +124,7 @@ def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
 
 def _tensor(prepared: Tensor | Mapping[str, Tensor], key: str) -> Tensor:
     if not isinstance(prepared, Tensor):
-        raise CheckpointError(f"the encoder {key[:12]} prepares several tensors: only models can be nested so")
+        raise CheckpointError(f"the encoder {key[:12]} prepares several tensors: only models can be nested")
     return prepared
 
 

@@ -326,7 +326,9 @@ def _front(checkpoint: Pretrained, config: Any) -> Front:
             )
         return Front(extractor, rate, stride, 1, (), window, True)
     if getattr(config, "add_adapter", False):
-        raise EncoderError(f"{checkpoint.folder}: has an adapter behind the encoder, whose frames have another rate")
+        raise EncoderError(
+            f"{checkpoint.folder}: has an adapter after the encoder, whose frames have a different rate"
+        )
     kernels = tuple(zip(config.conv_kernel, config.conv_stride, strict=True))
     receptive = 1
     for kernel, stride in reversed(kernels):

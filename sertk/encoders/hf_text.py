@@ -139,7 +139,7 @@ class TextEncoder(nn.Module):
         """(tokens,) int64 ids. Raises AudioError for an utterance that has not been transcribed."""
         text = recording.utterance.text
         if text is None:
-            raise AudioError(f"{recording.id}: has no transcript: `sertk transcribe` gives it one")
+            raise AudioError(f"{recording.id}: has no transcript: `sertk transcribe` adds one")
         ids, cut = self.words.ids(text)
         if len(ids) <= self.words.before + self.words.behind:
             left = "no token left of the transcript" if text.strip() else "empty transcript"

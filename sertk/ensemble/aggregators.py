@@ -93,7 +93,7 @@ def divisor(stack: Stack, divide_by: DivideBy) -> Tensor:
     """
     table = stack.posteriors.table
     if divide_by == "label_prior":
-        prior, of = stack.prior.double(), "the training part has no mass in"
+        prior, of = stack.prior.double(), "the training part has no targets for"
     elif stack.leaked:
         raise EnsembleError(
             f"{len(stack.leaked)} of {len(stack.posteriors)} utterances were in the training of a member, whose mean "
@@ -107,7 +107,7 @@ def divisor(stack: Stack, divide_by: DivideBy) -> Tensor:
         )
     empty = [name for name, share in zip(table.labels.names, prior.tolist(), strict=True) if share <= 0]
     if empty:
-        raise EnsembleError(f"{of} {', '.join(empty)}, so no prior can be taken out: use soft_vote")
+        raise EnsembleError(f"{of} {', '.join(empty)}, so no prior can be divided out: use soft_vote")
     return prior
 
 

@@ -180,7 +180,7 @@ def _checkpoint(
     foreign = [member.name for member in members if member.checkpoint is None]
     if foreign:
         notes["from_elsewhere"] = (
-            f"{', '.join(foreign)}: known by their predictions alone, so audio cannot be predicted"
+            f"{', '.join(foreign)}: only their predictions are known, so audio cannot be predicted"
         )
     texts = {m.checkpoint.card.text_source for m in members if m.checkpoint and m.checkpoint.card.text_source}
     fitted = frozenset() if combined.notes.get("fit_on") == NOTHING else frozenset(table.ids)
@@ -212,7 +212,7 @@ def _reading(
     first = members[0].checkpoint
     if combined.features == "inputs":
         if first is None:
-            raise EnsembleError(f"{members[0].path} is a predictions file: it has no inputs that a model could read")
+            raise EnsembleError(f"{members[0].path} is a predictions file: a model needs inputs to read")
         experiment = first.experiment.model_copy(
             update={"data": combination.data, "fusion": combined.fusion, "head": combined.head, "stage": []}
         )

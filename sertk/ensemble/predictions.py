@@ -60,7 +60,7 @@ class Predictions:
             )
         if len(set(self.ids)) != count:
             twice = next(name for name in self.ids if self.ids.count(name) > 1)
-            raise DataError(f"the id {twice!r} stands in the predictions twice: ids must be unique")
+            raise DataError(f"the id {twice!r} occurs twice in the predictions: ids must be unique")
         if not (self.emotion >= 0).all() or (np.abs(self.emotion.sum(axis=1) - 1) > SUM_TOLERANCE).any():
             bad = ~(self.emotion >= 0).all(axis=1) | (np.abs(self.emotion.sum(axis=1) - 1) > SUM_TOLERANCE)
             row = int(bad.argmax())
@@ -189,7 +189,7 @@ def _csv_rows(path: Path, lines: Iterable[str]) -> Iterator[tuple[int, Mapping[s
     try:
         header = [name.strip() for name in next(reader, [])]
         if len(set(header)) != len(header):
-            raise DataError(f"{path}, line 1: a column stands there twice")
+            raise DataError(f"{path}, line 1: a column occurs twice")
         for cells in reader:
             if cells and len(cells) != len(header):
                 raise DataError(f"{path}, line {reader.line_num}: {len(cells)} cells under {len(header)} columns")
@@ -230,7 +230,7 @@ def _parse(
         if not isinstance(name, str) or not name:
             raise DataError(f"{place}: the id must be a text that is not empty, got {name!r}")
         if name in ids:
-            raise DataError(f"{place}: the id {name!r} stands in line {ids[name]} already: ids must be unique")
+            raise DataError(f"{place}: the id {name!r} is already in line {ids[name]}: ids must be unique")
         ids[name] = number
         probabilities = [_number(place, label, row[label]) for label in labels.names]
         if any(not value >= 0 for value in probabilities) or not abs(math.fsum(probabilities) - 1) <= SUM_TOLERANCE:
@@ -293,4 +293,6 @@ def _check_emotion(place: str, emotion: str, probabilities: Sequence[float], lab
         raise DataError(f"{place}: {error}") from None
     if chosen < max(probabilities) - SUM_TOLERANCE:
         best = labels.names[max(range(len(labels)), key=lambda index: probabilities[index])]
-        raise DataError(f"{place}: says {emotion!r}, but {best!r} is more probable. Leave `emotion` out or mend it.")
+        raise DataError(
+            f"{place}: says {emotion!r}, but {best!r} is more probable. Leave out `emotion` or correct it."
+        )

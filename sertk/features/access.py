@@ -36,6 +36,6 @@ def disk_errors(folder: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         remedy = "make room" if full else f"see that {os.fspath(folder)} can be written"
         raise StoreError(
-            f"{folder}: cannot write the store: {error}. What was written before is whole: "
+            f"{folder}: cannot write the store: {error}. What was written before is complete: "
             f"{remedy} and extract again to go on."
         ) from error

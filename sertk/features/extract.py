@@ -114,7 +114,7 @@ def extract(
             first = report.failed[0]
             raise DataError(
                 f"{report.folder}: none of {len(mine)} recordings could be used. The first: {first.id}: "
-                f"{first.message}. All are listed in the report there; mend them and extract again."
+                f"{first.message}. All are listed in the report there; fix them and extract again."
             )
     return ExtractReport(reports, read, time.monotonic() - began, up_to_date=idle)
 

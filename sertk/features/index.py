@@ -120,7 +120,7 @@ def read_index(path: Path) -> Index:
     for shard in index.shards:
         found = _SHARD.fullmatch(shard.file)
         if found is None or int(found[1]) >= index.next:
-            raise StoreError(f"{path} is damaged: {shard.file!r} is no name of a shard in this folder. {AGAIN}")
+            raise StoreError(f"{path} is damaged: {shard.file!r} is not the name of a shard in this folder. {AGAIN}")
     return Index(index.shards, index.next)
 
 
@@ -220,7 +220,7 @@ def read_report(path: Path) -> dict[str, Failure]:
     except FileNotFoundError:
         return {}
     except (OSError, ValidationError):
-        raise StoreError(f"{path} is damaged: delete it and extract again, what is stored is kept") from None
+        raise StoreError(f"{path} is damaged: delete it and extract again, stored frames are kept") from None
     return {failure.id: failure for failure in failures}
 
 

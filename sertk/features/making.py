@@ -72,7 +72,7 @@ def make_store(folder: Path, card: StoreCard, made: Provenance | None = None) ->
         check_same(folder, there, card)
         card = replace(card, error=there.error)  # measured when the store was new
     elif any(folder.glob("index*.json")):
-        raise StoreError(f"{folder} has features but no {FILE}, so nobody knows whose: extract with --repair")
+        raise StoreError(f"{folder} has features but no {FILE}, so their encoder is unknown: extract with --repair")
     record = read_record(folder)
     if made is None:
         made = store_provenance(card, record.made.call, record.made.reads) if record else store_provenance(card, {})

@@ -29,7 +29,7 @@ def of_part(recordings: Sequence[Recording], part: tuple[int, int]) -> list[Reco
             raise DataError(f"{fault}: it cannot be stored under that id")
     twice = [utterance for utterance, count in Counter(r.id for r in recordings).items() if count > 1]
     if twice:
-        raise DataError(f"{len(twice)} ids stand twice, the first is {twice[0]}: ids must be unique")
+        raise DataError(f"{len(twice)} ids occur twice, the first is {twice[0]}: ids must be unique")
     number, count = part
     return sorted(recordings, key=lambda recording: recording.id)[number::count]
 

@@ -18,7 +18,7 @@ def read_remarks(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError):
-        raise StoreError(f"{path} is damaged: delete it and extract again, what is stored is kept") from None
+        raise StoreError(f"{path} is damaged: delete it and extract again, stored frames are kept") from None
 
 
 def remarks_text(remarks: Mapping[str, str]) -> str:

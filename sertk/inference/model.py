@@ -184,7 +184,9 @@ class Model:
         if isinstance(audio, str | Path):
             return [recording_of(Path(audio), text=text, words=self.reads_text)], True
         if text is not None:
-            raise UsageError("text is for a single recording: put a .txt with its words beside each instead")
+            raise UsageError(
+                "text is for a single recording: put a .txt file with its words next to each recording instead"
+            )
         recordings, faults = recordings_of(map(Path, audio), words=self.reads_text)
         _refuse_or_warn(faults, one=False)
         return recordings, False
@@ -230,8 +232,8 @@ class Model:
         wordless = sum(not recording.utterance.text for recording in recordings) if self.reads_text else 0
         if wordless:
             message = (
-                f"{wordless} of {len(recordings)} recordings have no words, which the model reads too: give their "
-                f"text, or put NAME.txt beside NAME.wav"
+                f"{wordless} of {len(recordings)} recordings have no words, which the model also reads: give their "
+                f"text, or put NAME.txt next to NAME.wav"
             )
             warnings.warn(message, MissingWordsWarning, stacklevel=4)
 

@@ -57,7 +57,7 @@ STANDARD = (
     RecipeOption("stage", "N", "", "the first stage"),
     RecipeOption("stop-stage", "M", "", "the last stage"),
     RecipeOption("exp", "DIR", "", "the folder of the results"),
-    RecipeOption("force", None, "", "do again what is up to date"),
+    RecipeOption("force", None, "", "run again even if up to date"),
 )
 """The options of every recipe, which none declares."""
 

@@ -97,7 +97,7 @@ def _corpus(corpus: str) -> str:
     path = Path(corpus).absolute()
     if corpus != TOY and not path.is_dir():
         raise RecipeError(
-            f"there is no folder {corpus}. Give the corpus's folder, or --corpus toy for the made-up one."
+            f"there is no folder {corpus}. Give the corpus's folder, or --corpus toy for the synthetic one."
         )
     return corpus if corpus == TOY else str(path)
 

@@ -148,5 +148,5 @@ def _failure(stage: RecipeStage, status: int, seconds: float, log: Path, last: S
     return (
         f"stage {stage.number} {stage.name} failed ({how}, after {seconds:.1f} s). "
         f"The last lines of {log}:\n{lines}\n"
-        f"  When that is mended, go on with:\n    {go_on}"
+        f"  Once that is fixed, continue with:\n    {go_on}"
     )

@@ -73,7 +73,7 @@ def findings(report: dict[str, Any]) -> list[tuple[str, int, list[str]]]:
             ("recordings that cannot be read", sound["bad"]["count"], [": ".join(b) for b in sound["bad"]["listed"]]),
             *((what, sound[key]["count"], sound[key]["listed"]) for key, what in ODD.items()),
             (
-                "recordings not at the commonest format",
+                "recordings that are not in the most common format",
                 sum(list(sound["formats"].values())[1:]),
                 list(map(_format, sound["formats"].items())),
             ),
@@ -101,7 +101,7 @@ def _findings(report: dict[str, Any]) -> Iterable[str]:
             rows = "<br>".join(f"<code>{escape(case)}</code>" for case in cases)
             yield f'<details><summary class="bad">{count:,} {escape(what)}</summary>{rows}</details>'
     if report["recordings"] is None:
-        yield "<p>The recordings were not looked at.</p>"
+        yield "<p>The recordings were not read.</p>"
 
 
 def _sizes(part: dict[str, Any]) -> list[Any]:
@@ -133,7 +133,7 @@ def _agreement(report: dict[str, Any]) -> str:
         ]
         for name, part in parts.items()
     ]
-    return _table(header, rows) + "<p>Alpha is Krippendorff's: 1 where all agree, 0 as chance would have it.</p>"
+    return _table(header, rows) + "<p>Alpha is Krippendorff's: 1 if all agree, 0 for agreement by chance.</p>"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -67,8 +67,8 @@ def put_on_card(folder: Path, name: str, score: Score, case: Case, *, prediction
         checkpoint, record = Checkpoint.load(folder), read_record(predictions)
         if record is not None and record.made.parts.get("model", checkpoint.fingerprint) != checkpoint.fingerprint:
             raise DataError(
-                f"{predictions} was predicted by another model than {folder}, or by an earlier state of it: predict "
-                f"again, or name that model"
+                f"{predictions} was predicted by another model than {folder}, or by an earlier version of it: "
+                f"predict again, or name that model"
             )
         seen = [id for id in case.truth.ids if id in checkpoint.train_ids]
         if seen:

@@ -94,7 +94,7 @@ def _part(report: Report, part: Part) -> list[str]:
         plots = "".join(
             _figure(_reliability(one), f"{one.name}, ECE {_cell(one.score.metrics.get('ece'))}") for one in agreed
         )
-        about = "<p>A system is calibrated where its dots lie on the diagonal; larger dots are more utterances.</p>"
+        about = "<p>A system is calibrated if its dots are on the diagonal; larger dots are more utterances.</p>"
         sections.append(_section(f"Reliability on {split}", about + f'<div class="grid-of small">{plots}</div>'))
     if part.groups:
         sections.append(_section(f"Groups: {part.best} on {split}", _groups(part.groups)))

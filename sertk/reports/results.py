@@ -44,7 +44,7 @@ def results_markdown(
         *([note, ""] if note else []),
         f"{first.utterances} utterances, {first.consensus} with a consensus, of {first.who}{effective}.",
         *([f"In brackets {LEVEL:.0%} intervals ({method})."] if method else []),
-        f"{RULE[0].upper()}{RULE[1:]}. In balanced macro-F1 every class weighs the same.",
+        f"{RULE[0].upper()}{RULE[1:]}. In balanced macro-F1 every class has the same weight.",
         "",
         *_table(["system", *(COLUMNS[name] for name in shown)], [_row(name, scores[name], shown) for name in scores]),
         "",
@@ -65,7 +65,7 @@ def results_markdown(
     for count in sorted(set(left.values()) - {0}):
         names = [name for name, other in left.items() if other == count]
         who = "Every system" if len(names) == len(left) > 1 else ", ".join(names)
-        lines += [f"{who}: utterances left out because manifest or file has them alone: {count}.", ""]
+        lines += [f"{who}: utterances left out because only the manifest or only the file has them: {count}.", ""]
     lines += ["## How it was made", "", "In the folder of this file:", "", "```", command, "```", ""]
     lines += [f"{made_by()}; inputs and options {fingerprint[:16]}.", f"<!-- {fingerprint} -->"]
     return "\n".join(lines) + "\n"

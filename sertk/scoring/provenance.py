@@ -64,8 +64,8 @@ def submit_provenance(
     illegal = illegal_encoders(Path(model)) if model else []
     if illegal and not allow_illegal:
         raise DataError(
-            f"{model} hears with {', '.join(illegal)}, trained on emotion labels, which the challenge forbids. "
-            f"Use another model, or --allow-illegal for a submission that is no entry."
+            f"{model} uses {', '.join(illegal)}, trained on emotion labels, which the challenge forbids. "
+            f"Use another model, or --allow-illegal for a submission that does not enter the challenge."
         )
     path = Path(predictions)
     if not path.is_file():

@@ -24,7 +24,7 @@ def remarks(score: Score, *, by_class: bool = True) -> tuple[str, ...]:
     near = nearly(score.missing["in the scored splits"], score.missing["in the predictions"])
     if near:
         sentences.append(
-            f"{len(near)} of the ids that are not in the scored splits differ in blanks or case alone from ids "
+            f"{len(near)} of the ids that are not in the scored splits differ only in spaces or case from ids "
             f"without a prediction ({near[0][0]!r} from {near[0][1]!r})"
         )
     if score.classes and len(score.averaged_over) < len(score.classes):
@@ -56,12 +56,12 @@ def _of_classes(score: Score, noun: str, by_class: bool) -> list[str]:
     fewest = [item for item in few if item.effective_clusters <= TOO_FEW_OF_A_CLASS + 1e-9]
     if few and by_class:
         sentences.append(
-            f"no interval of the F1 of {_named(few, noun)}: too few to tell how far it varies between {noun}s"
+            f"no interval of the F1 of {_named(few, noun)}: too few to show how much it varies between {noun}s"
         )
     if fewest:
         sentences.append(
-            f"no interval of UAR and balanced macro-F1, which rest on {_named(fewest, noun)}; that of macro-F1 does "
-            f"not know how such a class varies between {noun}s"
+            f"no interval of UAR and balanced macro-F1, which depend on {_named(fewest, noun)}; that of "
+            f"macro-F1 does not reflect how such a class varies between {noun}s"
         )
     return sentences
 

@@ -22,7 +22,7 @@ from sertk.scoring.tallies import Measure, Tally
 METHOD = "expanded percentile bootstrap"
 ONE_BY_ONE = "utterances"
 """What is resampled where no speaker is known."""
-RULE = "means over classes are over the same classes in every resample; one that a resample lacks counts 0"
+RULE = "means over classes use the same classes in every resample; a class that a resample lacks counts as 0"
 """A sentence for beside the figures."""
 
 

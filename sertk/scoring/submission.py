@@ -69,7 +69,7 @@ def illegal_encoders(model: Path) -> list[str]:
     """
     cards = sorted(model.rglob("card.json"))
     if not (model / "card.json").is_file():
-        raise DataError(f"{model} is no model: it has no card.json, which tells what its encoders were trained on")
+        raise DataError(f"{model} is not a model: it has no card.json, which says what its encoders were trained on")
     found: dict[str, None] = {}
     for card in cards:
         try:
@@ -113,9 +113,9 @@ def _check(path: Path, names: Sequence[str]) -> list[Fault]:
         if not name.endswith(ENDING):
             faults.append(fault(number, f"FileName should end in {ENDING}, got {name!r}"))
         elif name in seen:
-            faults.append(fault(number, f"{name} stands in line {seen[name]} already"))
+            faults.append(fault(number, f"{name} is already in line {seen[name]}"))
         elif name not in wanted:
-            faults.append(fault(number, f"{name} is no recording of the test set"))
+            faults.append(fault(number, f"{name} is not a recording of the test set"))
         if name < last:
             faults.append(fault(number, f"{name} should come before {last}: rows are sorted by FileName"))
         seen.setdefault(name, number)

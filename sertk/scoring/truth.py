@@ -89,7 +89,7 @@ def truth_of(manifest: Manifest, utterances: Sequence[Utterance]) -> Truth:
     labels, names = manifest.labels, tuple(manifest.ranges)
     ids = tuple(utterance.id for utterance in utterances)
     if len(set(ids)) != len(ids):
-        raise DataError("an id stands in the manifest twice: `sertk data audit` names it")
+        raise DataError("an id occurs twice in the manifest: `sertk data audit` names it")
     consensus = np.full(len(ids), NO_AGREEMENT, dtype=np.int64)
     votes = np.full((len(ids), len(labels)), np.nan)
     for row, utterance in enumerate(utterances):
@@ -126,7 +126,7 @@ def align(truth: Truth, predictions: Predictions) -> Case:
     unknown = tuple(name for name in predictions.ids if name not in known)
     if not len(rows):
         near = nearly(unknown, truth.ids)
-        hint = f"; {near[0][0]!r} differs from {near[0][1]!r} in blanks or case alone" if near else ""
+        hint = f"; {near[0][0]!r} differs from {near[0][1]!r} only in spaces or case" if near else ""
         raise DataError(
             f"no utterance to score has a prediction: predicted are {some(unknown)}; to score are "
             f"{some(truth.ids)}{hint}"

@@ -50,7 +50,8 @@ def write_plugin(name: str, kind: str, into: Path) -> Path:
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
         hint = f" {near!r} would do." if NAME.fullmatch(near) else ""
         raise TemplateError(
-            f"{name!r} is no name for a plugin: small letters, digits and single hyphens, a letter first.{hint}"
+            f"{name!r} is not a valid plugin name: use lower-case letters, digits and single "
+            f"hyphens, and start with a letter.{hint}"
         )
     module = name.replace("-", "_")
     component = module.removeprefix("sertk_")
@@ -81,7 +82,8 @@ def write_recipe(name: str, into: Path) -> Path:
     """
     if not RECIPE_NAME.fullmatch(name):
         raise TemplateError(
-            f"{name!r} is no name for a recipe: small letters, digits, hyphens and underscores, a letter first."
+            f"{name!r} is not a valid recipe name: use lower-case letters, digits, hyphens and "
+            f"underscores, and start with a letter."
         )
     return _write(into / name, dict(_rendered(HERE / "recipe", {"recipe": name})))
 

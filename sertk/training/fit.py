@@ -186,6 +186,6 @@ def _diagnosis(batch: Batch, values: dict[str, float], epoch: int, index: int) -
             )
     terms = ", ".join(f"{name} {value}" for name, value in values.items())
     return (
-        f"{where}: the loss is not finite ({terms}) though the features are: lower lr, set clip_norm, or use another "
+        f"{where}: the loss is not finite ({terms}), but the features are: lower lr, set clip_norm, or use another "
         f"precision. The batch: {', '.join(batch.ids)}"
     )

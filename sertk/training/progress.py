@@ -68,7 +68,7 @@ def resumed(state: Path, made: Provenance) -> Progress:
         _best_path(state, progress)
         return progress
     except ValidationError as error:
-        raise TrainingError(f"the training state in {state} is damaged: {error}\nDelete it to start anew.") from None
+        raise TrainingError(f"the training state in {state} is damaged: {error}\nDelete it to start again.") from None
 
 
 def save_best(classifier: Classifier, state: Path, progress: Progress) -> Progress:
@@ -92,5 +92,5 @@ def _best_path(state: Path, progress: Progress) -> Path | None:
         return None
     path = state / Path(progress.best_weights).name
     if not path.is_file() or sha256_file(path) != progress.best_sha256:
-        raise TrainingError(f"the weights of the best epoch, {path}, are damaged: delete {state} to start anew")
+        raise TrainingError(f"the weights of the best epoch, {path}, are damaged: delete {state} to start again")
     return path

@@ -62,11 +62,11 @@ def load_state(
     try:
         for name in ("weights.safetensors", "optimizer.safetensors"):
             if sha256_file(state / name) != found["sha256"].get(name):
-                raise OSError(f"{name} has not the checksum in progress.json")
+                raise OSError(f"{name} does not have the checksum in progress.json")
         weights, moments = (load_file(state / f"{name}.safetensors") for name in ("weights", "optimizer"))
     except (OSError, SafetensorError) as error:
         raise TrainingError(
-            f"the training state {state} is damaged ({error}): delete {folder} to start anew"
+            f"the training state {state} is damaged ({error}): delete {folder} to start again"
         ) from error
     _check_shapes(state, weights, classifier.state_dict())
     parameters = _optimized(classifier, optimizer)
@@ -101,11 +101,11 @@ def _read_json(state: Path) -> dict[str, Any]:
         if not isinstance(found, dict) or not all(isinstance(found.get(key), dict) for key in ("progress", "sha256")):
             raise ValueError("progress.json should have objects progress and sha256")
         if sha256_json([found["progress"], found.get("scaler")]) != found["sha256"].get("progress"):
-            raise ValueError("progress.json has not the checksum that it names")
+            raise ValueError("progress.json does not have the checksum that it names")
         return found
     except (OSError, ValueError) as error:
         raise TrainingError(
-            f"the training state {state} is damaged ({error}): delete {state.parent} to start anew"
+            f"the training state {state} is damaged ({error}): delete {state.parent} to start again"
         ) from error
 
 
@@ -136,5 +136,5 @@ def _check_shapes(state: Path, found: Mapping[str, Tensor], wanted: Mapping[str,
 
 def _of_another_model(state: Path, how: str) -> TrainingError:
     return TrainingError(
-        f"the training state {state} is of another model: {how}. Delete {state.parent} to start anew."
+        f"the training state {state} is of another model: {how}. Delete {state.parent} to start again."
     )

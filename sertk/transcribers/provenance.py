@@ -80,7 +80,7 @@ def chosen_of(manifest: Manifest, splits: Sequence[str]) -> tuple[Utterance, ...
     """The utterances of some splits, or all. Raises DataError for an id that stands twice."""
     chosen = manifest.split(*splits) if splits else manifest.utterances
     if len({utterance.id for utterance in chosen}) != len(chosen):
-        raise DataError(f"{manifest.corpus}: ids stand twice: `sertk data fix` drops the second")
+        raise DataError(f"{manifest.corpus}: ids occur twice: `sertk data fix` drops the second")
     return chosen
 
 

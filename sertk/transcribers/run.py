@@ -58,7 +58,7 @@ def same_text_source(manifest: Manifest, splits: Sequence[str]) -> str | None:
         named = "; ".join(f"{split}: {', '.join(sorted(names)) or 'none'}" for split, names in sources.items())
         raise DataError(
             f"{manifest.corpus}: the words of these splits are from different sources ({named}). "
-            f"Transcribe all of them in one way, or say that the sources may differ"
+            f"Transcribe all of them in the same way, or allow different sources"
         )
     return found.pop() if found else None
 

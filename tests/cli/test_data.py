@@ -39,7 +39,7 @@ def sertk(*words: object) -> int:
 def test_a_toy_corpus_is_written_once(tmp_path: Path, capsys: Capture) -> None:
     words = ("data", "toy", tmp_path / "toy", "--utterances", 64, "--seed", 2, "--no-audio")
     assert sertk(*words) == 0
-    assert "a made-up corpus" in capsys.readouterr().out
+    assert "a synthetic corpus" in capsys.readouterr().out
     assert sertk(*words) == 0
     assert capsys.readouterr().out == f"up to date  {tmp_path / 'toy'}\n"
     assert sertk("data", "toy", tmp_path / "toy", "--utterances", 80) == 1
@@ -104,7 +104,7 @@ def test_prepare_refuses_what_is_no_corpus(tmp_path: Path, corpus: Path, capsys:
     assert sertk("data", "prepare", "msp_podcasts", corpus, "--out", out) == 1
     assert "Did you mean 'msp_podcast'?" in capsys.readouterr().err
     assert sertk("data", "prepare", "msp_podcast", tmp_path, "--out", out) == 1
-    assert "is no layout of MSP-Podcast" in capsys.readouterr().err
+    assert "is not a known layout of MSP-Podcast" in capsys.readouterr().err
     assert sertk("data", "prepare", "msp_podcast", corpus, "--out", out) == 1
     assert "read the labels alone with --no-audio" in capsys.readouterr().err
     assert sertk("data", "prepare", "msp_podcast", corpus, "--out", out, "--secondary", "third") == 2
@@ -138,7 +138,7 @@ def test_fix_drops_faults_and_keeps_recordings_findable(prepared: Path, tmp_path
     whole.with_utterances([first, first, second]).write(spoiled)
     out = tmp_path / "b" / "fixed.jsonl"
     assert sertk("data", "fix", spoiled, "--no-audio", "--out", out) == 0
-    assert "1 faults mended or dropped" in capsys.readouterr().err
+    assert "1 faults fixed or removed" in capsys.readouterr().err
     fixed = Manifest.read(out)
     assert [u.id for u in fixed] == [first.id, second.id]
     assert fixed.audio_path(fixed.utterances[1]) == whole.audio_path(second)
@@ -238,7 +238,7 @@ def test_a_model_that_the_challenge_forbids_is_refused(prepared: Path, tmp_path:
     (model / "card.json").write_text(json.dumps({"encoders": encoders}))
     words = ("submit", tmp_path / "p.csv", "--manifest", prepared, "--out", tmp_path / "out", "--model", model)
     assert sertk(*words) == 1
-    assert "hears with emotion2vec, trained on emotion labels" in capsys.readouterr().err
+    assert "uses emotion2vec, trained on emotion labels" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert sertk(*words, "--allow-illegal") == 0
     assert "there is no task2.csv" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_a_recipe_is_valid_and_its_stages_are_declared(tmp_path: Path) -> None:
         ("My_Thing", "'my-thing' would do"),
         ("9lives", "'lives' would do"),
         ("../thing", "'thing' would do"),
-        ("", "no name for a plugin"),
+        ("", "not a valid plugin name"),
         ("late", "the fusion 'late' belongs to sertk"),
         ("sertk-late", "the fusion 'late' belongs to sertk"),
         ("torch", "the name 'torch' is taken"),
@@ -93,7 +93,7 @@ def test_a_folder_that_exists_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_recipe_needs_a_name(tmp_path: Path) -> None:
-    with pytest.raises(TemplateError, match="no name for a recipe"):
+    with pytest.raises(TemplateError, match="not a valid recipe name"):
         write_recipe("my recipe", tmp_path)
 
 

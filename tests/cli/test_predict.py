@@ -76,12 +76,12 @@ def spoil(folder: Path) -> dict[str, str]:
     for name in ("talk.m4a", "film.webm"):
         (folder / name).write_bytes(bytes(1000))
     return {
-        r"caf\xe9.wav": "is no UTF-8: rename the file",
+        r"caf\xe9.wav": "is not UTF-8: rename the file",
         r"x\x1b[2J.wav": r"has a line break or control character (\x1b): rename the file",
-        "words.wav": "words.txt: the words are no UTF-8 (byte 3): save the file as UTF-8",
+        "words.wav": "words.txt: the words are not UTF-8 (byte 3): save the file as UTF-8",
         "loud.wav": "integers written as floats",
-        "talk.m4a": "m4a is not read here; convert it: ffmpeg -i talk.m4a talk.wav",
-        "film.webm": "webm is not read here; convert it: ffmpeg -i film.webm film.wav",
+        "talk.m4a": "m4a is not supported; convert it: ffmpeg -i talk.m4a talk.wav",
+        "film.webm": "webm is not supported; convert it: ffmpeg -i film.webm film.wav",
     }
 
 

@@ -177,13 +177,13 @@ def test_a_corpus_that_was_named_by_its_absolute_path_is_up_to_date(site: Path, 
 @pytest.mark.parametrize("name", ["nothing", "corpus", "test3.csv", "."])
 def test_what_no_verb_made_is_misuse(site: Path, name: str, capsys: Capture) -> None:
     assert sertk(f"why {name}") == 2
-    assert "is no result of a verb of sertk" in " ".join(capsys.readouterr().err.split())
+    assert "is not a result of sertk" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_folder_of_results_names_them(site: Path) -> None:
     Path("all").mkdir()
     shutil.move("submission", "all/submission")
-    with pytest.raises(Exception, match="all is no result of a verb of sertk: submission in it are"):
+    with pytest.raises(Exception, match="all is not a result of sertk: submission in it are"):
         explain(Path("all"))
 
 
@@ -191,7 +191,7 @@ def test_a_result_of_a_script_is_compared_as_far_as_can_be(site: Path) -> None:
     with making(Path("own.csv"), Provenance("own.py", {"a": "1"}, reads=["m.jsonl"])):
         Path("own.csv").write_text("")
     found = explain(Path("own.csv"))
-    assert found.problems == ("what it would be made from now is not known: `own.py` is no verb that can be asked",)
+    assert found.problems == ("what it would be made from now is unknown: `own.py` has no planner",)
     assert [each.out for each in found.inputs] == [Path("m.jsonl")]
 
 

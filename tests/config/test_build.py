@@ -43,7 +43,9 @@ def test_an_unknown_component_cannot_be_built() -> None:
 
 
 def test_a_factory_with_the_signature_of_another_kind_is_named() -> None:
-    with pytest.raises(BrokenPluginError, match=r"the sampler 'tiny_sampler' .* has another signature than its kind"):
+    with pytest.raises(
+        BrokenPluginError, match=r"the sampler 'tiny_sampler' .* does not have the signature of its kind"
+    ):
         build(samplers, Use(use="tiny_sampler"))
 
 

@@ -64,7 +64,7 @@ def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
 def test_a_syntax_error_has_its_line(write: Write) -> None:
     place, message = fault(write("seed = 1\nfusion = = 3\n"))
     assert place == "line 2"
-    assert message.startswith("is no TOML: ")
+    assert message.startswith("is not TOML: ")
 
 
 def test_bytes_that_are_not_utf8_have_their_line(tmp_path: Path) -> None:

@@ -35,13 +35,15 @@ def test_sound_and_video_of_other_formats_is_named_with_how_to_convert_it(tmp_pa
     assert found == [tmp_path / "a.wav"]
     assert len(faults) == len(OTHER_SUFFIXES) + 1
     messages = {Path(fault.place).name: fault.message for fault in faults}
-    assert messages["Talk.M4A"] == "m4a is not read here; convert it: ffmpeg -i Talk.M4A Talk.wav"
-    assert messages["x.webm"] == "webm is not read here; convert it: ffmpeg -i x.webm x.wav"
+    assert messages["Talk.M4A"] == "m4a is not supported; convert it: ffmpeg -i Talk.M4A Talk.wav"
+    assert messages["x.webm"] == "webm is not supported; convert it: ffmpeg -i x.webm x.wav"
 
 
 def test_a_folder_with_nothing_but_other_formats_says_so(tmp_path: Path) -> None:
     touch(tmp_path, "a.m4a", "b.webm")
-    with pytest.raises(DataError, match=r"no recording found.*2 must be converted first.*a\.m4a: m4a is not read"):
+    with pytest.raises(
+        DataError, match=r"no recording found.*2 must be converted first.*a\.m4a: m4a is not supported"
+    ):
         find_files([tmp_path])
 
 
@@ -69,11 +71,11 @@ def test_words_that_are_no_utf_8_are_a_fault_of_that_recording(tmp_path: Path, w
     (tmp_path / "b.txt").write_bytes(words)
     recordings, (fault,) = find_recordings([tmp_path])
     assert [(Path(r.id).name, r.utterance.text) for r in recordings] == [("a.wav", "größer"), ("c.wav", None)]
-    assert "b.txt: the words are no UTF-8 (byte " in fault.message
+    assert "b.txt: the words are not UTF-8 (byte " in fault.message
     assert "save the file as UTF-8" in fault.message
     recordings, faults = recordings_of(find_files([tmp_path])[0], words=False)  # of no account where none are read
     assert ([r.utterance.text for r in recordings], faults) == ([None, None, None], [])
-    with pytest.raises(AudioError, match="no UTF-8"):
+    with pytest.raises(AudioError, match="not UTF-8"):
         recording_of(tmp_path / "b.wav")
     assert recording_of(tmp_path / "b.wav", text="given").utterance.text == "given"
 

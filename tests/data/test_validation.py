@@ -37,7 +37,7 @@ def test_a_sound_manifest_has_no_faults() -> None:
         ({"start": float("nan")}, "must be >= 0"),
         ({"duration": 0.0}, "duration 0.0 s > 0"),
         ({"duration": float("inf")}, "duration inf s > 0"),
-        ({"audio": "../a.wav"}, "climbs out"),
+        ({"audio": "../a.wav"}, "leaves the folder"),
         ({"split": ""}, "the split is empty"),
         ({"speaker": "a\u2028b"}, r"the speaker 'a\u2028b' has a line break or control character (\u2028)"),
     ],

@@ -90,7 +90,7 @@ def test_an_empty_attribute_is_missing_not_zero(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("id,Angry,Sad\na,0.5,0.5\nb,0.5,0.49\n", r"line 3: b: the probabilities sum to 0.99, not to 1"),
-        ("id,Angry,Sad\na,0.5,0.5\na,1,0\n", r"line 3: the id 'a' stands in line 2 already"),
+        ("id,Angry,Sad\na,0.5,0.5\na,1,0\n", r"line 3: the id 'a' is already in line 2"),
         ("id,Angry,Sad\na,1.5,-0.5\n", r"line 2: a: a probability is missing, not a number or below 0"),
         ("id,Angry,Sad\na,nan,1\n", r"line 2: a: a probability is missing"),
         ("id,Angry,Sad\na,,1\n", r"line 2: a: a probability is missing"),
@@ -98,7 +98,7 @@ def test_an_empty_attribute_is_missing_not_zero(tmp_path: Path) -> None:
         ("id,Angry,Sad\na,1\n", r"line 2: 2 cells under 3 columns"),
         ("id,Angry,Sad\n,1,0\n", r"line 2: the id must be a text that is not empty"),
         ('id,Angry,Sad\n"a,1,0\n', r"line 2: not CSV"),
-        ("id,Angry,Angry\na,1,0\n", r"line 1: a column stands there twice"),
+        ("id,Angry,Angry\na,1,0\n", r"line 1: a column occurs twice"),
         ("id,emotion,Angry,Sad\na,Sad,0.9,0.1\n", r"line 2: says 'Sad', but 'Angry' is more probable"),
         ("id,emotion,Angry,Sad\na,Sadd,0.1,0.9\n", r"line 2: there is no class 'Sadd'. Did you mean 'Sad'"),
         ("Id,Angry,Sad\na,1,0\n", r"has no column `id`"),

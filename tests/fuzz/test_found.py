@@ -68,7 +68,7 @@ def test_a_training_state_without_progress_is_damaged(tmp_path: Path, progress: 
     (tmp_path / "000001").mkdir()
     text = json.dumps({"progress": progress, "scaler": None, "sha256": {}})
     (tmp_path / "000001" / "progress.json").write_text(text)
-    with pytest.raises(TrainingError, match="to start anew"):
+    with pytest.raises(TrainingError, match="to start again"):
         read_progress(tmp_path)
 
 

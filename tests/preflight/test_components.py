@@ -25,16 +25,16 @@ def faults(path: Path, *sets: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("change", "place", "message"),
     [
-        (NAMED, "fusion.speech", "\"nonsense\" will not do: KeyError: 'nonsense'"),
-        (LATE, "fusion.speech", "\"nonsense\" will not do: KeyError: 'nonsense'"),
+        (NAMED, "fusion.speech", "\"nonsense\" is not valid: KeyError: 'nonsense'"),
+        (LATE, "fusion.speech", "\"nonsense\" is not valid: KeyError: 'nonsense'"),
         ("fusion={ use = 'valued_fusion', scale = -1.0 }", "fusion.scale", "ValueError: scale must be above 0"),
         ("fusion={ use = 'late', width = 30, heads = 4 }", "fusion.heads", "must divide the width 30, got 4"),
         ("fusion={ use = 'late', width = 64, heads = 1, input_layers = { video = 3 } }", "fusion.input_layers",
          "names video; the modalities are speech, words"),
         ("stage.full.sampler={ use = 'picky_sampler', batch_size = 6 }", "stage.full.sampler.batch_size",
-         "6 will not do: ValueError: batch_size must be a multiple of 4, got 6"),
+         "6 is not valid: ValueError: batch_size must be a multiple of 4, got 6"),
         ("stage.full.loss=[{ use = 'kl' }, { use = 'late_loss', reduction = 'sum' }]", "stage.full.loss[1].reduction",
-         "\"sum\" will not do: KeyError: 'sum'"),
+         "\"sum\" is not valid: KeyError: 'sum'"),
         ("stage.full.regularizers=[{ use = 'picky_regularizer', low = 2.0 }]", "stage.full.regularizers[0]",
          "'picky_regularizer' cannot be used: ValueError: low must not be above high"),
         ("stage.full.regularizers=[{ use = 'spec_augment', modalities = ['nonsense'] }]",
@@ -73,11 +73,11 @@ def test_faults_of_several_components_come_together(write: Write) -> None:
 
 def test_an_encoder_and_an_aggregator_are_built(write: Write) -> None:
     encoder = write('[encoder]\nuse = "picky_encoder"\nbands = 50\n', "encoder.toml")
-    assert faults(encoder) == {"encoder.bands": "50 will not do: OverflowError: bands = 50 are more than 40"}
+    assert faults(encoder) == {"encoder.bands": "50 is not valid: OverflowError: bands = 50 are more than 40"}
     noisy = write('[encoder]\nuse = "noisy_encoder"\n', "noisy.toml")
     assert faults(noisy) == {"encoder": "no bank of 8 bands"}
     aggregator = write(COMBINATION.format(use="picky_aggregator", options='norm = "l3"'), "combine.toml")
-    assert faults(aggregator) == {"aggregator.norm": "\"l3\" will not do: AssertionError: there is no norm 'l3'"}
+    assert faults(aggregator) == {"aggregator.norm": "\"l3\" is not valid: AssertionError: there is no norm 'l3'"}
 
 
 @pytest.mark.plugins
@@ -122,7 +122,7 @@ def test_every_verb_names_file_and_option_before_it_reads_any_data(
     path.write_text(path.read_text().replace('"concat"', '"named_fusion"\nspeech = "nonsense"'))
     assert main([word.format(file=path) for word in words]) == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"error {path}: 1 fault\n  fusion.speech  \"nonsense\" will not do: KeyError: 'nonsense'")
+    assert said.startswith(f"error {path}: 1 fault\n  fusion.speech  \"nonsense\" is not valid: KeyError: 'nonsense'")
     assert "unexpected" not in said
     assert list(tmp_path.iterdir()) == [path]
 
@@ -148,7 +148,7 @@ def test_extract_combine_and_transcribe_say_whose_option_it_is(
                 "--set",
                 "alphabet=greek",
             ],
-            "transcriber 'picky_transcriber': 1 fault\n  alphabet  \"greek\" will not do: LookupError",
+            "transcriber 'picky_transcriber': 1 fault\n  alphabet  \"greek\" is not valid: LookupError",
         ),
     ):
         assert main(words) == 1

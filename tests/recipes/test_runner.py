@@ -190,7 +190,7 @@ def test_signals_reach_what_the_stage_has_started(recipe: Path, number: signal.S
     assert process.returncode == status
     wait_until(lambda: not is_alive(recipe))
     if number == signal.SIGINT:
-        assert "error interrupted in stage 2 train. Go on with:\n    sertk run" in said
+        assert "error interrupted in stage 2 train. Continue with:\n    sertk run" in said
 
 
 def test_nothing_of_a_stage_outlives_a_runner_that_is_killed(recipe: Path, run: Run) -> None:

@@ -127,7 +127,7 @@ def test_a_folder_that_is_no_model_is_named(
 ) -> None:
     shutil.rmtree(folder / "m")
     assert score(tiny_store, folder) == 1
-    assert "is no checkpoint" in capsys.readouterr().err
+    assert "is not a checkpoint" in capsys.readouterr().err
 
 
 def test_one_card_takes_one_system(tiny_store: Path, folder: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_class_of_one_speaker_has_no_interval_and_is_named(rare: Case) -> None
     assert result.metrics["macro_f1"].low is not None
     told = " ".join(score_as_dict(result)["remarks"])
     assert "no interval of the F1 of Neutral (1 speaker)" in told
-    assert "no interval of UAR and balanced macro-F1, which rest on Neutral (1 speaker)" in told
+    assert "no interval of UAR and balanced macro-F1, which depend on Neutral (1 speaker)" in told
 
 
 def test_a_difference_in_recall_is_not_tested_on_one_speaker(rare: Case) -> None:
@@ -181,7 +181,7 @@ def test_pages_say_why_there_are_no_intervals(corpus: Manifest, case: Case) -> N
 
 def test_pages_say_which_classes_are_averaged_over(corpus: Manifest, case: Case) -> None:
     result = score(case, draws=50)
-    sentence = "eans over classes are over the same classes in every resample; one that a resample lacks counts 0"
+    sentence = "eans over classes use the same classes in every resample; a class that a resample lacks counts as 0"
     for page in (markdown(result), html(corpus, result)):
         assert sentence in page
     assert score_as_dict(result)["interval"]["classes"].startswith("means over classes")

@@ -203,7 +203,7 @@ def test_results_say_how_many_utterances_a_system_left_out(
     def page(**scores: Score) -> str:
         return results_markdown(scores, corpus="made up", splits=["test"], note="", command="c", fingerprint="0" * 64)
 
-    line = "{}: utterances left out because manifest or file has them alone: 3.\n"
+    line = "{}: utterances left out because only the manifest or only the file has them: 3.\n"
     assert line.format("part") in page(whole=whole, part=part)
     assert line.format("Every system") in page(one=part, other=part)
     assert "left out" not in page(whole=whole)

@@ -99,13 +99,13 @@ CORRUPTED: dict[str, tuple[str, Callable[[Lines], Lines], int, str]] = {
         "task1.csv",
         lambda t: [*t, "MSP-PODCAST_test3_0009.wav,A"],
         10,
-        "no recording of the test set",
+        "is not a recording of the test set",
     ),
     "a row stands twice": (
         "task2.csv",
         lambda t: t[:4] + t[3:],
         5,
-        "MSP-PODCAST_test3_0003.wav stands in line 4 already",
+        "MSP-PODCAST_test3_0003.wav is already in line 4",
     ),
     "rows are not sorted": ("task1.csv", lambda t: [*t[:2], t[3], t[2], *t[4:]], 4, "should come before"),
     "the header is another": (

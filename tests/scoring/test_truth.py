@@ -60,12 +60,12 @@ def test_predictions_of_a_folder_join_by_the_ids_that_their_paths_end_with() -> 
 def test_ids_that_differ_in_blanks_or_case_alone_are_named() -> None:
     truth = truth_of(MANIFEST, MANIFEST.utterances)
     two = np.array([[0.6, 0.4], [0.1, 0.9]])
-    with pytest.raises(DataError, match="' a' differs from 'a' in blanks or case alone"):
+    with pytest.raises(DataError, match="' a' differs from 'a' only in spaces or case"):
         align(truth, Predictions((" a", "C"), LABELS, two, np.zeros((2, 0))))
     found = score_as_dict(score(align(truth, Predictions(("a", "C"), LABELS, two, np.zeros((2, 0)))), draws=20))
     assert found["missing"] == {"in the scored splits": ("C",), "in the predictions": ("b", "c")}
     assert found["remarks"][0].startswith(
-        "1 of the ids that are not in the scored splits differ in blanks or case alone"
+        "1 of the ids that are not in the scored splits differ only in spaces or case"
     )
 
 

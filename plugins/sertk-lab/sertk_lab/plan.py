@@ -119,8 +119,10 @@ def _show(plan: Plan, limit: int | None, calibrated: bool) -> None:
             f"{size(m.moments)}, half-precision copies {size(m.casts)}, batch {size(m.batch)}, activations "
             f"{size(m.activations)}, working space {size(m.working)}: {size(m.total)}"
         )
-    of_gpu = "no GPU here and no --gpu-memory: not held against one" if limit is None else f"GPU memory {size(limit)}"
-    whole = "not known: some stage has no rate" if plan.seconds is None else duration(plan.seconds)
+    of_gpu = (
+        "no GPU here and no --gpu-memory: GPU memory not checked" if limit is None else f"GPU memory {size(limit)}"
+    )
+    whole = "unknown: some stage has no rate" if plan.seconds is None else duration(plan.seconds)
     how = "; train: timed here, features not read" if calibrated else ""
     say(f"disk {size(plan.disk)} of {size(plan.free_disk)} free; {of_gpu}; time {whole}{how}")
     if not plan.faults:

@@ -150,7 +150,7 @@ def test_sizes_are_read_with_their_unit(text: str, count: int) -> None:
 
 
 def test_a_size_without_meaning_is_refused() -> None:
-    with pytest.raises(DataError, match="is no size: write 24GB"):
+    with pytest.raises(DataError, match="is not a size: write 24GB"):
         parse_size("much")
     assert size(23_450_000_000) == "23.4 GB"
 
@@ -234,4 +234,4 @@ def test_a_recipe_may_be_named_by_its_folder_and_its_training_timed(
     stages = json.loads(capsys.readouterr().out)["stages"]
     assert all(one["seconds"] > 0 for one in stages if one["stage"] == "train")
     assert main(["plan", str(tmp_path), "--manifest", str(path), "--calibrate"]) == 1
-    assert "is no folder of configuration files" in capsys.readouterr().err
+    assert "is not a folder of configuration files" in capsys.readouterr().err

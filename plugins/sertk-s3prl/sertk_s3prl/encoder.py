@@ -86,7 +86,7 @@ def s3prl(
             raise EncoderError(
                 f"the upstream {upstream!r} cannot be loaded: {type(error).__name__}: {reason}. Where it was "
                 f"to be downloaded: connect once, or copy its checkpoint and name it with a `_local` or `_custom` "
-                f"upstream; where it holds more than tensors, convert it with s3prl's own converters first"
+                f"upstream; if it holds more than tensors, convert it with s3prl's own converters first"
             ) from error
     settings = {} if checkpoint is None else files_read(Path(checkpoint))
     return Upstream(loaded, upstream, layers, settings, challenge_legal=challenge_legal)

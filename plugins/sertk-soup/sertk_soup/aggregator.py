@@ -99,7 +99,7 @@ def mean_weights(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         elif (stacked == first).all():
             mean[name] = first
         else:
-            raise EnsembleError(f"the integer buffer {name!r} differs between members and has no mean")
+            raise EnsembleError(f"the integer buffer {name!r} differs between members and cannot be averaged")
     return mean
 
 
@@ -163,9 +163,9 @@ def refuse_differences(members: Mapping[str, Checkpoint], allow_different_starts
         for what, (here, there) in pairs.items():
             if here != there:
                 remedy = (
-                    "train them from one init_seed with different seeds, or set allow_different_starts = true"
+                    "train them with one init_seed and different seeds, or set allow_different_starts = true"
                     if what == "init_seed"
-                    else "only models of one shape over the same inputs have a mean; combine others by a vote"
+                    else "only models of the same architecture and inputs can be averaged; combine others by a vote"
                 )
                 raise EnsembleError(f"{reference} and {name} differ in {what}, {here} and {there}: {remedy}")
         differing = [key for key, value in _statistics(first).items() if not _equal(value, other.weights.get(key))]

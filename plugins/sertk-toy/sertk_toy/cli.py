@@ -24,4 +24,4 @@ def toy(
     if readme.stat().st_mtime_ns == before:
         up_to_date(folder)
     else:
-        say(f"wrote  {folder}  a made-up corpus: its scores say nothing about people")
+        say(f"wrote  {folder}  a synthetic corpus: its scores say nothing about real speech")

@@ -87,7 +87,7 @@ def read_crema_d(
         report.files = ["processedResults/tabulatedVotes.csv", "VideoDemographics.csv", "AudioWAV/"]
     else:
         raise DataError(
-            f"{folder} is no layout of CREMA-D that is known: it has neither metadata.csv nor "
+            f"{folder} is not a known layout of CREMA-D: it has neither metadata.csv nor "
             f"processedResults/tabulatedVotes.csv. Name the folder that holds AudioWAV and processedResults."
         )
     if len(clips) != CLIPS and not allow_partial:
@@ -97,7 +97,7 @@ def read_crema_d(
         )
     twice = [name for name, count in Counter(clip.id for clip in clips).items() if count > 1]
     if twice:
-        raise DataError(f"{folder}: {len(twice)} clips are in the table twice, the first is {twice[0]}")
+        raise DataError(f"{folder}: {len(twice)} clips occur twice in the table, the first is {twice[0]}")
     if len(clips) != CLIPS:
         report.form += f"; {len(clips):,} clips, a part of {CLIPS:,}"
     utterances = [_utterance(clip, report) for clip in clips]

@@ -38,7 +38,7 @@ def csv_records(
     A field in quotes may go on in the next lines, up to MOST_LINES, but not into a line that `is_row` knows as the
     beginning of a row. Where it does not end there, or the row has other cells than the first one, the line is a row
     without cells, and the next line begins anew. may_be_quoted: whether quotes in a line are those of CSV. Bytes that
-    are no UTF-8 become U+FFFD. Raises DataError for a file that cannot be read.
+    are not UTF-8 become U+FFFD. Raises DataError for a file that cannot be read.
     """
     try:
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:

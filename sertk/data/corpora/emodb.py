@@ -103,13 +103,13 @@ def _recordings(folder: Path, report: CorpusReport) -> tuple[dict[str, Path], di
         report.files = ["metadata.csv"]
         for row in read_table(metadata, ("file",)):
             if table.setdefault(row.path("file").stem, row) is not row:
-                raise DataError(f"{row.place}: {row.text('file')!r} is in the table twice")
+                raise DataError(f"{row.place}: {row.text('file')!r} occurs twice in the table")
         paths = {name: folder / row.path("file") for name, row in table.items()}
     elif wav.is_dir():
         report.files = ["wav/"]
         paths = {name: Path(path) for name, path in index_recordings([wav], report).items()}
     else:
-        raise DataError(f"{folder} is no layout of EMO-DB that is known: it has neither wav/ nor metadata.csv")
+        raise DataError(f"{folder} is not a known layout of EMO-DB: it has neither wav/ nor metadata.csv")
     what = "no name of EMO-DB, which are like 03a01Wa: speaker, sentence, emotion, version; left out"
     report.add("strange name", [Fault(str(path), what) for name, path in paths.items() if not _NAME.fullmatch(name)])
     return {name: path for name, path in paths.items() if _NAME.fullmatch(name)}, table

@@ -50,7 +50,7 @@ def index_recordings(folders: Iterable[Path], report: CorpusReport) -> dict[str,
             unread[stem] = Path(entry.path)
     for stem, path in unread.items():
         if stem not in found:
-            fault = Fault(stem, f"{path}: {path.suffix.lower()[1:]} is not read here; {how_to_convert(path)}")
+            fault = Fault(stem, f"{path}: {path.suffix.lower()[1:]} is not supported; {how_to_convert(path)}")
             report.add("unread format", [fault])
     return found
 

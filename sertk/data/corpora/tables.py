@@ -47,7 +47,7 @@ def decimal(text: str) -> float:
     text = text.strip()
     number = float(text.replace(",", ".") if _COMMA.fullmatch(text) else text)
     if not math.isfinite(number):
-        raise ValueError(f"{text!r} is no finite number")
+        raise ValueError(f"{text!r} is not a finite number")
     return number
 
 
@@ -67,5 +67,5 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         if len(record.cells) != len(header):
             raise DataError(f"{place}: {len(record.cells)} cells under {len(header)} columns")
         if "\ufffd" in record.text:
-            raise DataError(f"{place}: is no UTF-8: save the table as UTF-8")
+            raise DataError(f"{place}: is not UTF-8: save the table as UTF-8")
         yield Row(place, {name: cell.strip() for name, cell in zip(header, record.cells, strict=True)})

@@ -70,7 +70,7 @@ class PosteriorMean(nn.Module):
             faults.append(
                 Fault(
                     "weights",
-                    f"should be {len(dims)} numbers, one a model, none below 0 and not all 0, got {weights}",
+                    f"should be {len(dims)} numbers, one per model, none below 0 and not all 0, got {weights}",
                 )
             )
         if faults:

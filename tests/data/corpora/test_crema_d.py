@@ -163,7 +163,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 
 def test_another_folder_a_part_of_the_corpus_and_a_sixth_fold_are_refused(tmp_path: Path, authors: Path) -> None:
-    with pytest.raises(DataError, match="no layout of CREMA-D"):
+    with pytest.raises(DataError, match="not a known layout of CREMA-D"):
         read_crema_d(tmp_path)
     with pytest.raises(DataError, match="5 clips with audio-only votes, CREMA-D has 7,442"):
         read_crema_d(authors)

@@ -54,7 +54,7 @@ def test_a_part_of_the_corpus_and_another_folder_are_refused(folder: Path) -> No
         read_emodb(folder)
     with pytest.raises(DataError, match="no fold 11"):
         read_emodb(folder, fold=11)
-    with pytest.raises(DataError, match="no layout of EMO-DB"):
+    with pytest.raises(DataError, match="not a known layout of EMO-DB"):
         read_emodb(folder / "wav")
 
 
@@ -102,7 +102,7 @@ def test_a_table_with_a_value_that_the_corpus_has_not_is_refused(folder: Path, r
 
 def test_a_recording_that_is_in_the_table_twice_is_refused(folder: Path) -> None:
     table(folder, "file", *(f"audio/{name}.wav" for name in (*NAMES, NAMES[0])))
-    with pytest.raises(DataError, match=r"line 6: 'audio/03a01Wa\.wav' is in the table twice"):
+    with pytest.raises(DataError, match=r"line 6: 'audio/03a01Wa\.wav' occurs twice in the table"):
         read_emodb(folder, allow_partial=True)
 
 

@@ -95,7 +95,7 @@ def test_secondary_emotions_count_half_when_asked(toy: Path, read: tuple[Manifes
 
 def test_a_copy_that_is_no_whole_release_is_refused(copy: Path) -> None:
     (copy / "readme.txt").unlink()
-    with pytest.raises(DataError, match=r"(?s)no whole release.*train 38.*--allow-partial"):
+    with pytest.raises(DataError, match=r"(?s)not a complete release.*train 38.*--allow-partial"):
         read_msp_podcast(copy)
     with pytest.raises(DataError, match=r"train: 38 utterances, release 1\.12 has 112,712"):
         read_msp_podcast(copy, release="1.12")
@@ -117,7 +117,7 @@ def test_a_release_is_known_by_its_counts(name: str) -> None:
     )
     assert identify("", without_test3) == name
     fewer = replace(found, utterances={k: max(0, n - 1) for k, n in found.utterances.items()}, consensus_rows=1)
-    with pytest.raises(DataError, match="no whole release"):
+    with pytest.raises(DataError, match="not a complete release"):
         check_counts(None, "", fewer, allow_partial=False)
 
 

@@ -228,7 +228,7 @@ def test_every_line_of_any_text_is_in_just_one_row(tmp_path_factory: pytest.Temp
 
 def test_a_table_with_an_odd_quote_or_other_bytes_is_refused_naming_the_line(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    for spoiled, message in ((b'"x,1', "line 3: a quote is not closed"), (b"caf\xe9,1", "line 3: is no UTF-8")):
+    for spoiled, message in ((b'"x,1', "line 3: a quote is not closed"), (b"caf\xe9,1", "line 3: is not UTF-8")):
         path.write_bytes(b"a,b\nx,1\n" + spoiled + b"\n" + b'"y",2\n' * 40_000)
         begun = time.process_time()
         with pytest.raises(DataError, match=message):
@@ -272,7 +272,7 @@ def test_a_corpus_in_a_folder_whose_name_is_no_utf_8_is_refused_with_what_to_do(
     assert r"donn\xe9es" in error
     assert "rename the file or its folder" in error
     assert main(["data", "prepare", "msp_podcast", str(moved), "--no-audio", "--out", str(out)]) == 1
-    assert "no UTF-8" in capsys.readouterr().err
+    assert "not UTF-8" in capsys.readouterr().err
 
 
 def test_recordings_of_other_formats_are_taken_and_those_to_convert_are_named(

@@ -132,7 +132,7 @@ def parse_size(text: str) -> int:
     """`24GB`, `24 GiB` or a number of bytes. Raises DataError for anything else."""
     match = re.fullmatch(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kMGT]?i?B?)", text.strip())
     if not match:
-        raise DataError(f"{text!r} is no size: write 24GB, 24GiB or a number of bytes")
+        raise DataError(f"{text!r} is not a size: write 24GB, 24GiB or a number of bytes")
     unit = match["unit"].removesuffix("B")
     power = "kMGT".index(unit[0]) + 1 if unit else 0
     scale: int = (1024 if unit.endswith("i") else 1000) ** power
@@ -213,7 +213,9 @@ def _steps(experiment: Experiment, manifest: Manifest) -> tuple[int, int]:
 def _files(conf: Path) -> tuple[list[Path], list[Path]]:
     encoders, members = (sorted((conf / name).glob("*.toml")) for name in ("encoders", "members"))
     if not encoders or not members:
-        raise RecipeError(f"{conf} is no folder of configuration files: it needs encoders/*.toml and members/*.toml")
+        raise RecipeError(
+            f"{conf} is not a folder of configuration files: it needs encoders/*.toml and members/*.toml"
+        )
     return encoders, members
 
 

@@ -55,7 +55,7 @@ class ConsensusLabels:
             if fault := id_fault(key):
                 raise ValueError(f"{fault}; row left out")
             if key in self.by_id:
-                raise ValueError("the file is here twice; the first row is kept")
+                raise ValueError("the file occurs twice; the first row is kept")
             letter = str(fields["EmoClass"]).strip().upper()
             if letter not in CLASSES:
                 raise ValueError(f"EmoClass should be one of {', '.join(CLASSES)}, got {letter!r}; row left out")

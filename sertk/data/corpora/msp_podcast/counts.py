@@ -87,12 +87,12 @@ def check_counts(
 ) -> tuple[str | None, list[str]]:
     """Name the release and where it differs. Raises DataError listing that, unless a part of a corpus is allowed."""
     name = release or identify(form, found)
-    faults = mismatches(name, found) if name else ["the counts are those of no release that is known"]
+    faults = mismatches(name, found) if name else ["the counts match no known release"]
     if faults and not allow_partial:
         have = ", ".join(f"{split} {count:,}" for split, count in found.utterances.items())
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise DataError(
-            f"this is no whole release of MSP-Podcast:\n{lines}\n  found: {have}\n"
+            f"this is not a complete release of MSP-Podcast:\n{lines}\n  found: {have}\n"
             f"  Complete it, give --release (known: {', '.join(RELEASES)}), or read a part with --allow-partial."
         )
     return name, faults

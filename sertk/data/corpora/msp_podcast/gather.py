@@ -41,7 +41,7 @@ def gather(layout: Layout, report: CorpusReport) -> Gathered:
     """Read the files of a layout; what cannot be read goes into the report."""
     report.files, report.made_up = layout.found(), layout.made_up
     report.add(
-        "doubled folder", [Fault(str(path), "lies in a folder of the same name; read") for path in layout.doubled]
+        "doubled folder", [Fault(str(path), "is in a folder of the same name; read") for path in layout.doubled]
     )
     text_labels, text_ratings = None, None
     if layout.text and (layout.consensus is None or layout.detailed is None):

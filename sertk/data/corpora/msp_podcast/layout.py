@@ -86,9 +86,7 @@ def find_layout(folder: Path) -> Layout:
         packed = [path.name for path in seen if path.name.lower() in ARCHIVES]
         hint = f"\n  unpack first: {', '.join(packed)}" if packed else ""
         lines = "\n".join(f"  {fault}" for fault in faults)
-        raise DataError(
-            f"{folder} is no layout of MSP-Podcast that is known:\n{lines}\n  the folder has: {shown}{hint}"
-        )
+        raise DataError(f"{folder} is not a known layout of MSP-Podcast:\n{lines}\n  the folder has: {shown}{hint}")
     return layout
 
 
@@ -99,7 +97,7 @@ def _lacking(layout: Layout) -> list[str]:
     if layout.detailed is None and layout.text is None:
         faults.append("no raters' votes: Labels/labels_detailed.csv or .json, or Labels/labels.txt")
     if layout.consensus is None and layout.partitions is None:
-        faults.append("no partitions: Partitions.txt or Partition.txt, which labels.txt needs beside it")
+        faults.append("no partitions: Partitions.txt or Partition.txt, which labels.txt also needs")
     return faults
 
 

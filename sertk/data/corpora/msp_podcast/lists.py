@@ -52,7 +52,7 @@ def read_speakers(path: Path) -> SpeakerList:
 def read_transcripts(folders: Sequence[Path]) -> tuple[dict[str, str], dict[str, list[Fault]]]:
     """Read the words of each utterance, blanks made single; of two files the first counts.
 
-    Gives the faults by kind: empty files, and those that are no UTF-8, whose words are kept with U+FFFD.
+    Gives the faults by kind: empty files, and those that are not UTF-8, whose words are kept with U+FFFD.
     """
     words: dict[str, str] = {}
     faults: dict[str, list[Fault]] = {"empty transcript": [], "transcript not UTF-8": []}
@@ -68,7 +68,7 @@ def read_transcripts(folders: Sequence[Path]) -> tuple[dict[str, str], dict[str,
             continue
         except UnicodeDecodeError as error:
             read = raw.decode("utf-8-sig", errors="replace")
-            what = f"the transcript {entry.path} is no UTF-8 (byte {error.start}); kept with U+FFFD there"
+            what = f"the transcript {entry.path} is not UTF-8 (byte {error.start}); kept with U+FFFD there"
             faults["transcript not UTF-8"].append(Fault(key, what))
         text = " ".join(read.split())
         if text:

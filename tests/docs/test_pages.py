@@ -129,6 +129,7 @@ def test_every_piece_of_python_runs(
 def test_every_configuration_passes(page: Path, tmp_path: Path) -> None:
     from sertk.config.files import load_any
 
+    text = page.read_text()
     for number, block in enumerate(blocks(page, "toml")):
         data = tomllib.loads(block.text)
         if "project" in data:
@@ -136,7 +137,8 @@ def test_every_configuration_passes(page: Path, tmp_path: Path) -> None:
                 "sertk_" + r.namespace[-1] for r in REGISTRIES.values()
             }
             continue
-        if any(f"def {data.get(key, {}).get('use')}(" in page.read_text() for key in ("fusion", "encoder")):
+        used = [str(data[key].get("use")) for key in ("fusion", "encoder") if key in data]
+        if any(f"def {name}(" in text or f"class {name.title()}(" in text for name in used):
             data["fusion"] = {"use": "concat"}  # the page's own component, which is not installed here
         path = tmp_path / f"{number}.toml"
         if "arm" in data:

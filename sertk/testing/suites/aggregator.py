@@ -35,7 +35,7 @@ KEPT = 0.5
 
 
 def names(subject: Subject) -> None:
-    """It gives one model named "", or several under names that are good for folders."""
+    """It returns one model named "", or several under names that are valid for folders."""
     models = combined_models(subject, stack_for(subject))
     require(isinstance(models, dict), f"it should give a dictionary of models, got a {type(models).__name__}")
     require(len(models) > 0, "it gave no model")
@@ -49,7 +49,7 @@ def names(subject: Subject) -> None:
 
 
 def checkpoint(subject: Subject) -> None:
-    """What it makes can be saved, loads again and predicts: finite probabilities that sum to 1, and attributes."""
+    """Its models can be saved, loaded and used: probabilities are finite and sum to 1, and there are attributes."""
     stack = stack_for(subject)
     classes = len(stack.posteriors.table.labels)
     for name, combined in combined_models(subject, stack).items():
@@ -67,7 +67,7 @@ def checkpoint(subject: Subject) -> None:
 
 
 def label_set(subject: Subject) -> None:
-    """Classes stay those of the members, in their order: the model is right nearly as often as they are."""
+    """The classes are those of the members in the same order: the model is right nearly as often as they are."""
     stack = stack_for(subject)
     table = stack.posteriors.table
     agreed = torch.from_numpy(table.consensus != NO_AGREEMENT)
@@ -87,7 +87,9 @@ def label_set(subject: Subject) -> None:
 
 
 def attributes(subject: Subject) -> None:
-    """Attributes stay those of the members, in their order and on their scale: nearly as concordant with labels."""
+    """The attributes are those of the members in the same order and on the same scale: nearly as concordant with
+    labels.
+    """
     stack = stack_for(subject)
     table = stack.posteriors.table
     known = {name: _concordance(posteriors, table) for name, posteriors in _of_members(stack).items()}
@@ -108,7 +110,7 @@ def attributes(subject: Subject) -> None:
 
 
 def joined_by_id(subject: Subject) -> None:
-    """Members are joined by id: the order in which they keep their rows does not matter."""
+    """Members are joined by id; the order of their rows does not matter."""
     stack = stack_for(subject)
     models, again = combined_models(subject, stack), combined_models(subject, stored_anew(stack))
     require(
@@ -121,7 +123,7 @@ def joined_by_id(subject: Subject) -> None:
 
 
 def member_order(subject: Subject) -> None:
-    """The order in which members are named decides little: nine in ten answers stay."""
+    """The order of the members matters little: nine out of ten answers are the same."""
     stack = stack_for(subject)
     classes = len(stack.posteriors.table.labels)
     one, other = _posteriors(subject, stack), _posteriors(subject, turned(stack))
@@ -151,7 +153,7 @@ def repeatable(subject: Subject) -> None:
 
 
 def stack_unchanged(subject: Subject) -> None:
-    """Members, their posteriors and inputs, labels and the prior are read, never changed."""
+    """Members, their posteriors and inputs, labels and the prior are not changed."""
     stack, wanted = stack_for(subject), stack_for(subject)
     combined_models(subject, stack)
     require(list(stack.members) == list(wanted.members), "the dictionary of members was changed")
@@ -176,7 +178,7 @@ def stack_unchanged(subject: Subject) -> None:
 
 
 def posteriors_alone(subject: Subject) -> None:
-    """Members known by their posteriors alone are combined, or refused with EnsembleError."""
+    """Members of which only the posteriors are known are combined, or refused with EnsembleError."""
     stack = replace(stack_for(subject), members={}, inputs=None)
     try:
         models = combined_models(subject, stack)

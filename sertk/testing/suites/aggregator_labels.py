@@ -18,7 +18,7 @@ Models = Mapping[str, Combined]
 
 
 def fit_on(subject: Subject) -> None:
-    """The notes name under `fit_on` what was fitted on; "nothing" only where the labels decide nothing."""
+    """The notes name under `fit_on` what was fitted on, and "nothing" only if the labels have no influence."""
     stack = stack_for(subject)
     models = combined_models(subject, stack)
     for name, combined in models.items():
@@ -37,8 +37,9 @@ def fit_on(subject: Subject) -> None:
 
 
 def leak(subject: Subject) -> None:
-    """Labels of utterances that a member was trained on decide nothing: they are refused with EnsembleError, or left
-    out, unless an option asks for them; then `fit_on` names them."""
+    """Labels of utterances that a member was trained on have no influence: they are refused with EnsembleError or
+    left out, unless an option asks for them; then `fit_on` names them.
+    """
     stack = stack_for(subject)
     table = stack.posteriors.table
     agreed = [id for id, index in zip(table.ids, table.consensus, strict=True) if index != NO_AGREEMENT]

@@ -21,7 +21,7 @@ SLACK_FRAMES = 3.0
 
 
 def card(subject: Subject) -> None:
-    """Modality, batching, dim, rate, fingerprint and legality say what is true of every utterance."""
+    """Modality, batching, dimension, rate, fingerprint and legality are correct for every utterance."""
     encoder = built(subject)
     for attribute, kind in (("modality", Modality), ("batching", Batching)):
         value = getattr(encoder, attribute)
@@ -48,7 +48,7 @@ def card(subject: Subject) -> None:
 
 
 def neighbours(subject: Subject) -> None:
-    """Fed as `batching` says, an utterance alone gives what it gives beside others, in any order."""
+    """In batches as `batching` says, an utterance has the same frames alone and with others, in any order."""
     encoder = built(subject)
     with made_up_recordings() as recordings:
         together = encoded(encoder, recordings)
@@ -61,7 +61,9 @@ def neighbours(subject: Subject) -> None:
 
 
 def short_input(subject: Subject) -> None:
-    """12 ms of sound, one letter or an empty transcript give a finite frame or more; no transcript may be refused."""
+    """12 ms of sound, one letter or an empty transcript give at least one finite frame. No transcript at all may be
+    refused.
+    """
     encoder = built(subject)
     with short_recordings() as recordings:
         for recording in recordings:
@@ -77,7 +79,7 @@ def short_input(subject: Subject) -> None:
 
 
 def output(subject: Subject) -> None:
-    """The output is a padded batch, (B, T, dim) with B lengths of 1 to T."""
+    """The output is a padded batch, (B, T, dim), with B lengths between 1 and T."""
     encoder = built(subject)
     with made_up_recordings() as recordings, torch.inference_mode():
         output = encoder(single(encoder.prepare(recordings[0])))
@@ -93,7 +95,7 @@ def output(subject: Subject) -> None:
 
 
 def prepared_input(subject: Subject) -> None:
-    """`prepare` gives tensors on the CPU with at least one step."""
+    """`prepare` returns tensors on the CPU with at least one step."""
     encoder = built(subject)
     with made_up_recordings() as recordings:
         for recording in recordings:
@@ -108,7 +110,7 @@ def prepared_input(subject: Subject) -> None:
 
 
 def frozen(subject: Subject) -> None:
-    """An encoder is in evaluation mode and has no parameter to be learnt; equal input gives equal output."""
+    """The encoder is in evaluation mode and has no trainable parameters. Equal inputs give equal outputs."""
     encoder = built(subject)
     if isinstance(encoder, nn.Module):
         training = any(part.training for part in encoder.modules() if part is not encoder)
@@ -123,7 +125,7 @@ def frozen(subject: Subject) -> None:
 
 
 def builds_agree(subject: Subject) -> None:
-    """Two builds give the same frames, whatever the global random states: that is what a fingerprint promises."""
+    """Two builds give the same frames, whatever the global random states. That is what a fingerprint promises."""
     results: list[list[Tensor]] = []
     with made_up_recordings() as recordings:
         for seed in (1, 2):
@@ -139,7 +141,7 @@ def builds_agree(subject: Subject) -> None:
 
 
 def input_unchanged(subject: Subject) -> None:
-    """Neither the recording's samples nor what was prepared are changed in place."""
+    """The samples of the recording and the prepared input are not changed in place."""
     encoder = built(subject)
     with made_up_recordings() as recordings:
         before = samples_of(recordings)

@@ -36,7 +36,9 @@ Change = Callable[[Recording], Recording]
 
 
 def fingerprint(subject: Subject) -> None:
-    """Two builds have one fingerprint; each option that changes the frames, varied alone, changes the fingerprint."""
+    """Two builds have the same fingerprint. Each option that changes the frames, varied alone, changes the
+    fingerprint.
+    """
     encoder, another = built(subject), built(subject)  # both alive, so that no address serves twice
     first, again = encoder.fingerprint, another.fingerprint
     require(isinstance(first, str) and first != "", f"the fingerprint should be a text, got {first!r}")
@@ -56,8 +58,9 @@ def fingerprint(subject: Subject) -> None:
 
 
 def reads(subject: Subject) -> None:
-    """What `reads` names decides the frames, and nothing else does: no other words or sound, no name, speaker or
-    label. Without `reads` it is the audio for speech and the text for text."""
+    """Frames depend only on what `reads` names: not on other words or sound, the name, the speaker or the labels.
+    Without `reads` that is the audio for speech and the text for text.
+    """
     encoder = built(subject)
     deciding = _deciding(encoder)
     allowed = deciding or EITHER
@@ -78,8 +81,9 @@ def reads(subject: Subject) -> None:
 
 
 def long_recordings(subject: Subject) -> None:
-    """The last sound of twelve seconds and the last of 160 words decide, too, unless `recording.remark` notes that
-    something was cut off."""
+    """The last sound in twelve seconds and the last of 160 words affect the frames, unless `recording.remark` says
+    that something was cut off.
+    """
     encoder = built(subject)
     with tempfile.TemporaryDirectory() as folder:
         recording = long_recording(Path(folder))

@@ -18,7 +18,7 @@ LONG = 1500
 
 
 def width(subject: Subject) -> None:
-    """The output is (B, width), of floating point, and `width` is an int; with one, two or three modalities."""
+    """The output is (B, width) of a floating-point type, and `width` is an int, with one, two or three modalities."""
     for dims in _all_dims(subject):
         fusion = _built(subject, dims)
         output = fusion(features(dims))
@@ -32,14 +32,14 @@ def width(subject: Subject) -> None:
 
 
 def unequal_dims(subject: Subject) -> None:
-    """Modalities may have features of different width."""
+    """Modalities may have features of different widths."""
     dims = unequal(subject.dims or EQUAL)
     output = _built(subject, dims)(features(dims))
     require_finite(output, f"the output for dims {dims}")
 
 
 def padding(subject: Subject) -> None:
-    """More zeros behind the end of a sequence change nothing."""
+    """More zeros after the end of a sequence do not change the output."""
     for dims in _all_dims(subject):
         batch = features(dims)
         longer = {
@@ -52,7 +52,7 @@ def padding(subject: Subject) -> None:
 
 
 def neighbours(subject: Subject) -> None:
-    """An utterance alone gives what it gives beside others."""
+    """An utterance has the same output alone and with others."""
     for dims in _all_dims(subject):
         batch = features(dims)
         fusion = _built(subject, dims)
@@ -63,7 +63,7 @@ def neighbours(subject: Subject) -> None:
 
 
 def neighbours_in_training(subject: Subject) -> None:
-    """In training, too, an utterance can be alone, and other neighbours change nothing: no statistics of a batch."""
+    """In training too, an utterance can be alone, and other utterances do not affect it: no batch statistics."""
     for dims in _all_dims(subject):
         batch, others = features(dims), features(dims, seed=5)
         beside_others = {name: Padded(others[name].data.clone(), padded.lengths) for name, padded in batch.items()}
@@ -81,7 +81,7 @@ def neighbours_in_training(subject: Subject) -> None:
 
 
 def long_sequences(subject: Subject) -> None:
-    """Of 1,500 frames the last ones decide, too."""
+    """The last of 1,500 frames affect the output."""
     for dims in _all_dims(subject):
         generator = torch.Generator().manual_seed(3)
         batch = {
@@ -100,7 +100,7 @@ def long_sequences(subject: Subject) -> None:
 
 
 def batch_order(subject: Subject) -> None:
-    """Utterances in another order give the same outputs in that order."""
+    """Reordered utterances give the same outputs in the new order."""
     dims = dict(subject.dims or EQUAL)
     batch = features(dims)
     fusion = _built(subject, dims)
@@ -109,7 +109,7 @@ def batch_order(subject: Subject) -> None:
 
 
 def names(subject: Subject) -> None:
-    """Modalities are told apart by name, so the order in which features arrive does not matter."""
+    """Modalities are identified by name; the order of the features does not matter."""
     dims = dict(subject.dims or EQUAL)
     batch = features(dims)
     fusion = _built(subject, dims)
@@ -119,7 +119,7 @@ def names(subject: Subject) -> None:
 
 
 def gradients(subject: Subject) -> None:
-    """Gradients reach every modality and every parameter that is to be learnt, and are finite."""
+    """Every modality and every trainable parameter gets a finite gradient."""
     for dims in _all_dims(subject):
         batch = features(dims)
         for padded in batch.values():
@@ -140,7 +140,7 @@ def gradients(subject: Subject) -> None:
 
 
 def save_and_load(subject: Subject) -> None:
-    """The state dictionary, saved as safetensors and loaded into a fresh fusion, gives the same output."""
+    """The state dictionary, saved as safetensors and loaded into a new fusion, gives the same output."""
     dims = dict(subject.dims or EQUAL)
     batch = features(dims)
     fusion, fresh = _built(subject, dims, seed=1), _built(subject, dims, seed=2)
@@ -153,7 +153,7 @@ def save_and_load(subject: Subject) -> None:
 
 
 def seed(subject: Subject) -> None:
-    """Under equal seeds of torch two fusions have equal weights."""
+    """With equal torch seeds, two fusions have equal weights."""
     one, same = (_built(subject, dict(subject.dims or EQUAL), seed=7).state_dict() for _ in range(2))
     for key, value in one.items():
         require(
@@ -163,7 +163,7 @@ def seed(subject: Subject) -> None:
 
 
 def evaluation(subject: Subject) -> None:
-    """In evaluation mode an output depends on the input alone: no dropout, nothing kept from earlier batches."""
+    """In evaluation mode, an output depends only on the input: no dropout, and no state from earlier batches."""
     dims = dict(subject.dims or EQUAL)
     batch, other = features(dims), features(dims, seed=5)
     fusion = _built(subject, dims)
@@ -174,7 +174,7 @@ def evaluation(subject: Subject) -> None:
 
 
 def half_precision(subject: Subject) -> None:
-    """Under bfloat16 autocast outputs and gradients stay finite, for values up to 100, and near those of float32."""
+    """With bfloat16 autocast, outputs and gradients are finite for values up to 100, and close to float32."""
     dims = dict(subject.dims or EQUAL)
     for scale in (1.0, 100.0):
         batch = {n: Padded(p.data * scale, p.lengths) for n, p in features(dims).items()}
@@ -193,7 +193,7 @@ def half_precision(subject: Subject) -> None:
 
 
 def input_unchanged(subject: Subject) -> None:
-    """Features are read, never changed in place."""
+    """Features are not changed in place."""
     for dims in _all_dims(subject):
         batch = features(dims)
         before = copied(batch)

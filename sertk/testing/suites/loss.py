@@ -16,7 +16,7 @@ STEP = 1e-3
 
 
 def scalar(subject: Subject) -> None:
-    """The loss is one finite number, of floating point, that a gradient can be taken of."""
+    """The loss is one finite number of a floating-point type and has a gradient."""
     output = _learnable(outputs(SIZE))
     value = _built(subject)(output, targets(SIZE))
     require(
@@ -30,7 +30,7 @@ def scalar(subject: Subject) -> None:
 
 
 def extreme_logits(subject: Subject) -> None:
-    """Loss and gradients stay finite for logits of 10,000 and attributes far outside their range."""
+    """Loss and gradients are finite for logits of 10,000 and for attributes far outside their range."""
     for scale in (1e4, -1e4):
         emotion = torch.zeros(SIZE, len(LABELS))
         emotion[:, 0] = scale
@@ -41,7 +41,7 @@ def extreme_logits(subject: Subject) -> None:
 
 
 def missing_attributes(subject: Subject) -> None:
-    """Attributes that are missing (NaN) do not count: loss and gradients are finite, theirs is zero."""
+    """Missing attributes (NaN) do not count: loss and gradients are finite, and their own gradient is zero."""
     loss = _built(subject)
     wanted = targets(SIZE)
     every = Targets(wanted.emotion, torch.full_like(wanted.attributes, float("nan")))
@@ -67,7 +67,7 @@ def no_attributes(subject: Subject) -> None:
 
 
 def gradient(subject: Subject) -> None:
-    """The gradient is the one that finite differences give."""
+    """The gradient equals the one from finite differences."""
     loss, truth = _built(subject), _double(targets(SIZE))
     output = outputs(SIZE)
     output = Outputs(output.emotion.double(), output.attributes.double())
@@ -91,7 +91,9 @@ def gradient(subject: Subject) -> None:
 
 
 def batch_split(subject: Subject) -> None:
-    """The loss is a mean over utterances: a batch costs the weighted mean of its parts (attributes complete)."""
+    """The loss is a mean over utterances: the loss of a batch is the weighted mean of its parts (complete
+    attributes).
+    """
     loss, output, truth = _built(subject), outputs(SIZE), targets(SIZE, missing=False)
     whole = loss(output, truth)
     for cut in (SIZE // 2, 3):
@@ -102,7 +104,7 @@ def batch_split(subject: Subject) -> None:
 
 
 def batch_order(subject: Subject) -> None:
-    """Utterances in another order give the same loss."""
+    """Reordered utterances give the same loss."""
     loss, output, truth = _built(subject), outputs(SIZE), targets(SIZE)
     order = torch.randperm(SIZE, generator=torch.Generator().manual_seed(1)).tolist()
     turned = loss(_rows(output, order), _target_rows(truth, order))
@@ -110,7 +112,7 @@ def batch_order(subject: Subject) -> None:
 
 
 def one_utterance(subject: Subject) -> None:
-    """A batch of one utterance, its attributes complete or missing, gives a finite loss and gradients."""
+    """A batch of one utterance, with complete or missing attributes, gives a finite loss and gradients."""
     for missing in (False, True):
         emotion = targets(SIZE).emotion[:1]
         attributes = torch.full((1, 2), float("nan") if missing else 3.0)
@@ -122,7 +124,7 @@ def one_utterance(subject: Subject) -> None:
 
 
 def soft_targets(subject: Subject) -> None:
-    """Where class targets decide, all their shares do: votes are more than the class that most of them name."""
+    """If the loss depends on class targets, it depends on all votes, not only on the class with the most votes."""
     loss = _built(subject)
     shares = torch.tensor([[0.6, 0.3, 0.1, 0.0]])
     _, (gradient, _) = _with_gradients(loss, *_judged(shares))
@@ -142,7 +144,7 @@ def soft_targets(subject: Subject) -> None:
 
 
 def direction(subject: Subject) -> None:
-    """Outputs that meet the targets cost less than outputs that contradict them."""
+    """Outputs that agree with the targets have a lower loss than outputs that contradict them."""
     loss, truth = _built(subject), targets(SIZE, missing=False)
     log = truth.emotion.clamp_min(1e-3).log()
     good = loss(Outputs(log, truth.attributes.clone()), truth)
@@ -155,7 +157,7 @@ def direction(subject: Subject) -> None:
 
 
 def repeatable(subject: Subject) -> None:
-    """The same batch costs the same, whatever was computed before."""
+    """The same batch has the same loss, whatever was computed before."""
     loss = _built(subject)
     first = loss(outputs(SIZE), targets(SIZE))
     loss(outputs(SIZE, seed=8), targets(SIZE, seed=9))
@@ -163,7 +165,7 @@ def repeatable(subject: Subject) -> None:
 
 
 def half_precision(subject: Subject) -> None:
-    """Outputs in bfloat16 and float16 give a finite loss and gradients, near those of float32."""
+    """Outputs in bfloat16 and float16 give a finite loss and gradients, close to those in float32."""
     loss, truth = _built(subject), targets(SIZE)
     full = loss(outputs(SIZE), truth)
     for dtype in (torch.bfloat16, torch.float16):
@@ -177,7 +179,7 @@ def half_precision(subject: Subject) -> None:
 
 
 def input_unchanged(subject: Subject) -> None:
-    """Outputs and targets are read, never changed in place."""
+    """Outputs and targets are not changed in place."""
     output, truth = outputs(SIZE), targets(SIZE)
     _built(subject)(output, truth)
     pairs = (

@@ -18,7 +18,7 @@ BATCH, WIDTH, SEEDS = 4, 32, 20
 
 
 def hooks(subject: Subject) -> None:
-    """It has a hook, and no method `on_...` that is never called."""
+    """It has at least one hook, and no method `on_...` that is never called."""
     try:
         check_hooks(_built(subject), subject.name)
     except TrainingError as error:
@@ -26,7 +26,7 @@ def hooks(subject: Subject) -> None:
 
 
 def shapes(subject: Subject) -> None:
-    """Modalities, batch, D, width and dtype stay; lengths are between 1 and T; padding stays zero."""
+    """Modalities, batch size, D, width and type do not change. Lengths are between 1 and T; padding stays zero."""
     dims = _dims(subject)
     for seed in range(SEEDS):
         batch, truth, fused = _drawn(subject, seed)
@@ -62,7 +62,7 @@ def shapes(subject: Subject) -> None:
 
 
 def input_unchanged(subject: Subject) -> None:
-    """What comes in may be a view of a store: it is never changed in place."""
+    """Inputs may be views of a store and are not changed in place."""
     for seed in range(SEEDS):
         batch, truth, fused = features(_dims(subject)), _targets(), _fused()
         before, built = copied(batch), _built(subject)
@@ -74,7 +74,7 @@ def input_unchanged(subject: Subject) -> None:
 
 
 def probabilities(subject: Subject) -> None:
-    """Class targets stay probabilities that sum to 1."""
+    """Class targets remain probabilities that sum to 1."""
     for seed in range(SEEDS):
         emotion = _drawn(subject, seed)[1].emotion
         require_finite(emotion, "class targets")
@@ -83,7 +83,7 @@ def probabilities(subject: Subject) -> None:
 
 
 def missing_attributes(subject: Subject) -> None:
-    """An attribute that is missing (NaN) stays missing; none becomes infinite."""
+    """A missing attribute (NaN) remains missing; none becomes infinite."""
     absent = _targets().attributes.isnan()
     for seed in range(SEEDS):
         attributes = _drawn(subject, seed)[1].attributes
@@ -95,7 +95,7 @@ def missing_attributes(subject: Subject) -> None:
 
 
 def repeatable(subject: Subject) -> None:
-    """Equal generators give equal results, from a used regularizer as from a fresh one."""
+    """Equal generators give equal results, whether the regularizer was used before or not."""
     used = _built(subject)
     for seed in range(SEEDS):
         _require_same(
@@ -106,7 +106,7 @@ def repeatable(subject: Subject) -> None:
 
 
 def global_random_state(subject: Subject) -> None:
-    """All draws come from the generator: global random states do not matter."""
+    """All random numbers come from the generator, not from global random states."""
     for seed in range(SEEDS):
         drawn = []
         for state in (1, 2):
@@ -116,7 +116,7 @@ def global_random_state(subject: Subject) -> None:
 
 
 def generator_decides(subject: Subject) -> None:
-    """Other generators give other results, over twenty of them."""
+    """Different generators give different results, over twenty of them."""
     drawn = [_drawn(subject, seed) for seed in range(SEEDS)]
     require(
         any(not _same(drawn[0], other) for other in drawn[1:]),
@@ -125,7 +125,7 @@ def generator_decides(subject: Subject) -> None:
 
 
 def probability_zero(subject: Subject) -> None:
-    """With the option `probability` = 0, where there is one, nothing changes."""
+    """With the option `probability` = 0, if there is one, nothing changes."""
     if not subject.takes("probability"):
         return
     off = subject.build(probability=0.0)
@@ -138,7 +138,7 @@ def probability_zero(subject: Subject) -> None:
 
 
 def joined(subject: Subject) -> None:
-    """Where fused vectors of a batch are mixed or moved, their class targets are mixed or moved alike."""
+    """If the fused vectors of a batch are mixed or moved, their class targets are mixed or moved in the same way."""
     built = _built(subject)
     fused, truth = _fused(), _targets()
     for seed in range(SEEDS):
@@ -171,7 +171,7 @@ def gradients(subject: Subject) -> None:
 
 
 def half_precision(subject: Subject) -> None:
-    """Fused vectors in bfloat16 stay in bfloat16, and finite."""
+    """Fused vectors in bfloat16 remain in bfloat16, and finite."""
     for seed in range(SEEDS):
         after, _ = run_hooks("on_embedding", [_built(subject)], _fused().bfloat16(), _targets(), _generator(seed))
         require(after.dtype == torch.bfloat16, f"fused vectors in bfloat16 should stay so, got {after.dtype}")

@@ -33,7 +33,7 @@ def rows(subject: Subject) -> None:
 
 
 def batch_sizes(subject: Subject) -> None:
-    """No batch is empty, and none is larger than the option `batch_size`, where there is one."""
+    """No batch is empty, and none is larger than the option `batch_size`, if there is one."""
     sampler = _built(subject, a_table())
     for epoch in range(3):
         sizes = [len(batch) for batch in _epoch(sampler, epoch)]
@@ -46,7 +46,7 @@ def batch_sizes(subject: Subject) -> None:
 
 
 def length(subject: Subject) -> None:
-    """`len` is the number of batches of the epoch that was chosen, and there is at least one."""
+    """`len` is the number of batches in the current epoch, at least one."""
     sampler = _built(subject, a_table())
     for epoch in range(3):
         sampler.set_epoch(epoch)
@@ -57,7 +57,7 @@ def length(subject: Subject) -> None:
 
 
 def epochs_differ(subject: Subject) -> None:
-    """Each epoch draws afresh."""
+    """Each epoch samples again."""
     sampler = _built(subject, a_table())
     drawn = [_epoch(sampler, epoch) for epoch in range(4)]
     for epoch in range(1, 4):
@@ -68,7 +68,9 @@ def epochs_differ(subject: Subject) -> None:
 
 
 def seeds_differ(subject: Subject) -> None:
-    """No epoch of a seed is an epoch of another: with `seed + epoch`, 1 and 1 would draw what 2 and 0 draw."""
+    """No epoch of one seed equals an epoch of another. With `seed + epoch`, seed 1 and epoch 1 would equal seed 2 and
+    epoch 0.
+    """
     drawn: list[tuple[int, int, Batches]] = []
     for seed in SEEDS:
         sampler = _built(subject, a_table(), seed=seed)
@@ -84,7 +86,7 @@ def seeds_differ(subject: Subject) -> None:
 
 
 def repeatable(subject: Subject) -> None:
-    """Draws depend on seed and epoch alone: reading twice, or in part, draws the same again."""
+    """Batches depend only on seed and epoch: reading them twice, or in part, gives the same ones."""
     one, other = _built(subject, a_table()), _built(subject, a_table())
     for epoch in range(3):
         first = _epoch(one, epoch)
@@ -95,7 +97,7 @@ def repeatable(subject: Subject) -> None:
 
 
 def resume(subject: Subject) -> None:
-    """A fresh sampler that is set to epoch k draws what one draws that went through all epochs before it."""
+    """A new sampler that is set to epoch k gives the same batches as one that went through all epochs before it."""
     table = a_table()
     undisturbed = _built(subject, table)
     drawn = [_epoch(undisturbed, epoch) for epoch in range(6)]
@@ -107,7 +109,7 @@ def resume(subject: Subject) -> None:
 
 
 def global_random_state(subject: Subject) -> None:
-    """Nothing is drawn from global random states."""
+    """Batches do not depend on global random states."""
     drawn: list[Batches] = []
     for seed in (1, 2):
         with global_seeds(seed):
@@ -119,7 +121,7 @@ def global_random_state(subject: Subject) -> None:
 
 
 def coverage(subject: Subject) -> None:
-    """Over a hundred epochs every utterance with a consensus comes, so every class does."""
+    """Over a hundred epochs, every utterance with a consensus occurs, and therefore every class."""
     table = a_table()
     sampler = _built(subject, table)
     seen: set[int] = set()
@@ -134,7 +136,7 @@ def coverage(subject: Subject) -> None:
 
 
 def few_utterances(subject: Subject) -> None:
-    """A table with one utterance of each class, fewer than a batch, gives at least one batch."""
+    """A table with one utterance per class, fewer than a batch, gives at least one batch."""
     table = a_table(dict.fromkeys((index for index in COUNTS if index != NO_AGREEMENT), 1))
     sampler = _built(subject, table, batch_size=16)
     batches = _epoch(sampler, 0)
@@ -144,7 +146,7 @@ def few_utterances(subject: Subject) -> None:
 
 
 def table_unchanged(subject: Subject) -> None:
-    """The table is read, never changed."""
+    """The table is not changed."""
     table, wanted = a_table(), a_table()
     _epoch(_built(subject, table), 0)
     for name in ("targets", "consensus", "attributes", "frames"):

@@ -8,7 +8,7 @@ from sertk.testing.suites.made_up_recordings import described_otherwise, made_up
 
 
 def one_answer(subject: Subject) -> None:
-    """There is one answer for each recording: words, or None."""
+    """There is one answer per recording: words, or None."""
     with made_up_recordings() as recordings:
         answers = _built(subject)(recordings)
     require(isinstance(answers, list), f"the answers should be a list, got a {type(answers).__name__}")
@@ -30,7 +30,7 @@ def order(subject: Subject) -> None:
 
 
 def neighbours(subject: Subject) -> None:
-    """A recording alone gets the answer that it gets beside others."""
+    """A recording has the same answer alone and with others."""
     transcriber = _built(subject)
     with made_up_recordings() as recordings:
         answers = transcriber(recordings)
@@ -40,13 +40,13 @@ def neighbours(subject: Subject) -> None:
 
 
 def no_recordings(subject: Subject) -> None:
-    """No recordings have no answers."""
+    """An empty list of recordings gives an empty list of answers."""
     answers = _built(subject)([])
     require(answers == [], f"an empty list of recordings should give an empty list, got {answers!r}")
 
 
 def plain_words(subject: Subject) -> None:
-    """Words come without blanks around them or line ends inside, as manifests keep them."""
+    """Words have no spaces around them and no line breaks, as in manifests."""
     with made_up_recordings() as recordings:
         for answer in _built(subject)(recordings):
             require(answer is None or answer == answer.strip(), f"{answer!r} has blanks around it: strip them")
@@ -57,7 +57,7 @@ def plain_words(subject: Subject) -> None:
 
 
 def repeatable(subject: Subject) -> None:
-    """Two builds give the same words, whatever the global random states, asked once or twice."""
+    """Two builds give the same words, whatever the global random states, when called once or twice."""
     results = []
     with made_up_recordings() as recordings:
         for seed in (1, 2):
@@ -71,7 +71,7 @@ def repeatable(subject: Subject) -> None:
 
 
 def labels(subject: Subject) -> None:
-    """Who speaks, what raters chose and which split it is decide no word."""
+    """Words do not depend on the speaker, the votes or the split."""
     with made_up_recordings() as recordings:
         answers = _built(subject)(recordings)
         otherwise = _built(subject)([described_otherwise(recording) for recording in recordings])
@@ -79,14 +79,14 @@ def labels(subject: Subject) -> None:
 
 
 def source(subject: Subject) -> None:
-    """`source` names, alike in every build, where the words come from: what manifests record."""
+    """`source` names where the words come from and is the same in every build. Manifests record it."""
     name = _built(subject).source
     require(isinstance(name, str) and name.strip() != "", f"`source` should be a text, got {name!r}")
     require(_built(subject).source == name, f"two builds name two sources, {name!r} is one of them")
 
 
 def input_unchanged(subject: Subject) -> None:
-    """Recordings, and their samples, are read, never changed."""
+    """Recordings and their samples are not changed."""
     with made_up_recordings() as recordings:
         before = samples_of(recordings)
         utterances = [recording.utterance for recording in recordings]

@@ -24,11 +24,12 @@ for module in pkgutil.walk_packages(sertk.__path__, "sertk."):
 
 def test_a_lock_says_that_it_needs_another_system() -> None:
     code = """
+import tempfile
 from pathlib import Path
 from sertk.errors import PlatformError
 from sertk.locks import sole_writer
 try:
-    with sole_writer(Path("x")):
+    with sole_writer(Path(tempfile.mkdtemp(), "x")):
         pass
 except PlatformError as error:
     print(error)

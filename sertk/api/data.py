@@ -1,15 +1,15 @@
-"""Read, split, mend and audit corpora."""
+"""Read, split, clean and audit corpora."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from sertk.api.remarks import warn, warn_of_edited
-from sertk.data.audio_stats import audio_stats
+from sertk.data.audio_stats import AudioStats, audio_stats
 from sertk.data.audit import audit as audit_manifest
 from sertk.data.corpora import find_reader
 from sertk.data.corpora.report import CorpusReport, write_faults
@@ -27,13 +27,18 @@ from sertk.reports.audit_page import audit_page
 
 @dataclass(frozen=True)
 class Prepared:
-    """A manifest that a function wrote or found up to date. report: of a corpus that was read."""
+    """A manifest that a function wrote or found up to date.
+
+    utterances: in it; before: in the manifest that it was made from. report: of a corpus that was read. splits: sizes
+    of the splits that utterances were moved between.
+    """
 
     out: Path
     up_to_date: bool = False
     utterances: int = 0
+    before: int = 0
     report: CorpusReport | None = None
-    splits: Mapping[str, int] | None = None
+    splits: Mapping[str, int] = field(default_factory=dict)
 
 
 def prepare(
@@ -122,7 +127,8 @@ def split(
     with making(place, made) as edited:
         corpus.write(place)
     warn_of_edited(edited)
-    return Prepared(place, utterances=len(corpus), splits={name: len(corpus.split(name)) for name in (part, into)})
+    sizes = {name: len(corpus.split(name)) for name in (part, into)}
+    return Prepared(place, utterances=len(corpus), before=len(corpus), splits=sizes)
 
 
 def fix(manifest: str | Path, *, out: str | Path, audio: bool = True, force: bool = False) -> Prepared:
@@ -151,7 +157,7 @@ def fix(manifest: str | Path, *, out: str | Path, audio: bool = True, force: boo
     warn_of_edited(edited)
     if faults:
         warn(f"{len(faults):,} faults fixed or removed: listed in {beside(place, REPORT)}")
-    return Prepared(place, utterances=len(mended), splits={"before": len(corpus)})
+    return Prepared(place, utterances=len(mended), before=len(corpus))
 
 
 def audit(
@@ -159,7 +165,7 @@ def audit(
     *,
     html: str | Path | None = None,
     audio: bool = True,
-    force: bool = True,
+    force: bool = False,
     progress: Bars = silent,
 ) -> dict[str, Any] | None:
     """Look for shared speakers, duplicates, odd recordings and missing transcripts; measure the raters' agreement.
@@ -173,9 +179,14 @@ def audit(
     audio
         Look at the recordings.
     force
-        Look again although the page is up to date; None is given for one that is.
+        Look again although the page is up to date.
     progress
         Opens a bar for the recordings that are read.
+
+    Returns
+    -------
+    dict or None
+        JSON values: sizes, classes and agreement by split, and what may be wrong; None where the page was up to date.
     """
     source, page = Path(manifest), None if html is None else Path(html)
     made = None
@@ -186,8 +197,11 @@ def audit(
         if not force and is_current(page, made):
             return None
     corpus = Manifest.read(source, any_names=True)
-    with progress("recordings", len(corpus)) as advance:
-        report = audit_manifest(corpus, _counted(corpus, advance) if audio else None)
+    if audio:
+        with progress("recordings", len(corpus)) as advance:
+            report = audit_manifest(corpus, _counted(corpus, advance))
+    else:
+        report = audit_manifest(corpus, None)
     if page is not None and made is not None:
         with making(page, made) as edited:
             write_text(page, audit_page(report))
@@ -195,7 +209,7 @@ def audit(
     return report
 
 
-def _counted(corpus: Manifest, advance: Callable[[int], object]) -> Any:
+def _counted(corpus: Manifest, advance: Callable[[int], object]) -> Iterator[AudioStats]:
     for stats in audio_stats(corpus):
         yield stats
         advance(1)

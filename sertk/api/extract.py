@@ -133,9 +133,11 @@ def _watched(
     over = Event()
 
     def look() -> None:
-        while not over.wait(SECONDS_BETWEEN_LOOKS):
-            _tell(watch, paths)
-        _tell(watch, paths)
+        while watch is not None:
+            ended = over.wait(SECONDS_BETWEEN_LOOKS)
+            watch(together(read_progress(paths)))
+            if ended:
+                return
 
     thread = Thread(target=look, daemon=True)
     thread.start()
@@ -146,8 +148,3 @@ def _watched(
         thread.join()
         for path in paths:
             path.unlink(missing_ok=True)
-
-
-def _tell(watch: Callable[[Progress], None] | None, paths: Sequence[Path]) -> None:
-    if watch is not None:
-        watch(together(read_progress(paths)))

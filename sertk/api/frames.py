@@ -57,13 +57,15 @@ def _truth(frame: pd.DataFrame, predicted: Predictions) -> Truth:
     if len(set(ids)) != len(ids):
         raise DataError("an id occurs twice in the labels: ids must be unique")
     names, attributes = predicted.labels, [name for name in predicted.attribute_names if name in frame.columns]
-    voted = all(name in frame.columns for name in names.names)
+    lacking = [name for name in names.names if name not in frame.columns]
+    if lacking and len(lacking) < len(names):
+        raise DataError(f"the labels have votes for some classes only: no column for {', '.join(lacking)}")
     votes = np.full((len(ids), len(names)), np.nan)
     for number, row in enumerate(rows):
-        shares = soft_target({name: row[name] or 0.0 for name in names.names}, names) if voted else None
+        shares = None if lacking else soft_target({name: _number(row, name) or 0.0 for name in names.names}, names)
         if shares is not None:
             votes[number] = shares
-    values = [[np.nan if row[name] is None else row[name] for name in attributes] for row in rows]
+    values = [[_number(row, name) for name in attributes] for row in rows]
     return Truth(
         ids=ids,
         labels=names,
@@ -73,5 +75,14 @@ def _truth(frame: pd.DataFrame, predicted: Predictions) -> Truth:
         attribute_names=tuple(attributes),
         speakers=tuple(None if row.get("speaker") is None else str(row["speaker"]) for row in rows),
         genders=tuple(row.get("gender") for row in rows),
-        seconds=np.array([np.nan if row.get("duration") is None else row["duration"] for row in rows], np.float64),
+        seconds=np.array([_number(row, "duration") for row in rows], dtype=np.float64),
     )
+
+
+def _number(row: dict[str, Any], column: str) -> float | None:
+    """A cell; None where it is empty. Raises DataError for what is not a number."""
+    cell = row.get(column)
+    try:
+        return None if cell is None else float(cell)
+    except (TypeError, ValueError):
+        raise DataError(f"{row['id']}: {column} is not a number: {cell!r}") from None

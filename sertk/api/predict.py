@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,10 @@ def predict(
     with (progress if len(recordings) > 1 else silent)("predict", len(recordings)) as advance:
         predictions, faults = loaded.predict_recordings(recordings, progress=advance, remark=remarks.append)
     warn_of_remarks(remarks)
-    return _kept(predictions, [*unread, *unfit, *faults], target, made)
+    result = Predicted(predictions, (*unread, *unfit, *faults), target)
+    warn_of_left_out(result.left_out)
+    warn_of_edited(_write(result, made))
+    return result
 
 
 def predict_corpus(
@@ -114,6 +117,7 @@ def predict_corpus(
     device: str = "auto",
     force: bool = False,
     on: Placement = HERE,
+    on_result: Callable[[Predicted], None] | None = None,
 ) -> list[Predicted]:
     """Predict a split of a corpus from the feature stores that the models were trained on.
 
@@ -133,6 +137,9 @@ def predict_corpus(
         As for `predict`.
     on
         Where models are at work: how many at a time, or on a Ray cluster.
+    on_result
+        Called with each result as soon as its file is written. With several jobs it is called in other processes,
+        so it must be a function of a module.
 
     Returns
     -------
@@ -150,38 +157,52 @@ def predict_corpus(
         raise UsageError("--manifest needs --into FOLDER for several models")
     targets = [Path(into) / f"{name}.csv" for name in names_of(folders)] if into else [_target(output)]
     refuse_foreign_files(VERB, [target for target in targets if target], sides=SIDES, inputs=[Path(manifest)])
-    tasks = [(each, Path(manifest), split, to, device, force) for each, to in zip(folders, targets, strict=True)]
-    found = []
-    for predictions, faults, target, made in on.run(_predict_corpus, tasks, device=device):
-        found.append(
-            Predicted(None, output=target) if predictions is None else _kept(predictions, faults, target, made)
-        )
-    return found
+    tasks = [
+        (each, Path(manifest), split, to, device, force, on_result) for each, to in zip(folders, targets, strict=True)
+    ]
+    results = []
+    for result, edited in on.run(_predict_corpus, tasks, device=device):
+        warn_of_left_out(result.left_out)
+        warn_of_edited(edited)
+        results.append(result)
+    return results
 
 
 def _predict_corpus(
-    model: Path, manifest: Path, split: str, output: Path | None, device: str, force: bool
-) -> tuple[Predictions | None, list[Fault], Path | None, Provenance | None]:
+    model: Path,
+    manifest: Path,
+    split: str,
+    output: Path | None,
+    device: str,
+    force: bool,
+    on_result: Callable[[Predicted], None] | None,
+) -> tuple[Predicted, list[Path]]:
+    """Predict and write for one model, perhaps in a process of its own; give what was put aside, too."""
     made = provenance(model=str(model), manifest=str(manifest), split=split) if output else None
+    edited: list[Path] = []
     if output and made and not force and is_current(output, made):
-        return None, [], output, made
-    corpus = Manifest.read(manifest)
-    utterances = located(corpus, corpus.split(split))
-    predictions, faults = predict_stores(Checkpoint.load(model), utterances, device=choose_device(device))
-    return predictions, faults, output, made
+        result = Predicted(None, output=output)
+    else:
+        corpus = Manifest.read(manifest)
+        utterances = located(corpus, corpus.split(split))
+        predictions, faults = predict_stores(Checkpoint.load(model), utterances, device=choose_device(device))
+        result = Predicted(predictions, tuple(faults), output)
+        edited = _write(result, made)
+    if on_result is not None:
+        on_result(result)
+    return result, edited
 
 
-def _kept(predictions: Predictions, faults: list[Fault], output: Path | None, made: Provenance | None) -> Predicted:
-    """The predictions, written where that was asked for, with warnings of what was left out."""
-    warn_of_left_out(faults)
-    if output is not None and made is not None:
-        with making(output, made, sides=SIDES) as edited:
-            predictions.write(output)
-            if faults:
-                lines = [f"{escaped(fault.place)}\t{escaped(fault.message)}\n" for fault in faults]
-                write_text(beside(output, SIDES[0]), "".join(lines))
-        warn_of_edited(edited)
-    return Predicted(predictions, tuple(faults), output)
+def _write(result: Predicted, made: Provenance | None) -> list[Path]:
+    """Write predictions, and what was left out, where that was asked for; give what somebody had edited."""
+    if result.predictions is None or result.output is None or made is None:
+        return []
+    with making(result.output, made, sides=SIDES) as edited:
+        result.predictions.write(result.output)
+        if result.left_out:
+            lines = [f"{escaped(fault.place)}\t{escaped(fault.message)}\n" for fault in result.left_out]
+            write_text(beside(result.output, SIDES[0]), "".join(lines))
+    return edited
 
 
 def _target(output: str | Path | None) -> Path | None:

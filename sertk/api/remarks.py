@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sertk.errors import EditedWarning, Fault, LeftOutWarning, SertkWarning
@@ -28,7 +28,7 @@ def warn_of_remarks(remarks: Iterable[Fault]) -> None:
         warn(f"{escaped(', '.join(places[:3]))}{more}: {message}")
 
 
-def warn_of_left_out(faults: list[Fault]) -> None:
+def warn_of_left_out(faults: Sequence[Fault]) -> None:
     """Warn of the first recordings that were left out, and count the others."""
     for fault in faults[:SHOWN]:
         warn(f"left out {escaped(fault.place)}: {fault.message}", LeftOutWarning)

@@ -79,7 +79,7 @@ def split(
     from sertk.api.data import split as hold_out
 
     made = hold_out(manifest, out=out, part=part, into=into, share=share, seed=seed, force=force)
-    if made.splits is None:
+    if made.up_to_date:
         return up_to_date(out)
     say(f"wrote  {out}  {', '.join(f'{name} {count:,}' for name, count in made.splits.items())} utterances")
 
@@ -95,9 +95,9 @@ def fix(
     from sertk.api.data import fix as mend
 
     made = mend(manifest, out=out, audio=not no_audio, force=force)
-    if made.splits is None:
+    if made.up_to_date:
         return up_to_date(out)
-    say(f"wrote  {out}  {made.utterances:,} of {made.splits['before']:,} utterances")
+    say(f"wrote  {out}  {made.utterances:,} of {made.before:,} utterances")
 
 
 @app.command()

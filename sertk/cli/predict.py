@@ -48,10 +48,9 @@ def command(
         raise typer.BadParameter("--manifest needs --split, and --into FOLDER for several models")
     on = placement(engine, jobs, address, gpus)
     models = [model, *(audio or [])]
-    for result in predict_corpus(
-        models, manifest, split, output=output, into=into, device=device, force=force, on=on
-    ):
-        _show(result)
+    predict_corpus(
+        models, manifest, split, output=output, into=into, device=device, force=force, on=on, on_result=_show
+    )
 
 
 def _show(result: Predicted) -> None:

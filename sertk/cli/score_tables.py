@@ -8,20 +8,12 @@ from sertk.cli.output import say, table
 from sertk.scoring.bootstrap import FEWEST, Interval
 from sertk.scoring.compare import Comparison
 from sertk.scoring.groups import Group
+from sertk.scoring.names import metric_names
 from sertk.scoring.remarks import remarks
 from sertk.scoring.resample import ONE_BY_ONE, RULE
 from sertk.scoring.score import Score
 
-SHOWN = {
-    "macro_f1": "macro-F1",
-    "uar": "UAR",
-    "accuracy": "accuracy",
-    "soft_f1": "soft F1",
-    "js_divergence": "JS (bits)",
-    "ece": "ECE",
-    "brier": "Brier",
-    "mean_ccc": "mean CCC",
-}
+SHOWN = metric_names("balanced_macro_f1", "micro_f1")
 """The metrics of the table; `--json` and `--output` have all of them."""
 
 

@@ -95,7 +95,7 @@ def read_audio(
 
 
 def resampled(samples: NDArray[Any], sample_rate: int, to: int) -> NDArray[np.float32]:
-    """Samples (samples,) or (samples, channels) in -1..1 as mono float32 at another rate.
+    """Samples (samples,) or (samples, channels) in -1..1 as mono float32 at a rate, the same one or another.
 
     Raises
     ------

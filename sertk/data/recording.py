@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sertk.data.audio import audio_info, check_samples, read_audio
+from sertk.data.audio import audio_info, check_samples, read_audio, resampled
 from sertk.data.manifest import Utterance
 
 
 @dataclass(frozen=True)
 class Recording:
-    """An utterance whose `audio` is an absolute path, or one with its samples given by rate.
+    """An utterance whose `audio` is an absolute path, or one with its samples given by rate (Hz).
+
+    Given samples are resampled where another rate is asked for; no file is read then.
 
     remarks: what was done to it since `copy`, such as cutting its transcript; one thread at a time works on a copy.
     """
@@ -53,6 +55,10 @@ class Recording:
         if sample_rate in self.given:
             check_samples(self.id, self.given[sample_rate])
             return self.given[sample_rate]
+        if sample_rate not in self._read and self.given:
+            best = max(self.given)
+            check_samples(self.id, self.given[best])
+            self._read[sample_rate] = resampled(self.given[best], best, sample_rate)
         if sample_rate not in self._read:
             u = self.utterance
             self._read[sample_rate] = read_audio(

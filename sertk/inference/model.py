@@ -48,9 +48,9 @@ class Model:
     def __repr__(self) -> str:
         """Such as `Model('soup': Angry, Happy, Neutral; arousal; reads logmel, hashed_text; on cpu)`."""
         card = self.checkpoint.card
-        told = [", ".join(card.labels), ", ".join(card.ranges)]
-        told += [f"reads {', '.join(one.encoder for one in self.cards.values())}", f"on {self.device}"]
-        return f"Model({card.name!r}: {'; '.join(text for text in told if text)})"
+        parts = [", ".join(card.labels), ", ".join(card.ranges)]
+        parts += [f"reads {', '.join(one.encoder for one in self.cards.values())}", f"on {self.device}"]
+        return f"Model({card.name!r}: {'; '.join(text for text in parts if text)})"
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -179,7 +179,7 @@ class Model:
         if isinstance(audio, np.ndarray):
             if sample_rate is None:
                 raise UsageError("give the sample rate of samples: model.predict(samples, 16_000)")
-            samples = {rate: resampled(audio, sample_rate, rate) for rate in {16_000, sample_rate}}
+            samples = {sample_rate: resampled(audio, sample_rate, sample_rate)}
             return [Recording(Utterance(id="samples", audio="samples", text=text), given=samples)], True
         if isinstance(audio, str | Path):
             return [recording_of(Path(audio), text=text, words=self.reads_text)], True

@@ -17,22 +17,13 @@ from sertk.locks import sole_writer
 from sertk.model_card import model_card
 from sertk.provenance import read_record
 from sertk.scoring.bootstrap import LEVEL
+from sertk.scoring.names import metric_names
 from sertk.scoring.remarks import remarks
 from sertk.scoring.resample import RULE
 from sertk.scoring.score import Score
 from sertk.scoring.truth import Case
 
-SHOWN = (
-    "macro_f1",
-    "balanced_macro_f1",
-    "uar",
-    "accuracy",
-    "soft_f1",
-    "js_divergence",
-    "ece",
-    "brier",
-    "mean_ccc",
-)
+SHOWN = tuple(metric_names("micro_f1"))
 """The metrics that a card carries, where the labels allow them."""
 
 

@@ -14,20 +14,11 @@ from sertk.reports.made_by import made_by
 from sertk.reports.plots import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
 from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.groups import Group
+from sertk.scoring.names import metric_names
 from sertk.scoring.remarks import remarks
 from sertk.scoring.resample import ONE_BY_ONE, RULE
 
-METRICS = {
-    "macro_f1": "macro-F1",
-    "balanced_macro_f1": "balanced macro-F1",
-    "uar": "UAR",
-    "accuracy": "accuracy",
-    "soft_f1": "soft F1",
-    "js_divergence": "JS (bits)",
-    "ece": "ECE",
-    "brier": "Brier",
-    "mean_ccc": "mean CCC",
-}
+METRICS = metric_names("micro_f1")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
 FEWEST = 10
 """Utterances that a speaker must have to stand in the plot by speaker."""

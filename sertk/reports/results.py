@@ -7,19 +7,12 @@ from collections.abc import Mapping, Sequence
 from sertk.reports.made_by import made_by
 from sertk.scoring.bootstrap import LEVEL, Interval
 from sertk.scoring.compare import Comparison
+from sertk.scoring.names import metric_names
 from sertk.scoring.remarks import remarks
 from sertk.scoring.resample import RULE
 from sertk.scoring.score import Score
 
-COLUMNS = {
-    "macro_f1": "macro-F1",
-    "balanced_macro_f1": "balanced macro-F1",
-    "micro_f1": "micro-F1",
-    "uar": "UAR",
-    "soft_f1": "soft F1",
-    "ece": "ECE",
-    "mean_ccc": "mean CCC",
-}
+COLUMNS = metric_names("accuracy", "js_divergence", "brier")
 
 
 def results_markdown(

@@ -12,7 +12,7 @@ import sertk
 from sertk.cli import main
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
-from sertk.errors import DataError, EditedWarning, UsageError
+from sertk.errors import DataError, EditedWarning, SertkError, UsageError
 
 COMBINE = '[aggregator]\nuse = "soft_vote"\n[data]\nmanifest = "manifest.jsonl.gz"\n'
 
@@ -129,3 +129,29 @@ def test_predictions_go_to_a_frame_and_back(place: Path) -> None:
         assert by_frames.metrics[metric].value == pytest.approx(value.value, abs=1e-12), metric
     with pytest.raises(DataError, match="no column `id`"):
         sertk.score_frames(frame, labels.drop(columns="id"))
+    with pytest.raises(DataError, match=f"votes for some classes only: no column for {names[0]}"):
+        sertk.score_frames(frame, labels.drop(columns=names[0]))
+    with pytest.raises(DataError, match="duration is not a number: 'long'"):
+        sertk.score_frames(frame, labels.assign(duration="long"))
+
+
+def test_what_one_model_predicted_is_kept_when_the_next_fails(place: Path) -> None:
+    sertk.train("experiment.toml", out="a", device="cpu")
+    shutil.copytree("a", "b")
+    Path("b", "model.safetensors").write_bytes(b"damaged")
+    split = next(u.split for u in Manifest.read(Path("manifest.jsonl.gz")) if u.split not in (None, "train"))
+    assert split is not None
+    done: list[Path | None] = []
+    with pytest.raises(SertkError):
+        sertk.predict_corpus(
+            ["a", "b"],
+            "manifest.jsonl.gz",
+            split,
+            into="p",
+            device="cpu",
+            on_result=lambda one: done.append(one.output),
+        )
+    assert done == [Path("p/a.csv")]
+    assert Predictions.read(Path("p/a.csv"))
+    (again,) = sertk.predict_corpus(["a"], "manifest.jsonl.gz", split, into="p", device="cpu")
+    assert again.up_to_date

@@ -311,3 +311,13 @@ def test_sound_that_cannot_be_read_is_refused_with_how_to_convert_it(tmp_path: P
         (tmp_path / name).write_bytes(bytes(range(256)) * 4)
         with pytest.raises(AudioError, match=f"convert it: ffmpeg {command}"):
             read_audio(tmp_path / name)
+
+
+def test_given_samples_are_resampled_for_whoever_asks_for_another_rate() -> None:
+    wave = np.sin(2 * np.pi * 100 * np.arange(16_000) / 16_000).astype(np.float32)
+    recording = Recording(Utterance(id="made by hand", audio="nowhere.wav"), {16_000: wave})
+    slow = recording.waveform(8_000)
+    expected = np.sin(2 * np.pi * 100 * np.arange(8_000) / 8_000)
+    np.testing.assert_allclose(slow[200:-200], expected[200:-200], atol=1e-3)
+    assert recording.seconds == 1.0
+    assert recording.copy().waveform(8_000).shape == (8_000,)

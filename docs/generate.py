@@ -17,8 +17,8 @@ from typer.models import ArgumentInfo
 
 from sertk import errors
 from sertk.cli import VERBS
-from sertk.cli.show import describe, type_text
 from sertk.config import schema
+from sertk.config.describe import describe, type_text
 from sertk.registry import REGISTRIES, verbs
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -194,6 +194,16 @@ def _source_docstring(value: str) -> str | None:
     return ast.get_docstring(tree)
 
 
+def registry_of(kind: str) -> Registry:
+    """The registry of a kind of component, in the singular or plural. Raises UnknownNameError."""
+    for registry in REGISTRIES.values():
+        if kind in (registry.kind, registry.namespace[-1]):
+            return registry
+    raise UnknownNameError(
+        f"There is no kind {kind!r}. {did_you_mean(kind, REGISTRIES)}Kinds: {', '.join(REGISTRIES)}."
+    )
+
+
 encoders = Registry("encoder")
 transcribers = Registry("transcriber")
 fusions = Registry("fusion")

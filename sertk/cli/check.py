@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from sertk.cli.output import fail, say, table
-from sertk.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sertk.config.schema import Section
-    from sertk.data.manifest import Manifest
+    from sertk.preflight.files import CheckedFile
 
 
 def command(
@@ -40,67 +38,41 @@ def command(
         return
     if splits and manifest is None:
         raise typer.BadParameter("needs --manifest", param_hint="--split")
-    corpus, failed = None, False
-    if manifest is not None:
-        from sertk.inputs import read_valid
-        from sertk.preflight.find import split_faults
+    from sertk.preflight.files import check_files
 
-        corpus = read_valid(manifest)
-        faults = split_faults(corpus, splits)
-        if faults:
+    sound, failed = [], False
+    for each in check_files(files, manifest=manifest, splits=splits, sets=sets, bases=not resolved):
+        if each.error is not None:
             failed = True
-            fail(str(ConfigError(str(manifest), faults)))
-    lines = []
-    for path in files:
-        try:
-            lines.append(_checked(path, files, sets, corpus, resolved=resolved))
-        except ConfigError as error:  # the other files have their say too
-            failed = True
-            fail(str(error))
+            fail(str(each.error))
+        elif each.path != manifest:
+            sound.append(each)
     if failed:
         raise typer.Exit(1)
-    for line in [] if quiet else lines:
-        say(line)
+    for each in [] if quiet else sound:
+        _show(each, resolved=resolved)
 
 
-def _checked(
-    path: Path, files: Sequence[Path], sets: Sequence[str], corpus: Manifest | None, *, resolved: bool
-) -> str:
-    """What to say of a file without a fault. Raises ConfigError with all faults of another."""
-    from sertk.config.extends import extenders
-    from sertk.config.files import base_faults, load_any, resolved_toml
-    from sertk.preflight.find import load_sound
-    from sertk.registry import checkers
+def _show(file: CheckedFile, *, resolved: bool) -> None:
+    from sertk.config.files import resolved_toml
 
-    extending = [] if resolved else extenders(path, files)
-    if extending:
-        faults = base_faults(path, extending[0])
-        if faults:
-            raise ConfigError(str(path), faults)
-        return f"ok  {path}  (a base of {len(extending)})"
-    added = (checkers.get(name)(path, corpus) for name in checkers.names())
-    model: Section | None = next((found for found in added if found is not None), None)
-    if model is None:
-        model = load_sound(load_any, path, sets, corpus=corpus)
-    return f"# {path}\n{resolved_toml(model)}" if resolved else f"ok  {path}"
+    if resolved and file.section is not None:
+        say(f"# {file.path}\n{resolved_toml(file.section)}")
+    else:
+        say(f"ok  {file.path}" + (f"  (a base of {file.extended_by})" if file.extended_by else ""))
 
 
 def _show_differences(files: Sequence[Path], sets: Sequence[str]) -> None:
-    from sertk.config.files import differences, load_any
-    from sertk.config.trees import tree_differences
+    from sertk.config.trees import all_differences
 
     if len(files) != 2:
         raise typer.BadParameter(f"needs two files, got {len(files)}", param_hint="--diff")
     first, second = files
-    if first.is_dir() and second.is_dir():
-        rows = [
-            (_some(one.files), one.place, one.first or "-", one.second or "-")
-            for one in tree_differences(first, second)
-        ]
-        table(("files", "place", str(first), str(second)), rows)
-        return
-    found = differences(load_any(first, sets), load_any(second, sets))
-    table(("place", str(first), str(second)), [(place, one or "-", other or "-") for place, one, other in found])
+    found = all_differences(first, second, sets)
+    folders = first.is_dir() and second.is_dir()
+    columns = ("files",) * folders + ("place", str(first), str(second))
+    rows = [(one.place, one.first or "-", one.second or "-") for one in found]
+    table(columns, [(_some(one.files), *row) for one, row in zip(found, rows, strict=True)] if folders else rows)
 
 
 def _some(files: tuple[str, ...]) -> str:

@@ -1,7 +1,8 @@
-"""Two folders of configuration files compared: presets that should differ in stated places only."""
+"""Two configuration files, or two folders of them, compared: presets that should differ in stated places only."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from sertk.errors import ConfigError, Fault
 
 
 @dataclass(frozen=True)
-class TreeDifference:
-    """One place with the same two values in some files of both folders. None: not there."""
+class Difference:
+    """One place with the same two values in some files of both folders. None: not there. No files: of two files."""
 
     files: tuple[str, ...]
     place: str
@@ -20,7 +21,17 @@ class TreeDifference:
     second: str | None
 
 
-def tree_differences(first: Path, second: Path) -> list[TreeDifference]:
+def all_differences(first: Path, second: Path, sets: Sequence[str] = ()) -> list[Difference]:
+    """Tell where two files, or two folders of files, differ with all defaults filled in.
+
+    sets: changes of values of two files. Raises ConfigError for faulty files.
+    """
+    if first.is_dir() and second.is_dir():
+        return tree_differences(first, second)
+    return [Difference((), *row) for row in differences(load_any(first, sets), load_any(second, sets))]
+
+
+def tree_differences(first: Path, second: Path) -> list[Difference]:
     """Tell where the files of two folders differ once resolved, those of one path in each beside each other.
 
     Files that others extend are compared through these. Folders that only one of the two has are left alone: they may
@@ -37,7 +48,7 @@ def tree_differences(first: Path, second: Path) -> list[TreeDifference]:
             rows = [("(file)", "there" if name in one else None, "there" if name in other else None)]
         for row in rows:
             found.setdefault(row, []).append(name)
-    return [TreeDifference(tuple(files), *row) for row, files in found.items()]
+    return [Difference(tuple(files), *row) for row, files in found.items()]
 
 
 def _files(folder: Path, *, beside: Path) -> set[str]:

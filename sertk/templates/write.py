@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from sertk.errors import TemplateError, UnknownNameError, did_you_mean
+from sertk.errors import TemplateError
 from sertk.files import atomic_folder
-from sertk.registry import REGISTRIES
+from sertk.registry import REGISTRIES, registry_of
 
 HERE = Path(__file__).parent
 SUFFIX = ".template"
@@ -43,9 +43,7 @@ def write_plugin(name: str, kind: str, into: Path) -> Path:
     Its component is called as its module is, `sertk_` left off. Raises UnknownNameError for a kind that there is not,
     and TemplateError for a name that is none, a name that is taken, and a folder that exists.
     """
-    if kind not in REGISTRIES:
-        hint = did_you_mean(kind, REGISTRIES)
-        raise UnknownNameError(f"There is no kind {kind!r}. {hint}Kinds: {', '.join(REGISTRIES)}.")
+    kind = registry_of(kind).kind
     if not NAME.fullmatch(name):
         near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
         hint = f" {near!r} would do." if NAME.fullmatch(near) else ""

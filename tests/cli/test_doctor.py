@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sertk.cli import main
-from sertk.cli.doctor import Finding, _hub
+from sertk.doctor import Finding, _hub
 
 
 def test_the_doctor_names_versions_devices_disks_extras_and_encoders(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,7 +32,7 @@ def test_a_hub_token_is_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_checkpoints_of_the_cache_are_said_to_be_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     constants = pytest.importorskip("huggingface_hub.constants", reason="needs the extra hf")
-    from sertk.cli.doctor import _checkpoints
+    from sertk.doctor import _checkpoints
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "none"))
     assert [finding.state for finding in _checkpoints()] == ["missing"]

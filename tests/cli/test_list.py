@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sertk.cli import main
-from sertk.cli.show import describe
+from sertk.config.describe import describe
 from sertk.registry import REGISTRIES
 
 

@@ -10,7 +10,7 @@ import torch
 
 from sertk.cli import main
 from sertk.config.files import load_any, load_encoder_file, load_experiment
-from sertk.config.trees import TreeDifference, tree_differences
+from sertk.config.trees import Difference, tree_differences
 from sertk.models.classifier import Classifier, build_classifier
 from sertk.models.size import count_parameters
 
@@ -23,7 +23,7 @@ MEMBERS = [f"members/{number:02}.toml" for number in range(1, 15)]
 ENCODERS = [f"encoders/{name}.toml" for name in sorted(DIMS)]
 
 
-def rows(found: Sequence[TreeDifference]) -> set[tuple[str, str | None, str | None, tuple[str, ...]]]:
+def rows(found: Sequence[Difference]) -> set[tuple[str, str | None, str | None, tuple[str, ...]]]:
     return {(one.place, one.first, one.second, one.files) for one in found}
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_one_folder_lacks_is_a_difference(tmp_path: Path) -> None:
         (tmp_path / folder / "a.toml").write_text('[encoder]\nuse = "logmel"\n')
     (tmp_path / "one/b.toml").write_text('[encoder]\nuse = "logmel"\n')
     assert tree_differences(tmp_path / "one", tmp_path / "other") == [
-        TreeDifference(("b.toml",), "(file)", "there", None)
+        Difference(("b.toml",), "(file)", "there", None)
     ]
 
 

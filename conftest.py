@@ -11,7 +11,13 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-PLUGINS = {"fusion": "deepser", "sampler": "balanced", "regularizer": "manifold_mixup", "aggregator": "soup"}
+PLUGINS = {
+    "corpus": "msp_podcast",
+    "fusion": "deepser",
+    "sampler": "balanced",
+    "regularizer": "manifold_mixup",
+    "aggregator": "soup",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -23,6 +23,7 @@ import opensmile
 import soundfile
 import torch
 from numpy.typing import NDArray
+from sertk_corpora.emodb import read_emodb
 from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,7 +32,6 @@ from sklearn.svm import SVC
 from sertk import registry
 from sertk.config.build import build
 from sertk.config.schema import Use
-from sertk.data.corpora.emodb import read_emodb
 from sertk.data.recording import Recording
 from sertk.features.card import store_card
 from sertk.features.extract import Target, extract

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from sertk_meta.together import fit_together
+from sertk_msp_podcast.labels import MSP_PODCAST
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -27,7 +28,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from sertk.batching.collate import targets_of
 from sertk.batching.samplers import Shuffle
 from sertk.config.schema import Head, Optimizer
-from sertk.data.labels import MSP_PODCAST, LabelTable
+from sertk.data.labels import LabelTable
 from sertk.models.head import LinearHead
 from sertk.tensors import Targets
 from sertk.training.losses import attribute_mse, cross_entropy

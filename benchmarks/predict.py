@@ -25,6 +25,7 @@ import soundfile
 import torch
 from common.floor import emptied, matrix_rates, operations
 from common.results import keep, machine, shown, spread
+from sertk_msp_podcast.labels import MSP_PODCAST
 
 from sertk.cards import Card, EncoderSpec
 from sertk.checkpoint import Checkpoint
@@ -32,7 +33,6 @@ from sertk.compat import import_transformers
 from sertk.config.build import build
 from sertk.config.schema import Experiment, Use
 from sertk.data.find import find_recordings
-from sertk.data.labels import MSP_PODCAST
 from sertk.inference.model import load
 from sertk.models.classifier import build_classifier
 from sertk.registry import encoders

@@ -87,18 +87,21 @@ def _component(said: dict[str, Any]) -> str:
     return "\n\n".join([*parts, *(prose(text) for text in rest.strip().split("\n\n") if text)])
 
 
-def commands() -> dict[str, Callable[..., None]]:
-    """The function of every command of the command line by its words: `train`, `data toy`, ..."""
+def commands(words: Sequence[str] = ()) -> dict[str, Callable[..., None]]:
+    """The function of every command of the command line by its words: `train`, `data toy`, ...
+
+    words: of a command line, which may add options to a command: `data prepare emodb`.
+    """
     found: dict[str, Callable[..., None]] = {}
-    found |= {name.replace(".", " "): verbs.get(name) for name in verbs.names()}
     for verb, (module_name, _) in VERBS.items():
         module = import_module(module_name)
-        if not hasattr(module, "app"):
+        app = module.build(words) if hasattr(module, "build") else getattr(module, "app", None)
+        if app is None:
             found[verb] = module.command
             continue
-        for info in module.app.registered_commands:
+        for info in app.registered_commands:
             found[f"{verb} {info.name or info.callback.__name__.replace('_', '-')}"] = info.callback
-    return found
+    return found | {name.replace(".", " "): verbs.get(name) for name in verbs.names()}
 
 
 class Option(NamedTuple):

@@ -1,8 +1,9 @@
 """The one page a plugin author reads: what each kind of component is given and what it must give back.
 
 A component is a class or a function, registered as an entry point `name = "module:Class"` in the group of its kind:
-`sertk_encoders`, `sertk_transcribers`, `sertk_fusions`, `sertk_samplers`, `sertk_regularizers`, `sertk_losses`,
-`sertk_aggregators`. sertk passes the positional arguments, before `/`; a recipe sets the options, after `*`:
+`sertk_corpora`, `sertk_encoders`, `sertk_transcribers`, `sertk_fusions`, `sertk_samplers`, `sertk_regularizers`,
+`sertk_losses`, `sertk_aggregators`. sertk passes the positional arguments, before `/`; a recipe sets the options,
+after `*`:
 
     class Attentive(nn.Module):
         def __init__(self, dims: Mapping[str, int], /, *, width: int = 256, dropout: float = 0.1) -> None: ...
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
@@ -33,11 +35,28 @@ from torch import Tensor, nn
 from sertk.batching.dataset import FeatureSet
 from sertk.checkpoint import Checkpoint
 from sertk.config.schema import Head, Use
+from sertk.data.corpora.report import CorpusReport
+from sertk.data.manifest import Manifest
 from sertk.data.recording import Recording
 from sertk.tensors import Features, Outputs, Padded, Targets
 
 Modality = Literal["speech", "text", "posterior"]
 Batching = Literal["padded", "equal_length", "single"]
+
+
+class Corpus(Protocol):
+    """Reads a folder of a corpus: the component itself, `(folder, /, *, options)`.
+
+    Every reader has the options `audio` (default true: look at the recordings; without, labels alone are read) and
+    `allow_partial` (default false: accept an incomplete copy). Paths of recordings are absolute. A bad row or
+    recording is left out and listed in the report, never a reason to stop. `sertk.data.corpora` has tables with
+    checked cells, a search for recordings, and the report. The option of type `Path` or a sequence of them names
+    further folders; what they contain counts when sertk decides what is up to date.
+    """
+
+    def __call__(self, folder: Path, /, **options: Any) -> tuple[Manifest, CorpusReport]:
+        """The manifest, and what was found. Raises DataError for a folder that is no copy of the corpus."""
+        ...
 
 
 class Encoder(Protocol):

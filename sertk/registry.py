@@ -49,8 +49,9 @@ class Component:
 class Registry(catalogue.Registry):
     """Names of one kind of component. One name has one owner; a broken plugin fails only when asked for."""
 
-    def __init__(self, kind: str) -> None:
-        super().__init__(("sertk", f"{kind}s" if not kind.endswith("s") else f"{kind}es"), entry_points=True)
+    def __init__(self, kind: str, plural: str | None = None) -> None:
+        name = plural or (f"{kind}es" if kind.endswith("s") else f"{kind}s")
+        super().__init__(("sertk", name), entry_points=True)
         self.kind = kind
         self._installed: dict[str | None, dict[str, Component]] = {}
 
@@ -204,6 +205,7 @@ def registry_of(kind: str) -> Registry:
     )
 
 
+corpora = Registry("corpus", "corpora")
 encoders = Registry("encoder")
 transcribers = Registry("transcriber")
 fusions = Registry("fusion")
@@ -214,7 +216,7 @@ aggregators = Registry("aggregator")
 
 REGISTRIES: dict[str, Registry] = {
     registry.kind: registry
-    for registry in (encoders, transcribers, fusions, samplers, regularizers, losses, aggregators)
+    for registry in (corpora, encoders, transcribers, fusions, samplers, regularizers, losses, aggregators)
 }
 """All registries by kind."""
 
@@ -231,13 +233,14 @@ checkers = Registry("checker")
 """Of plugins: `(path, corpus) -> Section | None` for `sertk check`; None for a file of another kind."""
 
 PROVIDERS: dict[str, dict[str, str]] = {
+    "corpus": {"crema_d": "sertk-corpora", "emodb": "sertk-corpora", "msp_podcast": "sertk-msp-podcast"},
     "encoder": {"opensmile": "sertk-opensmile", "s3prl": "sertk-s3prl"},
     "fusion": {"deepser": "sertk-deepser"},
     "sampler": {"balanced": "sertk-balanced"},
     "regularizer": {"manifold_mixup": "sertk-mixup"},
     "aggregator": {"meta_classifier": "sertk-meta", "soup": "sertk-soup"},
-    "verb": {"ablate": "sertk-lab", "data.toy": "sertk-toy", "plan": "sertk-lab"},
-    "planner": {"ablate": "sertk-lab"},
+    "verb": {"ablate": "sertk-lab", "data.toy": "sertk-toy", "plan": "sertk-lab", "submit": "sertk-msp-podcast"},
+    "planner": {"ablate": "sertk-lab", "submit": "sertk-msp-podcast"},
     "checker": {"ablation": "sertk-lab"},
 }
 """By kind and name, the plugin of this project that provides it, for the message where it is not installed."""

@@ -16,7 +16,7 @@ from sertk.provenance import Change, Provenance, Record, changes, edited, is_who
 from sertk.registry import PROVIDERS, planners
 
 PLANNERS = {
-    "data prepare": "sertk.data.provenance:prepare_provenance",
+    "data prepare": "sertk.corpora:prepare_provenance",
     "data split": "sertk.data.provenance:split_provenance",
     "data fix": "sertk.data.provenance:fix_provenance",
     "data audit": "sertk.data.provenance:audit_provenance",
@@ -27,7 +27,6 @@ PLANNERS = {
     "predict": "sertk.inference.provenance:provenance",
     "score": "sertk.scoring.provenance:score_provenance",
     "report": "sertk.reports.provenance:report_provenance",
-    "submit": "sertk.scoring.provenance:submit_provenance",
 }
 """The planner of each verb, which `Provenance.call` has the arguments of; a string, so that only one is imported.
 

@@ -29,10 +29,10 @@ from typing import Any
 import catalogue
 import numpy as np
 import pytest
+from sertk_msp_podcast.labels import MSP_PODCAST as LABELS
 
 from sertk import cards, digests, revisions
 from sertk.cli import main
-from sertk.data.labels import MSP_PODCAST as LABELS
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest
 from sertk.features import sources
@@ -214,7 +214,7 @@ ROWS = [
     Row("..... .. .. .. ... .... ....", "version of sertk", lambda site: site.release("sertk")),
 
     # The revisions of verbs: the same results stop it again.
-    Row("x.... .. .. .. ... .... ....", "revision of prepare's reader", lambda site: site.raised("sertk.data.corpora.msp_podcast.read.read_msp_podcast.revision")),
+    Row("x.... .. .. .. ... .... ....", "revision of prepare's reader", lambda site: site.raised("sertk_msp_podcast.read.read_msp_podcast.revision")),
     Row(".x... .. .. .. ... .... ....", "revision of split", lambda site: site.raised("sertk.data.provenance.SPLIT")),
     Row("..x.. .. .. .. ... .... ....", "revision of transcribe", lambda site: site.raised("sertk.transcribers.provenance.REVISION")),
     Row("...x. .. .. .. ... .... ....", "revision of fix", lambda site: site.raised("sertk.data.provenance.FIX")),
@@ -222,9 +222,9 @@ ROWS = [
     Row("..... .. xx .. ... .... ...x", "revision of train", lambda site: site.raised("sertk.experiment.REVISION")),
     Row("..... .. .. .. xxx .... ....", "revision of combine", lambda site: site.raised("sertk.ensemble.combine.REVISION")),
     Row("..... .. .. .. ... xxxx ....", "revision of predict", lambda site: site.raised("sertk.inference.provenance.REVISION")),
-    Row("..... .. .. .. ... .... x...", "revision of score", lambda site: site.raised("sertk.scoring.provenance.SCORE")),
+    Row("..... .. .. .. ... .... x...", "revision of score", lambda site: site.raised("sertk.scoring.provenance.REVISION")),
     Row("..... .. .. .. ... .... .x..", "revision of report", lambda site: site.raised("sertk.reports.provenance.REPORT")),
-    Row("..... .. .. .. ... .... ..x.", "revision of submit", lambda site: site.raised("sertk.scoring.provenance.SUBMIT")),
+    Row("..... .. .. .. ... .... ..x.", "revision of submit", lambda site: site.raised("sertk_msp_podcast.provenance.REVISION")),
     Row("..... .. .. .. ... .... ...x", "revision of ablate", lambda site: site.raised("sertk_lab.ablation.provenance.REVISION")),
 
     # Ensembles

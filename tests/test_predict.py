@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from sertk_msp_podcast.read import read_msp_podcast
 
 import sertk
 from sertk import registry
@@ -15,7 +16,6 @@ from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
 from sertk.config.files import load_experiment
 from sertk.config.schema import Combination, Data, Use
-from sertk.data.corpora.msp_podcast.read import read_msp_podcast
 from sertk.data.find import find_recordings, recording_of
 from sertk.data.manifest import Manifest
 from sertk.data.recording import Recording

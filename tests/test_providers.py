@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from sertk.errors import UnknownNameError
-from sertk.registry import PROVIDERS, Registry
+from sertk.registry import PROVIDERS, REGISTRIES, Registry, checkers, planners, verbs
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
+KINDS = {registry.namespace[-1]: registry.kind for registry in (*REGISTRIES.values(), verbs, planners, checkers)}
 
 
 def test_the_table_is_that_of_the_plugins() -> None:
@@ -18,7 +19,7 @@ def test_the_table_is_that_of_the_plugins() -> None:
     for path in PLUGINS.glob("*/pyproject.toml"):
         project = tomllib.loads(path.read_text())["project"]
         for group, names in project["entry-points"].items():
-            kind = group.removeprefix("sertk_").removesuffix("s")
+            kind = KINDS[group.removeprefix("sertk_")]
             declared.setdefault(kind, {}).update(dict.fromkeys(names, project["name"]))
     assert declared == PROVIDERS
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sertk_msp_podcast.labels import MSP_PODCAST
 
 from sertk.batching.dataset import FeatureSet
-from sertk.data.labels import MSP_PODCAST, LabelTable
+from sertk.data.labels import LabelTable
 from sertk.features.sources import digest
 from sertk.features.store import FeatureStore, StoreCard, StoreWriter
 

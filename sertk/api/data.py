@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from sertk.api.remarks import warn, warn_of_edited
+from sertk.corpora import prepare_provenance, read_corpus
 from sertk.data.audio_stats import AudioStats, audio_stats
 from sertk.data.audit import audit as audit_manifest
-from sertk.data.corpora import find_reader
 from sertk.data.corpora.report import CorpusReport, write_faults
 from sertk.data.manifest import Manifest
-from sertk.data.provenance import REPORT, audit_provenance, fix_provenance, prepare_provenance, split_provenance
+from sertk.data.provenance import REPORT, audit_provenance, fix_provenance, split_provenance
 from sertk.data.splits import hold_out
 from sertk.data.validation import fix as fix_manifest
-from sertk.errors import UsageError
 from sertk.files import write_text
 from sertk.outputs import making, refuse_foreign_files
 from sertk.progress import Bars, silent
@@ -55,7 +53,7 @@ def prepare(
     Parameters
     ----------
     corpus
-        Which corpus it is: msp_podcast, crema_d or emodb.
+        Which corpus it is: the name of a reader, such as msp_podcast, crema_d or emodb.
     folder
         The folder of the corpus.
     out
@@ -70,18 +68,16 @@ def prepare(
     Raises
     ------
     SertkError
-        DataError for a folder that is no such corpus; UsageError for an option that the reader does not take;
-        OutputError.
+        DataError for a folder that is no such corpus; UnknownNameError for a corpus that no reader is installed for;
+        ConfigError for an option that the reader does not take; OutputError.
     """
-    reader, place = find_reader(corpus), Path(out)
-    _refuse_unknown(reader, options)
+    place = Path(out)
     refuse_foreign_files("data prepare", [place], sides=[REPORT])
-    asked = {"allow_partial": False, "audio": True, **options}
     with progress("files of the corpus read") as advance:
-        made = prepare_provenance(corpus, str(folder), str(place), asked, progress=advance)
+        made = prepare_provenance(corpus, str(folder), str(place), options, progress=advance)
     if not force and is_current(place, made):
         return Prepared(place, up_to_date=True)
-    manifest, report = reader(Path(folder), **asked)
+    manifest, report = read_corpus(corpus, Path(folder), options)
     with making(place, made, sides=[REPORT]) as edited:
         manifest.based_in(Path(folder)).write(place)
         if report.faults:
@@ -213,11 +209,3 @@ def _counted(corpus: Manifest, advance: Callable[[int], object]) -> Iterator[Aud
     for stats in audio_stats(corpus):
         yield stats
         advance(1)
-
-
-def _refuse_unknown(reader: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    taken = [name for name, one in signature(reader).parameters.items() if one.kind is one.KEYWORD_ONLY]
-    for name in options:
-        if name not in taken:
-            takes = ", ".join(f"--{known.replace('_', '-')}" for known in taken)
-            raise UsageError(f"--{name.replace('_', '-')}: this corpus does not have it; it takes {takes}")

@@ -1,8 +1,9 @@
 """The command line: one file per verb; nothing heavy is imported before a verb needs it.
 
-A verb is one line of VERBS and a module that has either `command`, a function that Typer reads, or `app`, a
-`typer.Typer` of several commands. Plugins add verbs by the entry point group `sertk_verbs`, and commands of a verb by
-names with a dot (`data.toy`). Only the module of what was typed is imported.
+A verb is one line of VERBS and a module that has either `command`, a function that Typer reads, `app`, a
+`typer.Typer` of several commands, or `build`, which gives one for the words of the command line. Plugins add verbs by
+the entry point group `sertk_verbs`, and commands of a verb by names with a dot (`data.toy`). Only the module of what
+was typed is imported.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ VERBS: dict[str, tuple[str, str]] = {
     "train": ("sertk.cli.train", "Train the models of experiment files."),
     "combine": ("sertk.cli.combine", "Combine systems into one: votes, meta-classifiers, soups."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
-    "submit": ("sertk.cli.submit", "Write and check a challenge submission."),
     "check": ("sertk.cli.check", "Check configuration files and report all faults at once."),
     "score": ("sertk.cli.score", "Score predictions, with confidence intervals."),
     "report": ("sertk.cli.report", "Write an HTML page about an experiment: scores, plots, recordings."),
@@ -115,7 +115,7 @@ def build_app(words: Sequence[str]) -> typer.Typer:
             app.command(verb, help=line)(_not_loaded)
             continue
         module = None if verb in added else import_module(VERBS[verb][0])
-        command = verbs.get(verb) if module is None else _command_of(module)
+        command = verbs.get(verb) if module is None else _command_of(module, words)
         if isinstance(command, typer.Typer):
             app.add_typer(_with_commands(command, verb, inside.get(verb, {}), inner), name=verb, help=line)
         else:
@@ -152,7 +152,9 @@ def _take_literally(command: Any) -> None:
         _take_literally(inner)
 
 
-def _command_of(module: ModuleType) -> Any:
+def _command_of(module: ModuleType, words: Sequence[str]) -> Any:
+    if hasattr(module, "build"):
+        return module.build(words)
     return module.app if hasattr(module, "app") else module.command
 
 

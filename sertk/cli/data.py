@@ -3,7 +3,9 @@
 # Longer than others: six commands of one verb.
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import typer
 
 from sertk.cli import data_tables as tables
 from sertk.cli.output import progress, say, say_json, up_to_date
+from sertk.cli.reader_options import with_reader_options
 from sertk.progress import Advance, silent
+from sertk.registry import corpora
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Read, split, clean and inspect corpora.")
 
@@ -21,40 +25,27 @@ AS_JSON = typer.Option(False, "--json", help="Write JSON for programs.")
 NO_AUDIO = typer.Option(False, "--no-audio", help="Do not read the recordings.")
 
 
-@app.command()
+def build(words: Sequence[str]) -> typer.Typer:
+    """The commands; `prepare` has the options of the reader that is named in the words of the command line."""
+    named = next((word for word in words if word in corpora), None) if "prepare" in words else None
+    whole = copy(app)
+    whole.registered_commands = []
+    whole.command("prepare")(with_reader_options(prepare, named))
+    whole.registered_commands += app.registered_commands
+    return whole
+
+
 def prepare(
-    corpus: str = typer.Argument(..., help="Which corpus it is: msp_podcast, crema_d or emodb."),
+    corpus: str = typer.Argument(..., help="The reader of the corpus, such as msp_podcast: see `sertk list corpus`."),
     folder: Path = typer.Argument(..., help="The folder of the corpus."),
     out: Path = OUT,
-    release: str | None = typer.Option(
-        None, help="The release, such as 1.12 or 2025. Default: detected by its counts."
-    ),
-    fold: int | None = typer.Option(
-        None, min=1, help="For a corpus with folds: the fold whose parts become the splits."
-    ),
-    allow_partial: bool = typer.Option(False, "--allow-partial", help="Accept an incomplete copy of the corpus."),
-    transcripts: list[Path] = typer.Option([], help="Another folder of transcripts; can be repeated."),
-    secondary: str = typer.Option("drop", help="Secondary emotions: drop, or half (half a vote each)."),
-    missing: str = typer.Option(
-        "consensus", help="Utterances without votes: consensus (use it as their label) or unlabelled."
-    ),
-    no_audio: bool = NO_AUDIO,
     force: bool = FORCE,
+    *,
+    options: Mapping[str, Any],
 ) -> None:
-    """Read a corpus into a manifest, and report what is wrong with it."""
+    """Read a corpus into a manifest, and report what is wrong with it. Name a corpus to see its further options."""
     from sertk.api.data import prepare as read
 
-    _one_of("--secondary", secondary, ("drop", "half"))
-    _one_of("--missing", missing, ("consensus", "unlabelled"))
-    given: dict[str, tuple[Any, Any]] = {
-        "release": (release, None),
-        "fold": (fold, None),
-        "transcripts": (transcripts, []),
-        "secondary": (secondary, "drop"),
-        "missing": (missing, "consensus"),
-    }
-    options: dict[str, Any] = {name: value for name, (value, default) in given.items() if value != default}
-    options |= {"allow_partial": allow_partial, "audio": not no_audio}
     made = read(corpus, folder, out=out, force=force, progress=_bar, **options)
     if made.up_to_date:
         return up_to_date(out)
@@ -137,8 +128,3 @@ def stats(manifest: Path = typer.Argument(..., help="A manifest."), as_json: boo
 
 def _bar(what: str, total: int | None = None) -> AbstractContextManager[Advance]:
     return progress(what, total, last_line=False)
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise typer.BadParameter(f"{option} is one of {', '.join(allowed)}, got {value!r}")

@@ -14,7 +14,9 @@ app = typer.Typer(no_args_is_help=True)
 @app.command()
 def plugin(
     name: str = typer.Argument(help="The name of the distribution, such as sertk-attentive or attentive."),
-    kind: str = typer.Option(..., help="fusion, encoder, sampler, regularizer, loss, aggregator or transcriber."),
+    kind: str = typer.Option(
+        ..., help="The kind of component, such as fusion, encoder or corpus: one of those of `sertk list`."
+    ),
     into: Path = typer.Option(Path(), metavar="DIR", help="The folder to create it in."),
 ) -> None:
     """Write a plugin: a distribution with a working component, tests, a README and CI."""

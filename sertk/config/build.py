@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sertk.config.check import option_faults
 from sertk.config.options import defined_at, options_model, read_options
@@ -25,12 +25,8 @@ def build(registry: Registry, use: Use, *given: Any) -> Any:
     of the factory about anything else (data, weights) pass as they are.
     """
     factory = registry.get(use.use)
-    model = options_model(factory)
+    checked = checked_options(registry, use)
     source = f"{registry.kind} {use.use!r}"
-    try:
-        checked = read_options(model, use.options)
-    except ValidationError as error:
-        raise ConfigError(source, option_faults(model, use.use, use.options, error)) from None
     options = {name: getattr(checked, name) for name in checked.model_fields_set}
     try:
         inspect.signature(factory).bind(*given, **options)
@@ -46,8 +42,20 @@ def build(registry: Registry, use: Use, *given: Any) -> Any:
     except SertkError:
         raise
     except Exception as error:  # whatever a stranger's factory raises
-        told = {name: getattr(checked, name) for name in model.model_fields}
-        raise ConfigError(source, [complaint(use.use, told, error)]) from error
+        raise ConfigError(source, [complaint(use.use, dict(checked), error)]) from error
+
+
+def checked_options(registry: Registry, use: Use) -> BaseModel:
+    """All options of a component, with the defaults of those that are not given.
+
+    Raises RegistryError for a name that is unknown or broken, and ConfigError with all faults of the options' types.
+    """
+    model = options_model(registry.get(use.use))
+    try:
+        return read_options(model, use.options)
+    except ValidationError as error:
+        faults = option_faults(model, use.use, use.options, error)
+        raise ConfigError(f"{registry.kind} {use.use!r}", faults) from None
 
 
 def complaint(name: str, options: Mapping[str, Any], error: Exception) -> Fault:

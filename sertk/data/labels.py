@@ -59,12 +59,6 @@ class LabelSet:
         return self.letters[self.index(name)]
 
 
-MSP_PODCAST = LabelSet(
-    ("Angry", "Sad", "Happy", "Surprise", "Fear", "Disgust", "Contempt", "Neutral"), letters="ASHUFDCN"
-)
-"""The eight classes of MSP-Podcast, in the order of the corpus and of MEDUSA."""
-
-
 def soft_target(
     votes: Mapping[str, float], labels: LabelSet, *, other: OtherPolicy = "drop"
 ) -> NDArray[np.float64] | None:

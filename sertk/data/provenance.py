@@ -1,4 +1,4 @@
-"""What the verbs of `sertk data` make their outputs from: the planners of `prepare`, `split`, `fix` and `audit`."""
+"""What the verbs of `sertk data` make their outputs from: the planners of `split`, `fix` and `audit`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sertk.data.corpora import find_reader
 from sertk.data.formats import AUDIO_SUFFIXES
 from sertk.data.manifest import Manifest
 from sertk.digests import file_digests
@@ -29,30 +28,6 @@ FEW = 20
 """A folder's files of one ending are a part each when there are no more."""
 
 Progress = Callable[[int], object]
-
-
-def prepare_provenance(
-    corpus: str, folder: str, out: str, options: Mapping[str, Any], *, progress: Progress | None = None
-) -> Provenance:
-    """Plan `sertk data prepare`: the reader, its options, and the content of the corpus's files.
-
-    options: of the reader; `transcripts` are folders. progress: called with the number of files that were read since.
-    """
-    reader = find_reader(corpus)
-    place = Path(folder)
-    if not place.is_dir():
-        raise DataError(f"{folder}: there is no such folder. Name the folder of the corpus.")
-    resolved = {k: v for k, v in options.items() if k != "transcripts"}
-    recordings = place if place.is_absolute() else os.path.relpath(place, Path(out).parent)
-    parts = {"reader": f"{corpus} revision {reader.revision}", "recordings are in": str(recordings)}
-    parts |= options_as_parts("options", resolved)
-    folders = {"corpus": place} | {f"transcripts {n}": Path(p) for n, p in enumerate(options.get("transcripts", []))}
-    for name, each in folders.items():
-        parts |= folder_parts(name, each, audio=bool(options.get("audio", True)), progress=progress)
-    call_options = resolved | {"transcripts": [from_here(Path(p)) for p in options.get("transcripts", [])]}
-    called = str(place) if place.is_absolute() else from_here(place)  # it decides how the manifest names the folder
-    call = {"corpus": corpus, "folder": called, "out": from_here(Path(out)), "options": call_options}
-    return Provenance("data prepare", parts, call)
 
 
 def split_provenance(manifest: str, out: str, part: str, into: str, share: float, seed: int) -> Provenance:

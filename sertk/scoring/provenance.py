@@ -1,4 +1,4 @@
-"""What scores and submissions are made from: the planners of `score` and `submit`."""
+"""What scores are made from: the planner of `sertk score`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
 from sertk.files import sha256_file, sha256_json
 from sertk.provenance import Provenance, from_here, options_as_parts
-from sertk.scoring.submission import illegal_encoders
 
-SCORE, SUBMIT = 2, 1
-"""The revisions of the verbs: each is raised when its outputs change for the same inputs."""
+REVISION = 2
+"""Raised when scores change for the same inputs."""
 
 
 def score_provenance(
@@ -35,7 +34,7 @@ def score_provenance(
             raise DataError(f"there is no file {path}")
     corpus = Manifest.read(Path(manifest))
     options = {"split": [*split], "groups": groups, "draws": draws, "seed": seed}
-    parts = {"revision": str(SCORE), **options_as_parts("options", options)}
+    parts = {"revision": str(REVISION), **options_as_parts("options", options)}
     parts |= {
         f"predictions {system}": sha256_file(Path(path))
         for system, path in zip(system_names(predictions), predictions, strict=True)
@@ -54,26 +53,6 @@ def score_provenance(
         for name, path in (("compare", compare), ("calibrate", calibrate))
     }
     return Provenance("score", parts, call, tuple(reads))
-
-
-def submit_provenance(
-    predictions: str, manifest: str, split: str, model: str | None, allow_illegal: bool
-) -> Provenance:
-    """Plan `sertk submit`: predictions, the ids of the test split, and what the challenge forbids of the model."""
-    ids = [utterance.id for utterance in Manifest.read(Path(manifest)).split(split)]
-    illegal = illegal_encoders(Path(model)) if model else []
-    if illegal and not allow_illegal:
-        raise DataError(
-            f"{model} uses {', '.join(illegal)}, trained on emotion labels, which the challenge forbids. "
-            f"Use another model, or --allow-illegal for a submission that does not enter the challenge."
-        )
-    path = Path(predictions)
-    if not path.is_file():
-        Predictions.read(path)  # which says so
-    parts = {"revision": str(SUBMIT), "predictions": sha256_file(path), "ids": sha256_json(ids)}
-    reads = [from_here(Path(read)) for read in (predictions, manifest, model) if read is not None]
-    call = {"predictions": reads[0], "manifest": reads[1], "split": split, "allow_illegal": allow_illegal}
-    return Provenance("submit", parts, call | {"model": reads[2] if model else None}, tuple(reads))
 
 
 def system_names(paths: Sequence[str]) -> list[str]:

@@ -22,10 +22,18 @@ SUFFIX = ".template"
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 RECIPE_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
-CHECKED = {"fusion": ', options={"width": 16}', "encoder": ', other={"frame_ms": 40}'}
-"""What the checks of a kind are given beside the name."""
+CHECKED = {
+    "corpus": ", example=write_example",
+    "fusion": ', options={"width": 16}',
+    "encoder": ', other={"frame_ms": 40}',
+}
+"""What the checks of a kind are given besides the name."""
+
+IMPORTED = {"corpus": "\n\nfrom $module import write_example"}
+"""What the test of a kind imports besides the checks."""
 
 USAGE = {
+    "corpus": "```\nsertk data prepare $component FOLDER --out manifest.jsonl.gz\n```",
     "fusion": '```toml\n[fusion]\nuse   = "$component"\nwidth = 256\n```',
     "encoder": '```toml\n[encoder]\nuse      = "$component"\nframe_ms = 25\n```',
     "sampler": '```toml\n[[stage]]\nsampler = { use = "$component", batch_size = 16, power = 0.5 }\n```',
@@ -65,6 +73,7 @@ def write_plugin(name: str, kind: str, into: Path) -> Path:
         "kind": kind,
         "group": REGISTRIES[kind].namespace[-1],
         "checked": CHECKED.get(kind, ""),
+        "imports": Template(IMPORTED.get(kind, "")).substitute(module=module),
         "usage": Template(USAGE[kind]).substitute(component=component),
     }
     written = Template(source).substitute(words)

@@ -251,7 +251,7 @@ from sertk.cli import main
 assert main(["data", "prepare", "msp_podcast", {str(corpus)!r}, "--no-audio", "--out", {str(tmp_path / "m.jsonl")!r}]) == 0
 assert main(["data", "split", {str(tmp_path / "m.jsonl")!r}, "--out", {str(tmp_path / "s.jsonl")!r}]) == 0
 assert main(["data", "audit", {str(tmp_path / "s.jsonl")!r}, "--no-audio"]) == 0
-import sertk.cli.submit, sertk.scoring.submission
+import sertk_msp_podcast.submit, sertk_msp_podcast.submission
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

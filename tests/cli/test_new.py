@@ -30,7 +30,7 @@ def test_a_plugin_has_all_that_a_distribution_needs(kind: str, tmp_path: Path) -
     project = tomllib.loads(written["pyproject.toml"])["project"]
     factory = "MyThing" if kind in ("fusion", "sampler", "regularizer") else "my_thing"
     assert project["entry-points"] == {
-        f"sertk_{kind}{'es' if kind == 'loss' else 's'}": {"my_thing": f"sertk_my_thing:{factory}"}
+        f"sertk_{REGISTRIES[kind].namespace[-1]}": {"my_thing": f"sertk_my_thing:{factory}"}
     }
     assert project["license"] == "Apache-2.0"
     assert "Licence: Apache-2.0." in written["README.md"]

@@ -13,9 +13,11 @@ import soundfile
 from sertk.data.agreement import interval_alpha, mean_entropy, nominal_alpha
 from sertk.data.audio_stats import ODD, audio_stats
 from sertk.data.audit import audit
-from sertk.data.labels import MSP_PODCAST
+from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.reports.audit_page import audit_page, findings
+
+EIGHT = LabelSet(("Angry", "Sad", "Happy", "Surprise", "Fear", "Disgust", "Contempt", "Neutral"), letters="ASHUFDCN")
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability (2011): four observers, twelve units, 0 for no value.
 OBSERVERS = """
@@ -34,7 +36,7 @@ def utterance(name: str, split: str = "train", **fields: object) -> Utterance:
 
 
 def manifest_of(*utterances: Utterance, folder: Path = Path()) -> Manifest:
-    return Manifest("made_up", MSP_PODCAST, {"arousal": (1.0, 7.0)}, utterances, folder=folder)
+    return Manifest("made_up", EIGHT, {"arousal": (1.0, 7.0)}, utterances, folder=folder)
 
 
 @pytest.fixture

@@ -10,15 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sertk.data.ids import id_fault
-from sertk.data.labels import MSP_PODCAST, LabelSet
+from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError
+
+EIGHT = LabelSet(("Angry", "Sad", "Happy", "Surprise", "Fear", "Disgust", "Contempt", "Neutral"), letters="ASHUFDCN")
 
 RANGES = {"arousal": (1.0, 7.0), "valence": (1.0, 7.0)}
 
 
 def manifest(*utterances: Utterance) -> Manifest:
-    return Manifest("corpus", MSP_PODCAST, RANGES, utterances, note="made up")
+    return Manifest("corpus", EIGHT, RANGES, utterances, note="made up")
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

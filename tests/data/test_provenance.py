@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sertk.cli import main
+from sertk.corpora import prepare_provenance
 from sertk.data.manifest import Manifest
-from sertk.data.provenance import corpus_files, folder_parts, prepare_provenance
+from sertk.data.provenance import corpus_files, folder_parts
 
 Capture = pytest.CaptureFixture[str]
 

@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
-from sertk.data.labels import MSP_PODCAST
+from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.validation import fix, shared_speakers, validate
+
+EIGHT = LabelSet(("Angry", "Sad", "Happy", "Surprise", "Fear", "Disgust", "Contempt", "Neutral"), letters="ASHUFDCN")
 
 
 def made(*rows: dict[str, Any], folder: Path = Path()) -> Manifest:
     utterances = tuple(Utterance(**{"id": "a", "audio": "a.wav", **row}) for row in rows)
-    return Manifest("c", MSP_PODCAST, {"valence": (1.0, 7.0)}, utterances, folder=folder)
+    return Manifest("c", EIGHT, {"valence": (1.0, 7.0)}, utterances, folder=folder)
 
 
 def test_a_sound_manifest_has_no_faults() -> None:

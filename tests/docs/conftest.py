@@ -37,12 +37,12 @@ def generate() -> ModuleType:
 def trained(toy_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with the classes of MSP-Podcast that hears and reads, trained for one epoch on the toy corpus."""
     import torch
+    from sertk_msp_podcast.read import read_msp_podcast
 
     from sertk import registry
     from sertk.config.build import build
     from sertk.config.files import load_experiment
     from sertk.config.schema import Use
-    from sertk.data.corpora.msp_podcast.read import read_msp_podcast
     from sertk.data.recording import Recording
     from sertk.data.splits import hold_out
     from sertk.experiment import run

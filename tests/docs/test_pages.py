@@ -22,7 +22,7 @@ from sertk_lab.ablation.config import load_ablations
 
 from sertk.recipes.options import read_options
 from sertk.recipes.run import script_of
-from sertk.registry import REGISTRIES
+from sertk.registry import REGISTRIES, corpora
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -86,8 +86,8 @@ every_page = pytest.mark.parametrize(
 
 @every_page
 def test_every_verb_and_option_exists(page: Path, generate: ModuleType) -> None:
-    known = generate.commands()
     for words in commands(page):
+        known = generate.commands(words)
         if words[0].startswith("-") or words[0] == "VERB":
             continue
         ours = words[: words.index("--")] if "--" in words else words
@@ -101,7 +101,8 @@ def test_every_verb_and_option_exists(page: Path, generate: ModuleType) -> None:
             taken |= {f"--{option.name}" for option in read_options(script_of(ROOT / words[1]))}
         given = {word.split("=")[0] for word in ours if word.startswith("--")}
         assert given <= taken | {"--help", "--debug"}, f"sertk {' '.join(words)}"
-    anywhere = {word for command in known.values() for option in generate.options(command) for word in option.words}
+    every = [command for name in corpora.names() for command in generate.commands(["prepare", name]).values()]
+    anywhere = {word for command in every for option in generate.options(command) for word in option.words}
     recipes = " ".join(script.read_text() for script in ROOT.glob("recipes/*/run.sh"))
     for word in re.findall(r"`(--[a-z][a-z-]*)[^`]*`", FENCE.sub("", page.read_text())):
         assert word in anywhere | {"--help", "--debug", "--version"} or word in recipes, f"nothing has {word}"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from sertk_msp_podcast.read import read_msp_podcast
 
 from sertk.cli import main, output
-from sertk.data.corpora.msp_podcast.read import read_msp_podcast
 from sertk.features.store import FeatureStore
 
 

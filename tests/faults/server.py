@@ -18,14 +18,14 @@ from typing import Any
 
 PRELOADED = (
     "sertk.cli.data",
-    "sertk.data.corpora.msp_podcast.read",
+    "sertk_msp_podcast.read",
     "sertk.ensemble.combine",
     "sertk.experiment",
     "sertk.features.extract",
     "sertk.inference.model",
     "sertk.reports.results",
     "sertk.scoring.score",
-    "sertk.scoring.submission",
+    "sertk_msp_podcast.submission",
     "sertk.transcribers.run",
     "sklearn.metrics",
 )

@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from sertk_msp_podcast.consensus import read_consensus, read_text
+from sertk_msp_podcast.labels import MSP_PODCAST
+from sertk_msp_podcast.lists import read_partitions, read_speakers
+from sertk_msp_podcast.ratings import read_detailed
+from sertk_msp_podcast.submission import check_submission
 
 from sertk.checkpoint import Checkpoint, read_history
 from sertk.config.files import load_any, load_combination, load_encoder_file, load_experiment
 from sertk.data.audio import audio_info, read_audio
-from sertk.data.corpora.msp_podcast.consensus import read_consensus, read_text
-from sertk.data.corpora.msp_podcast.lists import read_partitions, read_speakers
-from sertk.data.corpora.msp_podcast.ratings import read_detailed
 from sertk.data.headers import header
-from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest
 from sertk.data.targets import label_table
 from sertk.data.validation import fix, validate
@@ -37,7 +38,6 @@ from sertk.files import damaged
 from sertk.hub import check_folder
 from sertk.provenance import Provenance, is_whole, read_record
 from sertk.recipes.stages import read_stages
-from sertk.scoring.submission import check_submission
 from sertk.training.progress import resumed
 
 

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sertk_msp_podcast.consensus import read_consensus
+from sertk_msp_podcast.ratings import read_detailed
+from sertk_msp_podcast.submission import check_submission
 
 from sertk.checkpoint import read_history
 from sertk.config.files import load_any
-from sertk.data.corpora.msp_podcast.consensus import read_consensus
-from sertk.data.corpora.msp_podcast.ratings import read_detailed
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import CheckpointError, ConfigError, DataError, EncoderError, SertkError, StoreError, TrainingError
 from sertk.features.index import Shard, read_shard
 from sertk.features.store import StoreCard
 from sertk.hub import check_folder
-from sertk.scoring.submission import check_submission
 from sertk.training.state import read_progress
 
 DEEP = "[" * 100_000

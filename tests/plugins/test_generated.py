@@ -15,8 +15,8 @@ from sertk.registry import REGISTRIES
 
 pytestmark = pytest.mark.slow
 BASE = "conf/base.toml"
-TOY = Path(__file__).parents[2] / "plugins" / "sertk-toy"
-"""Its verb writes the corpus of a generated recipe."""
+TOY, MSP_PODCAST = (Path(__file__).parents[2] / "plugins" / name for name in ("sertk-toy", "sertk-msp-podcast"))
+"""They write and read the corpus of a generated recipe."""
 EDITS = {
     "fusion": (BASE, 'use     = "late"\nwidth   = 32\nffn_dim = 64', 'use     = "NAME"\nwidth   = 32'),
     "encoder": ("conf/members/02.toml", 'words  = "features/words"', 'NAME = "features/made_up"'),
@@ -60,7 +60,7 @@ def generated(
 def used(fresh: Callable[..., Any], generated: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The experiment of a generated recipe in which a generated component of every kind does its work."""
     place = tmp_path_factory.mktemp("recipe")
-    everything = fresh(*generated.values(), TOY)
+    everything = fresh(*generated.values(), TOY, MSP_PODCAST)
     everything.run("sertk", "new", "recipe", "mine", cwd=place)
     edits = [
         *EDITS.values(),
@@ -97,7 +97,17 @@ def test_a_generated_plugin_installs_alone_and_passes_its_checks(
     assert component(kind) in environment.run("sertk", "show", component(kind), cwd=tmp_path)
 
 
-@pytest.mark.parametrize("kind", REGISTRIES)
+def test_a_generated_reader_reads_its_example(
+    fresh: Callable[..., Any], generated: dict[str, Path], tmp_path: Path
+) -> None:
+    environment = fresh(generated["corpus"])
+    code = "from pathlib import Path; from sertk_made_up_corpus import write_example; write_example(Path('copy'))"
+    environment.run("python", "-c", code, cwd=tmp_path)
+    environment.run("sertk", "data", "prepare", component("corpus"), "copy", "--out", "corpus.jsonl", cwd=tmp_path)
+    assert [one.emotion for one in Manifest.read(tmp_path / "corpus.jsonl")] == ["Angry", "Happy", "Neutral", "Sad"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in REGISTRIES if kind != "corpus"])
 def test_a_generated_plugin_works_in_a_recipe(kind: str, used: Path) -> None:
     if kind == "transcriber":
         sources = {utterance.text_source for utterance in Manifest.read(used / "data" / "manifest.jsonl.gz")}

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from sertk_corpora.emodb import EMODB, SENTENCES, SPEAKERS
 
-from sertk.data.corpora.emodb import EMODB, SENTENCES, SPEAKERS
 from sertk.templates.write import write_recipe
 
 NOT_MINE = "import sys; from sertk.cli import main; sys.exit(main(sys.argv[1:]))"

@@ -43,6 +43,7 @@ def every_check() -> list[Check]:
     return [
         check
         for kind, registry in REGISTRIES.items()
+        if kind != "corpus"  # each reader is checked beside its plugin's tests, which have a copy for it
         for name in registry.names()
         if name not in ELSEWHERE
         for check in checks(kind, name, **OPTIONS.get((kind, name), {}))

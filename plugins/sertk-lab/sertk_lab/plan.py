@@ -19,7 +19,7 @@ def command(
     recipe: Path = typer.Argument(..., help="A recipe's folder or run.sh, or a folder with encoders/ and members/."),
     corpus: Path | None = typer.Option(None, help="The folder of the corpus, as `sertk run` takes it."),
     manifest: Path | None = typer.Option(None, help="A manifest of the corpus instead."),
-    reader: str = typer.Option("msp_podcast", help="The reader of the corpus: msp_podcast, crema_d or emodb."),
+    reader: str = typer.Option("msp_podcast", help="The reader of the corpus, as `sertk data prepare` names it."),
     preset: str = typer.Option("paper", help="paper, or the name of a folder in the recipe's conf/."),
     exp: Path | None = typer.Option(None, help="The experiment folder: results in it count as done."),
     gpu_memory: str | None = typer.Option(
@@ -59,13 +59,13 @@ def command(
 
 
 def _manifest(corpus: Path | None, manifest: Path | None, reader: str) -> Manifest:
-    from sertk.data.corpora import find_reader
+    from sertk.corpora import read_corpus
     from sertk.data.manifest import Manifest
 
     if manifest is not None:
         return Manifest.read(manifest)
-    found: Manifest = find_reader(reader)(corpus, allow_partial=True)[0]
-    return found
+    assert corpus is not None
+    return read_corpus(reader, corpus, {"allow_partial": True})[0]
 
 
 def _rate(text: str) -> tuple[str, float]:

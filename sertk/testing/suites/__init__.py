@@ -52,6 +52,8 @@ def _refuse_misplaced(subject: Subject) -> None:
         raise ValueError(f"members are for aggregators: the checks of a {kind} have none")
     if subject.other and kind != "encoder":
         raise ValueError(f"other is for encoders: no check of a {kind} uses it")
+    if (subject.example is not None) != (kind == "corpus"):
+        raise ValueError("example writes a small copy of a corpus: the checks of a corpus need it, no others take it")
     if kind == "aggregator" and subject.dims and sum(subject.dims.values()) < LEAST_INPUTS:
         raise ValueError(
             f"dims of an aggregator should be {LEAST_INPUTS} or more in all, or its members know too little, "

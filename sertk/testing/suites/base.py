@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Subject:
     other: Mapping[str, Any] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
     members: Mapping[str, Any] = field(default_factory=dict)
+    example: Callable[[Path], object] | None = None
 
     @property
     def factory(self) -> Callable[..., Any]:

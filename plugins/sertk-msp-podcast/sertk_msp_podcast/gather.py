@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sertk.data.corpora.msp_podcast.consensus import ConsensusLabels, read_consensus, read_text
-from sertk.data.corpora.msp_podcast.layout import Layout
-from sertk.data.corpora.msp_podcast.lists import read_partitions, read_speakers
-from sertk.data.corpora.msp_podcast.rating import ATTRIBUTES
-from sertk.data.corpora.msp_podcast.ratings import Ratings, read_detailed
 from sertk.data.corpora.report import CorpusReport
 from sertk.data.labels import OTHER
 from sertk.errors import Fault
+from sertk_msp_podcast.consensus import ConsensusLabels, read_consensus, read_text
+from sertk_msp_podcast.layout import Layout
+from sertk_msp_podcast.lists import read_partitions, read_speakers
+from sertk_msp_podcast.rating import ATTRIBUTES
+from sertk_msp_podcast.ratings import Ratings, read_detailed
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from sertk_corpora.crema_d import CREMA_D, fold_split, read_crema_d
 
 from sertk.cli import main
-from sertk.data.corpora.crema_d import CREMA_D, fold_split, read_crema_d
 from sertk.data.manifest import Manifest
 from sertk.errors import DataError
+from sertk.testing import checks
+from sertk.testing.suites.base import Check
 
 CLIPS: dict[str, tuple[list[int], float]] = {
     "1001_DFA_ANG_XX": ([6, 2, 0, 0, 1, 0], 54.5),
@@ -35,8 +37,11 @@ def sound(path: Path, seed: int) -> None:
 
 @pytest.fixture
 def authors(tmp_path: Path) -> Path:
+    return write_authors_layout(tmp_path / "CREMA-D")
+
+
+def write_authors_layout(folder: Path) -> Path:
     """A made-up copy in the authors' layout: ratings of voice, face and both in one table."""
-    folder = tmp_path / "CREMA-D"
     (folder / "processedResults").mkdir(parents=True)
     with open(folder / "VideoDemographics.csv", "w", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
@@ -191,7 +196,16 @@ def test_prepare_takes_the_options_of_the_corpus_and_refuses_those_of_others(
     assert main([*words, "--fold", "2"]) == 0
     assert capsys.readouterr().out.startswith("up to date")
     assert main([*words, "--release", "1.12"]) == 2
-    assert "it takes --fold" in capsys.readouterr().err
+    assert "No such option: --release" in capsys.readouterr().err
+    assert main(["data", "prepare", "crema_d", "--help"]) == 0
+    assert "--fold" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "check", checks("corpus", "crema_d", options={"allow_partial": True}, example=write_authors_layout)
+)
+def test_contract(check: Check) -> None:
+    check()
 
 
 @pytest.mark.skipif(not os.environ.get("SERTK_CREMAD"), reason="needs the corpus: set SERTK_CREMAD to its folder")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sertk.data.corpora.msp_podcast.consensus import SPLITS, known
-from sertk.data.corpora.msp_podcast.ratings import utterance_id
 from sertk.data.corpora.recordings import files_below
 from sertk.errors import Fault
+from sertk_msp_podcast.consensus import SPLITS, known
+from sertk_msp_podcast.ratings import utterance_id
 
 
 @dataclass

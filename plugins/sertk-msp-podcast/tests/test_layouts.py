@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from sertk_msp_podcast.counts import RELEASES, Counts, check_counts, identify
+from sertk_msp_podcast.read import read_msp_podcast
 
-from sertk.data.corpora.msp_podcast.counts import RELEASES, Counts, check_counts, identify
-from sertk.data.corpora.msp_podcast.read import read_msp_podcast
 from sertk.data.corpora.report import CorpusReport
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.validation import validate

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sertk_msp_podcast.labels import MSP_PODCAST
+from sertk_msp_podcast.submission import check_submission, illegal_encoders, write_submission
 
-from sertk.data.labels import MSP_PODCAST, LabelSet
+from sertk.data.labels import LabelSet
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError, LabelError
-from sertk.scoring.submission import check_submission, illegal_encoders, write_submission
 
 IDS = tuple(f"MSP-PODCAST_test3_{number:04d}" for number in range(1, 9))
 Lines = list[str]

@@ -62,17 +62,29 @@ class Clip:
 
 @revision(2)
 def read_crema_d(
-    folder: Path, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
+    folder: Path, /, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:
-    """Read a copy of CREMA-D with the votes of those who heard the voice alone.
+    """CREMA-D, with the votes of listeners who heard the voice alone.
 
-    The label is the class with most votes; a tie is no agreement. The mean rated intensity is the attribute. fold:
-    1 to 5; speakers by number, 18 a fold and the rest in the last, are its `test`, the next fold's `held_out`, all
-    others `train`; a `metadata.csv` with columns `fold1` to `fold5` says so itself. allow_partial: take a part of
-    the corpus. audio: look at the recordings.
+    The label is the class with the most votes; a tie counts as no agreement. The mean rated intensity is the
+    attribute. Clips with known defects are kept and listed in the report. The folder is the authors' (`AudioWAV/`,
+    `processedResults/`), or one with a `metadata.csv` next to the clips.
 
-    Clips with known defects are kept and listed in the report. Raises DataError for a folder of neither layout, for
-    tables that are not what they should be, and for another number of clips.
+    Parameters
+    ----------
+    fold
+        The fold, 1 to 5, of which the speakers are `test`; those of the next fold are `held_out`, all others `train`.
+        A fold has 18 speakers by number, the last one the rest; columns `fold1` to `fold5` of a `metadata.csv` count
+        instead.
+    allow_partial
+        Accept an incomplete copy of the corpus.
+    audio
+        Look at the recordings.
+
+    Raises
+    ------
+    DataError
+        For a folder of neither layout, for faulty tables, and for a wrong number of clips.
     """
     if not 1 <= fold <= FOLDS:
         raise DataError(f"CREMA-D has folds 1 to {FOLDS}, there is no fold {fold}")

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from sertk.data.corpora.msp_podcast.consensus import Consensus, consensus_of
-from sertk.data.corpora.msp_podcast.gather import Gathered
-from sertk.data.corpora.msp_podcast.rating import Rating
 from sertk.data.corpora.report import CorpusReport
-from sertk.data.labels import MSP_PODCAST, OTHER
+from sertk.data.labels import OTHER
 from sertk.data.manifest import Utterance
 from sertk.errors import Fault
+from sertk_msp_podcast.consensus import Consensus, consensus_of
+from sertk_msp_podcast.gather import Gathered
+from sertk_msp_podcast.labels import MSP_PODCAST
+from sertk_msp_podcast.rating import Rating
 
 Secondary = Literal["drop", "half"]
 Missing = Literal["consensus", "unlabelled"]

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sertk.data.corpora.tables import decimal
-from sertk.data.labels import MSP_PODCAST, OTHER
+from sertk.data.labels import OTHER
+from sertk_msp_podcast.labels import MSP_PODCAST
 
 ATTRIBUTES = ("arousal", "valence", "dominance")
 """EmoAct, EmoVal and EmoDom; A, V and D in the packed form."""

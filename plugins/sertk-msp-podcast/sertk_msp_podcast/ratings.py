@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from sertk.data.corpora.csv_records import csv_records, delimiter_of
-from sertk.data.corpora.msp_podcast.rating import SECONDARY, Rating, parse_packed, rating_of, shortened
 from sertk.errors import DataError, Fault
 from sertk.files import parse_json
+from sertk_msp_podcast.rating import SECONDARY, Rating, parse_packed, rating_of, shortened
 
 COLUMNS = ("EmoClass_Major", "EmoClass_Second", "EmoAct", "EmoVal", "EmoDom")
 FORMS: dict[tuple[str, ...], str] = {

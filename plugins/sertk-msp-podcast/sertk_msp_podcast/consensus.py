@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sertk.data.corpora.csv_records import csv_records
-from sertk.data.corpora.msp_podcast.rating import ATTRIBUTES, Rating, on_scale, parse_packed, shortened
-from sertk.data.corpora.msp_podcast.ratings import TEXT_FORM, Ratings, is_row, read_json, utterance_id
 from sertk.data.ids import id_fault
-from sertk.data.labels import MSP_PODCAST, OTHER
+from sertk.data.labels import OTHER
 from sertk.errors import DataError, Fault
+from sertk_msp_podcast.labels import MSP_PODCAST
+from sertk_msp_podcast.rating import ATTRIBUTES, Rating, on_scale, parse_packed, shortened
+from sertk_msp_podcast.ratings import TEXT_FORM, Ratings, is_row, read_json, utterance_id
 
 COLUMNS = ("EmoAct", "EmoVal", "EmoDom")
 CLASSES: dict[str, str | None] = {

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from sertk.data.corpora.msp_podcast.consensus import consensus_of, read_text
-from sertk.data.corpora.msp_podcast.rating import SECONDARY, Rating, parse_packed
-from sertk.data.corpora.msp_podcast.ratings import read_detailed
-from sertk.data.labels import MSP_PODCAST
+from sertk_msp_podcast.consensus import consensus_of, read_text
+from sertk_msp_podcast.labels import MSP_PODCAST
+from sertk_msp_podcast.rating import SECONDARY, Rating, parse_packed
+from sertk_msp_podcast.ratings import read_detailed
 
 SPICE = st.sampled_from(["; ", ";", ", ", '"', "A:3.0;", " D:4.0;", "Sad", "Other-", ":", "-", "'", "nan", "é", "  "])
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=12)

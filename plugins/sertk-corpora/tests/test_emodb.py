@@ -8,20 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from sertk_corpora.emodb import SPEAKERS, read_emodb
 
-from sertk.data.corpora.emodb import SPEAKERS, read_emodb
 from sertk.errors import DataError
+from sertk.testing import checks
+from sertk.testing.suites.base import Check
 
 NAMES = ["03a01Wa", "03a02Fc", "08b10Tb", "16a05Ld"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "wav").mkdir()
+    return write_copy(tmp_path)
+
+
+def write_copy(folder: Path) -> Path:
+    (folder / "wav").mkdir(parents=True)
     for number, name in enumerate(NAMES):
         samples = np.random.default_rng(number).normal(0, 0.1, 8000)
-        soundfile.write(tmp_path / "wav" / f"{name}.wav", samples, 16_000)
-    return tmp_path
+        soundfile.write(folder / "wav" / f"{name}.wav", samples, 16_000)
+    return folder
 
 
 def test_names_of_recordings_say_speaker_words_and_emotion(folder: Path) -> None:
@@ -131,6 +137,18 @@ def test_a_copy_of_which_nothing_can_be_read_is_refused(folder: Path) -> None:
         path.write_bytes(b"RIFF")
     with pytest.raises(DataError, match=r"none of 4 recordings could be read\. The first: .*03a01Wa\.wav"):
         read_emodb(folder, allow_partial=True)
+
+
+def write_copy_with_table(folder: Path) -> None:
+    """A table names the recordings, so that it is known which of them are missing."""
+    table(write_copy(folder), "file,speaker", *(f"audio/{name}.wav,{name[:2]}" for name in NAMES))
+
+
+@pytest.mark.parametrize(
+    "check", checks("corpus", "emodb", options={"allow_partial": True}, example=write_copy_with_table)
+)
+def test_contract(check: Check) -> None:
+    check()
 
 
 @pytest.mark.skipif(not os.environ.get("SERTK_EMODB"), reason="needs the corpus: set SERTK_EMODB to its folder")

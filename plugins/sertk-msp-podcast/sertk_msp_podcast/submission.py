@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from sertk.data.labels import MSP_PODCAST
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import DataError, Fault
 from sertk.files import parse_json, write_text
+from sertk_msp_podcast.labels import MSP_PODCAST
 
 TASKS = {
     "task1.csv": ("FileName", "EmoClass"),

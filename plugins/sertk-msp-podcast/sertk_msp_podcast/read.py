@@ -7,24 +7,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sertk.data.collection import without_collection
-from sertk.data.corpora.msp_podcast.counts import SPLITS, Counts, check_counts
-from sertk.data.corpora.msp_podcast.gather import Gathered, gather, splits_of
-from sertk.data.corpora.msp_podcast.labelling import Missing, Secondary, labelled
-from sertk.data.corpora.msp_podcast.layout import find_layout
-from sertk.data.corpora.msp_podcast.lists import read_transcripts
-from sertk.data.corpora.msp_podcast.rating import ATTRIBUTES, HIGHEST, LOWEST
 from sertk.data.corpora.recordings import index_recordings, with_recordings
 from sertk.data.corpora.report import CorpusReport
-from sertk.data.labels import MSP_PODCAST
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import Fault
 from sertk.revisions import revision
+from sertk_msp_podcast.counts import SPLITS, Counts, check_counts
+from sertk_msp_podcast.gather import Gathered, gather, splits_of
+from sertk_msp_podcast.labelling import Missing, Secondary, labelled
+from sertk_msp_podcast.labels import MSP_PODCAST
+from sertk_msp_podcast.layout import find_layout
+from sertk_msp_podcast.lists import read_transcripts
+from sertk_msp_podcast.rating import ATTRIBUTES, HIGHEST, LOWEST
 
 
 @without_collection
 @revision(2)
 def read_msp_podcast(
     folder: Path,
+    /,
     *,
     release: str | None = None,
     allow_partial: bool = False,
@@ -33,15 +34,30 @@ def read_msp_podcast(
     missing: Missing = "consensus",
     audio: bool = True,
 ) -> tuple[Manifest, CorpusReport]:
-    """Read a copy of the corpus, whichever release it is of.
+    """MSP-Podcast, any release in any of its layouts.
 
-    release: asserted by its counts; found by them where not given. allow_partial: take a part of the corpus.
-    transcripts: more folders of `<utterance>.txt`. secondary: `half` lets each secondary emotion of the label set
-    count half a vote beside the primary. missing: what an utterance without a rater's row gets, the consensus as its
-    label or none. audio: look at the recordings; without it paths are taken for granted and durations are unknown.
+    A row or recording that cannot be used is left out and listed in the report.
 
-    A row or recording that cannot be used is left out and listed in the report. Raises DataError for a folder that
-    is no layout of the corpus, for other counts than the release's, and for too many recordings that are missing.
+    Parameters
+    ----------
+    release
+        The release, such as 1.12 or 2025, whose counts the copy must have. By default it is detected by its counts.
+    allow_partial
+        Accept an incomplete copy of the corpus.
+    transcripts
+        Another folder of transcripts, `<utterance>.txt`; can be repeated.
+    secondary
+        Secondary emotions: `drop` ignores them, `half` counts each of the label set as half a vote.
+    missing
+        Utterances without votes: `consensus` uses the consensus as their label, `unlabelled` gives them none.
+    audio
+        Look at the recordings. Without, durations are unknown and no recording is checked.
+
+    Raises
+    ------
+    DataError
+        For a folder that is no layout of the corpus, for counts that differ from the release's, and where too many
+        recordings are missing.
     """
     report = CorpusReport()
     layout = find_layout(folder)

@@ -54,18 +54,28 @@ _NAME = re.compile(f"({'|'.join(SPEAKERS)})({'|'.join(SENTENCES)})[{EMODB.letter
 
 @revision(2)
 def read_emodb(
-    folder: Path, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
+    folder: Path, /, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:
-    """Read a copy of EMO-DB: the recordings in `wav/`, or those that a `metadata.csv` names.
+    """EMO-DB, the Berlin database of emotional speech: the recordings in `wav/`, or those of a `metadata.csv`.
 
-    Everything is in the names: `03a01Wa` is speaker 03, sentence a01, emotion W, version a. A `metadata.csv` counts
-    where it has a column for it (`speaker`, `gender`, `transcript`, `emotion`); what differs from a name is listed.
-    There are no votes; the acted emotion is the label. fold: 1 to 10, leave one speaker out: its speaker is `test`,
-    the next one `held_out`, the other eight `train`. allow_partial: take a part of the corpus. audio: look at the
-    recordings.
+    The names say everything: `03a01Wa` is speaker 03, sentence a01, emotion W, version a. Where a `metadata.csv` has
+    a column `speaker`, `gender`, `transcript` or `emotion`, the column counts; differences are listed.
+    The corpus has no votes; the acted emotion is the label. A recording with any other name is left out and listed.
 
-    A recording whose name is none of the corpus is left out and listed. Raises DataError for a folder without such
-    recordings, a table with another value than the corpus has, and another number of clips.
+    Parameters
+    ----------
+    fold
+        The fold, 1 to 10, one speaker each: this speaker is `test`, the next one `held_out`, the other eight `train`.
+    allow_partial
+        Accept an incomplete copy of the corpus.
+    audio
+        Look at the recordings.
+
+    Raises
+    ------
+    DataError
+        For a folder without such recordings, for values in the table that the corpus does not have, and for a wrong
+        number of recordings.
     """
     speakers = [*SPEAKERS]
     if not 1 <= fold <= len(speakers):

@@ -35,13 +35,13 @@ def command(
     assert predictions is not None
     assert out is not None
     from sertk.api.remarks import warn_of_edited
-    from sertk.data.labels import MSP_PODCAST
     from sertk.ensemble.by_ending import under_ids
     from sertk.ensemble.predictions import Predictions
     from sertk.outputs import making_in, refuse_collisions, refuse_foreign
     from sertk.provenance import is_current
-    from sertk.scoring.provenance import submit_provenance
-    from sertk.scoring.submission import TASKS, check_submission, write_submission
+    from sertk_msp_podcast.labels import MSP_PODCAST
+    from sertk_msp_podcast.provenance import submit_provenance
+    from sertk_msp_podcast.submission import TASKS, check_submission, write_submission
 
     refuse_foreign(out, "submit")
     refuse_collisions([out], [predictions, manifest])
@@ -61,7 +61,7 @@ def command(
 
 
 def _check(folder: Path, ids: list[str]) -> None:
-    from sertk.scoring.submission import TASKS, check_submission
+    from sertk_msp_podcast.submission import TASKS, check_submission
 
     faults = check_submission(folder, ids)
     if faults:

@@ -1,0 +1,1 @@
+"""Readers of public corpora of emotional speech: CREMA-D and EMO-DB."""

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from sertk.batching.collate import targets_of
 from sertk.batching.samplers import Shuffle
-from sertk.config.schema import Head, Optimizer
+from sertk.config.schema import Head
 from sertk.data.labels import LabelTable
 from sertk.models.head import LinearHead
 from sertk.tensors import Targets
@@ -74,7 +74,8 @@ def at_once(inputs: Tensor, targets: Targets, table: LabelTable, epochs: int) ->
         targets,
         samplers=samplers,
         losses=[(1.5, cross_entropy(table)), (0.4, attribute_mse(table))],
-        optimizer=Optimizer(lr=1e-3),
+        lr=1e-3,
+        weight_decay=0.01,
         steps=epochs * len(samplers[0]),
     )
     return time.process_time() - began

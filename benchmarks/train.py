@@ -37,7 +37,7 @@ from sertk.models.classifier import Classifier, build_classifier
 from sertk.tensors import Padded
 from sertk.training.fit import fit
 from sertk.training.losses import attribute_mse, cross_entropy
-from sertk.training.optimizer import build_optimizer
+from sertk.training.optimizers import build_optimizer
 from sertk.training.precision import Precision
 
 BATCH = 16
@@ -80,7 +80,7 @@ def ours(
     epochs: int,
 ) -> Callable[[], list[float]]:
     """A call that trains the epochs and gives their mean losses."""
-    optimizer = build_optimizer(model, Optimizer(lr=lr))
+    optimizer = build_optimizer(model, Optimizer.model_validate({"lr": lr}))
     terms = [
         ("cross_entropy", 1.5, cross_entropy(data.table)),
         ("attribute_mse", 0.4, attribute_mse(data.table)),

@@ -216,7 +216,8 @@ def plugin_versions(experiment: Experiment) -> dict[str, str]:
     """Name and version of each distribution that an experiment's components come from."""
     uses = [("fusion", experiment.fusion)]
     for stage in experiment.stage:
-        uses += [("sampler", stage.sampler), *(("regularizer", use) for use in stage.regularizers)]
+        uses += [("sampler", stage.sampler), ("optimizer", stage.optimizer)]
+        uses += [("regularizer", use) for use in stage.regularizers]
         uses += [("loss", term) for term in stage.loss]
     found = [REGISTRIES[kind].components().get(use.use) for kind, use in uses]
     return {component.distribution: component.version for component in found if component}

@@ -2,8 +2,8 @@
 
 A component is a class or a function, registered as an entry point `name = "module:Class"` in the group of its kind:
 `sertk_corpora`, `sertk_encoders`, `sertk_transcribers`, `sertk_fusions`, `sertk_samplers`, `sertk_regularizers`,
-`sertk_losses`, `sertk_aggregators`. sertk passes the positional arguments, before `/`; a recipe sets the options,
-after `*`:
+`sertk_losses`, `sertk_optimizers`, `sertk_aggregators`. sertk passes the positional arguments, before `/`; a recipe
+sets the options, after `*`:
 
     class Attentive(nn.Module):
         def __init__(self, dims: Mapping[str, int], /, *, width: int = 256, dropout: float = 0.1) -> None: ...
@@ -162,6 +162,14 @@ class Regularizer(Protocol):
 
 Loss = Callable[[Outputs, Targets], Tensor]
 """A term of the loss: a scalar, the mean over the batch. Factory: `(table: LabelTable, /, *, options) -> Loss`."""
+
+OptimizerFactory = Callable[..., torch.optim.Optimizer]
+"""`(parameters: Mapping[str, Tensor], /, *, options) -> torch.optim.Optimizer` over a model's trainable parameters.
+
+Names are those of the model, such as `fusion.linear.weight`, so that parts of it may have settings of their own. The
+model is on its device already. `step()` is called without a closure. What changes from step to step is kept in the
+optimizer's `state`, as tensors or numbers for each parameter, so that a stopped run can be resumed.
+"""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from sertk.revisions import component_parts
 from sertk.training.evaluate import infer, score
 from sertk.training.fit import Epoch, fit
 from sertk.training.hooks import build_regularizers
-from sertk.training.optimizer import build_optimizer
+from sertk.training.optimizers import build_optimizer
 from sertk.training.progress import Progress, names_of_state, restore_best, resumed, save_best
 from sertk.training.seeds import derive
 from sertk.training.state import load_state, save_state

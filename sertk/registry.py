@@ -212,12 +212,11 @@ fusions = Registry("fusion")
 samplers = Registry("sampler")
 regularizers = Registry("regularizer")
 losses = Registry("loss")
+optimizers = Registry("optimizer")
 aggregators = Registry("aggregator")
 
-REGISTRIES: dict[str, Registry] = {
-    registry.kind: registry
-    for registry in (corpora, encoders, transcribers, fusions, samplers, regularizers, losses, aggregators)
-}
+_KINDS = (corpora, encoders, transcribers, fusions, samplers, regularizers, losses, optimizers, aggregators)
+REGISTRIES: dict[str, Registry] = {registry.kind: registry for registry in _KINDS}
 """All registries by kind."""
 
 verbs = Registry("verb")

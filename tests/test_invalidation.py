@@ -184,6 +184,9 @@ ROWS = [
     # Experiments
     Row("..... .. .x .x xxx .xxx xxx.", "option of a member", lambda site: edit("conf/both.toml", "lr = 3e-3", "lr = 1e-3")),
     Row("..... .. x. x. xxx xxx. xxx.", "option of a member by --set", lambda site: site.add("train speech", "--set stage.full.optimizer.lr=1e-3")),
+    Row("..... .. .x .x xxx .xxx xxx.", "optimizer of a member", lambda site: edit("conf/both.toml", "optimizer = {", 'optimizer = { use = "sgd",')),
+    Row("..... .. x. x. xxx xxx. xxx.", "option of an optimizer that the file leaves out", lambda site: site.add("train speech", "--set stage.full.optimizer.weight_decay=0.5")),
+    Row("..... .. .. .. ... .... ....", "the default of an optimizer, written out", lambda site: edit("conf/both.toml", "optimizer = {", 'optimizer = { use = "adamw", betas = [0.9, 0.999],')),
     Row("..... .. x. x. xxx xxx. xxxx", "seed of a member", lambda site: edit("conf/speech.toml", "[features]", "seed = 2\n[features]")),
     Row("..... .. x. x. xxx xxx. xxxx", "seed of a member's first weights", lambda site: edit("conf/speech.toml", "[features]", "init_seed = 2\n[features]")),
     Row("..... .. xx xx xxx xxxx xxxx", "option in the file that members extend", lambda site: edit("conf/base.toml", "[head]", '[head]\nactivation = "none"')),
@@ -203,6 +206,7 @@ ROWS = [
     Row("..... .. .. .. ..x .xx. ....", "revision of the fusion of votes", lambda site: site.revise("fusion", "posterior_mean")),
     Row("..... .. x. .. .x. .... ...x", "revision of a sampler, that of the meta-classifier too", lambda site: site.revise("sampler", "shuffle")),
     Row("..... .. xx .. .x. .... ...x", "revision of a loss, one of the meta-classifier's defaults too", lambda site: site.revise("loss", "attribute_mse")),
+    Row("..... .. xx .. ... .... ...x", "revision of an optimizer", lambda site: site.revise("optimizer", "adamw")),
     Row("..... .. .x .. ... .... ....", "revision of a regularizer", lambda site: site.revise("regularizer", "modality_dropout")),
     Row("..... .. .. .. x.x .... ....", "revision of an aggregator", lambda site: site.revise("aggregator", "soft_vote")),
     Row("..... .. .x .x xxx .xxx xxx.", "code of an editable plugin", lambda site: site.reprogram("stub_entropy", "1.0 *", "2.0 *")),

@@ -96,7 +96,7 @@ def _use_faults(
     data: Table, location: Location, use_model: type[Use], use: dict[str, Any], *, whole: bool = True
 ) -> list[Fault]:
     """The faults of one component's options and of the components that they name. Raises RegistryError."""
-    kind, name = kind_at(location), use.get("use")
+    kind, name = kind_at(location), use.get("use", use_model.model_fields["use"].default)
     if kind is None or not isinstance(name, str):
         return []
     options = {key: value for key, value in use.items() if key not in use_model.model_fields}

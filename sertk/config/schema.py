@@ -32,6 +32,12 @@ class Use(BaseModel):
         return dict(self.model_extra or {})
 
 
+class Optimizer(Use):
+    """An optimizer; AdamW where `use` is left out."""
+
+    use: str = "adamw"
+
+
 class LossTerm(Use):
     """A loss with the weight that it has in the sum."""
 
@@ -75,18 +81,6 @@ class Head(Section):
     attribute_output: Literal["sigmoid", "linear"] = "sigmoid"
 
 
-class Optimizer(Section):
-    """AdamW, MEDUSA's optimizer. fused: one kernel for all parameters."""
-
-    lr: float = Field(default=1e-5, gt=0)
-    """Learning rate, the same throughout."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """Decoupled, as AdamW has it."""
-    betas: tuple[float, float] = Field(default=(0.9, 0.999), strict=False)
-    """Decay of the moments' running means."""
-    fused: bool = True
-
-
 class Stage(Section):
     """One call of the training loop. patience: epochs without a better score before it stops; none: never."""
 
@@ -98,7 +92,7 @@ class Stage(Section):
     sampler: Use = Use(use="shuffle")
     """What makes the batches of an epoch."""
     optimizer: Optimizer = Optimizer()
-    """Of this stage; its moments start afresh."""
+    """Makes the steps. Each stage starts a new one."""
     regularizers: list[Use] = []
     """In this order."""
     loss: list[LossTerm] = [LossTerm(use="cross_entropy")]

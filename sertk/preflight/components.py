@@ -18,6 +18,8 @@ from sertk.preflight.complaints import alike, complaints
 from sertk.preflight.made_up import made_up_batch
 from sertk.tensors import Outputs
 from sertk.training.hooks import check_hooks, run_hooks
+from sertk.training.optimizers import build_optimizer
+from sertk.training.seeds import seeded
 
 DIM = 12
 LARGEST_DIM = 50_000
@@ -64,6 +66,19 @@ def sampler_faults(place: str, use: Use, table: LabelTable, *, made_up: bool) ->
         next(iter(sampler), None)
 
     return complaints(place, use, draw, made_up=made_up)
+
+
+def optimizer_faults(place: str, use: Use) -> list[Fault]:
+    """What an optimizer complains of when it makes one step."""
+
+    def step() -> None:
+        with seeded(0):
+            model = torch.nn.Linear(DIM, DIM)
+        optimizer = build_optimizer(model, use)
+        model(torch.ones(1, DIM)).square().sum().backward()
+        optimizer.step()
+
+    return complaints(place, use, step)
 
 
 def loss_faults(place: str, use: Use, table: LabelTable, *, made_up: bool) -> list[Fault]:

@@ -12,7 +12,13 @@ from sertk.data.manifest import Manifest, Utterance
 from sertk.data.targets import label_table
 from sertk.errors import DataError, Fault, SertkError, did_you_mean
 from sertk.inputs import refuse_shared_speakers, training_part
-from sertk.preflight.components import loss_faults, model_faults, regularizer_faults, sampler_faults
+from sertk.preflight.components import (
+    loss_faults,
+    model_faults,
+    optimizer_faults,
+    regularizer_faults,
+    sampler_faults,
+)
 from sertk.training.evaluate import score
 
 
@@ -88,6 +94,7 @@ def _selection_faults(experiment: Experiment, dev: LabelTable) -> list[Fault]:
 def _stage_faults(experiment: Experiment, stage: Stage, table: LabelTable, *, made_up: bool) -> list[Fault]:
     place = f"stage.{stage.name}"
     faults = sampler_faults(f"{place}.sampler", stage.sampler, table, made_up=made_up)
+    faults += optimizer_faults(f"{place}.optimizer", stage.optimizer)
     for number, term in enumerate(stage.loss):
         faults += loss_faults(f"{place}.loss[{number}]", term, table, made_up=made_up)
     for number, use in enumerate(stage.regularizers):

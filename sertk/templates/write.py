@@ -39,6 +39,7 @@ USAGE = {
     "sampler": '```toml\n[[stage]]\nsampler = { use = "$component", batch_size = 16, power = 0.5 }\n```',
     "regularizer": '```toml\n[[stage]]\nregularizers = [{ use = "$component", deviation = 0.1 }]\n```',
     "loss": '```toml\n[[stage]]\nloss = [{ use = "$component", weight = 1.0, smoothing = 0.1 }]\n```',
+    "optimizer": '```toml\n[[stage]]\noptimizer = { use = "$component", lr = 1e-4 }\n```',
     "aggregator": '```toml\n[aggregator]\nuse   = "$component"\npower = 4.0\n```',
     "transcriber": "```\nsertk transcribe manifest.jsonl.gz --use $component --out words.jsonl.gz\n```",
 }

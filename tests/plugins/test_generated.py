@@ -23,6 +23,7 @@ EDITS = {
     "sampler": (BASE, 'use = "by_length"', 'use = "NAME"'),
     "regularizer": (BASE, 'use = "modality_dropout", probability = 0.1', 'use = "NAME"'),
     "loss": (BASE, 'use = "cross_entropy", weight = 1.0, class_weight_power = 0.5', 'use = "NAME"'),
+    "optimizer": (BASE, 'use = "adamw", lr = 3e-3', 'use = "NAME"'),
     "aggregator": ("conf/ensemble.toml", 'use = "soft_vote"', 'use = "NAME"'),
     "transcriber": ("conf/settings.sh", "transcriber=(--use corpus)", "transcriber=(--use NAME)"),
 }

@@ -86,6 +86,18 @@ def picky_regularizer(*, low: float = 0.0, high: float = 1.0) -> Any:
     return REGISTRIES["regularizer"].get("modality_dropout")()
 
 
+def picky_optimizer(parameters: Mapping[str, Tensor], /, *, lr: float = 0.1, warmup: int = 0) -> Any:
+    """Complain when the first step is made."""
+    optimizer = torch.optim.SGD(parameters.values(), lr=lr)
+
+    def check(*_: Any) -> None:
+        if warmup < 0:
+            raise ValueError(f"warmup must not be below 0, got {warmup}")
+
+    optimizer.register_step_pre_hook(check)
+    return optimizer
+
+
 def picky_aggregator(*, norm: str = "l1") -> Any:
     """Complain of an option with an assertion."""
     if norm not in ("l1", "l2"):
@@ -117,6 +129,7 @@ COMPONENTS: dict[str, list[Callable[..., Any]]] = {
     "sampler": [picky_sampler],
     "loss": [counted_loss, late_loss],
     "regularizer": [picky_regularizer],
+    "optimizer": [picky_optimizer],
     "aggregator": [picky_aggregator],
     "encoder": [picky_encoder, noisy_encoder],
     "transcriber": [picky_transcriber],

@@ -19,7 +19,7 @@ from sertk.tensors import Features, Outputs, Targets
 from sertk.training.evaluate import infer
 from sertk.training.fit import Epoch, fit
 from sertk.training.losses import attribute_mse, cross_entropy
-from sertk.training.optimizer import build_optimizer
+from sertk.training.optimizers import build_optimizer
 from sertk.training.regularizers import ModalityDropout, SpecAugment
 from sertk.training.state import load_state, save_state
 

@@ -15,7 +15,7 @@ from sertk.errors import TrainingError
 from sertk.models.classifier import Classifier
 from sertk.training.fit import fit
 from sertk.training.losses import cross_entropy
-from sertk.training.optimizer import build_optimizer
+from sertk.training.optimizers import build_optimizer
 from sertk.training.state import load_state, read_progress, save_state
 
 Model = Callable[..., Classifier]

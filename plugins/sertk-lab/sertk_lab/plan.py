@@ -115,8 +115,8 @@ def _show(plan: Plan, limit: int | None, calibrated: bool) -> None:
     if plan.largest:
         name, m = plan.largest
         say(
-            f"largest member {name}: weights {size(m.weights)}, gradients {size(m.gradients)}, AdamW's moments "
-            f"{size(m.moments)}, half-precision copies {size(m.casts)}, batch {size(m.batch)}, activations "
+            f"largest member {name}: weights {size(m.weights)}, gradients {size(m.gradients)}, optimizer "
+            f"{size(m.optimizer)}, half-precision copies {size(m.casts)}, batch {size(m.batch)}, activations "
             f"{size(m.activations)}, working space {size(m.working)}: {size(m.total)}"
         )
     of_gpu = (

@@ -13,7 +13,7 @@ from sertk import registry
 from sertk.batching.collate import targets_of
 from sertk.batching.dataset import FeatureSet
 from sertk.config.build import build
-from sertk.config.schema import Head, LossTerm, Optimizer, Positive, Use
+from sertk.config.schema import Head, LossTerm, Positive, Use
 from sertk.contracts import Combined, Stack
 from sertk.errors import EnsembleError
 from sertk.models.classifier import Classifier, build_classifier
@@ -103,7 +103,8 @@ def meta_classifier(
             targets_of(table, range(len(table))).to(stack.device),
             samplers=samplers,
             losses=[(term.weight, build(registry.losses, term, table)) for term in loss],
-            optimizer=Optimizer(lr=lr, weight_decay=weight_decay),
+            lr=lr,
+            weight_decay=weight_decay,
             steps=steps,
         )
         return {

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sertk.config.schema import Optimizer
 from sertk.contracts import Loss, Sampler
 from sertk.errors import TrainingError
 from sertk.models.head import LinearHead
 from sertk.tensors import Outputs, Targets
+from sertk.training.optimizers import adamw
 
 Term = tuple[float, Loss]
 """A loss and its weight in the sum."""
@@ -52,7 +52,8 @@ def fit_together(
     *,
     samplers: Sequence[Sampler],
     losses: Sequence[Term],
-    optimizer: Optimizer,
+    lr: float,
+    weight_decay: float,
     steps: int,
 ) -> list[float]:
     """Train M heads of one shape on inputs (N, D), in place; give the last loss of each.
@@ -69,7 +70,8 @@ def fit_together(
         draws=[endless(sampler) for sampler in samplers],
         losses=losses,
         scale=Scale.of(heads[0], inputs.device),
-        optimizer=optimizer,
+        lr=lr,
+        weight_decay=weight_decay,
         steps=steps,
     )
     for head, packed in zip(heads, weights.detach().cpu(), strict=True):
@@ -85,20 +87,15 @@ def descend(
     draws: Sequence[Iterator[list[int]]],
     losses: Sequence[Term],
     scale: Scale,
-    optimizer: Optimizer,
+    lr: float,
+    weight_decay: float,
     steps: int,
 ) -> list[float]:
     """Take `steps` of AdamW on weights (M, C + A, D + 1), in place; give the M losses of the last one.
 
     inputs: (N, D + 1) with a column of ones. draws: for each of the M, rows of one batch after another.
     """
-    adam = torch.optim.AdamW(
-        [weights],
-        lr=optimizer.lr,
-        betas=optimizer.betas,
-        weight_decay=optimizer.weight_decay,
-        fused=optimizer.fused,
-    )
+    optimizer = adamw({"weights": weights}, lr=lr, weight_decay=weight_decay)
     losses_of = loss_of_each(losses, scale)
     every = torch.cat([inputs, targets.emotion, targets.attributes], dim=1)  # (N, D + 1 + C + A)
     parts = [inputs.shape[1], targets.emotion.shape[1], targets.attributes.shape[1]]
@@ -113,7 +110,7 @@ def descend(
         values = losses_of(outputs, emotion, attributes, sizes)  # (M,)
         weights.grad = None
         values.sum().backward()  # type: ignore[no-untyped-call]
-        adam.step()
+        optimizer.step()
     last: list[float] = values.tolist()
     if not weights.isfinite().all():
         raise TrainingError(f"the weights are not finite after {steps} steps (losses {last}): lower lr")

@@ -16,7 +16,7 @@ from sertk import registry
 from sertk.batching.dataset import FeatureSet
 from sertk.config.build import build
 from sertk.config.options import options_model
-from sertk.config.schema import LossTerm, Optimizer, Use
+from sertk.config.schema import LossTerm, Use
 from sertk.contracts import Combined, Stack
 from sertk.data.labels import NO_AGREEMENT, LabelSet, LabelTable
 from sertk.ensemble.members import Rows
@@ -26,7 +26,7 @@ from sertk.tensors import Outputs, Targets
 from sertk.training.evaluate import infer
 from sertk.training.fit import fit
 from sertk.training.metrics import macro_f1
-from sertk.training.optimizer import build_optimizer
+from sertk.training.optimizers import build_optimizer
 from sertk.training.seeds import derive
 
 LABELS = LabelSet(("Angry", "Sad", "Happy", "Neutral"), "ASHN")
@@ -92,7 +92,7 @@ def trained_alone(stack: Stack, combined: Combined, seed: int, sampler: Use, los
         stack.posteriors,
         sampler=build(registry.samplers, sampler, table, derive(seed, "meta_classifier")),
         losses=[(term.use, term.weight, build(registry.losses, term, table)) for term in loss],
-        optimizer=build_optimizer(model, Optimizer(lr=1e-3)),
+        optimizer=build_optimizer(model, Use.model_validate({"use": "adamw", "lr": 1e-3})),
         epochs=epochs,
         seed=seed,
         device=CPU,

@@ -10,7 +10,7 @@ import torch
 from sertk.config.schema import Experiment
 from sertk.models.classifier import build_classifier
 from sertk.tensors import Padded
-from sertk.training.optimizer import build_optimizer
+from sertk.training.optimizers import build_optimizer
 from sertk.training.precision import autocast
 
 

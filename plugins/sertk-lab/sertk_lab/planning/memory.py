@@ -1,4 +1,4 @@
-"""How much memory training takes: weights, gradients, moments, and what autograd keeps of the longest batch.
+"""How much memory training takes: weights, gradients, optimizer, and what autograd keeps of the longest batch.
 
 The first three are exact. Activations are counted by running the model's forward pass on tensors without data (the
 meta device) and adding up what autograd would keep for the backward pass, whatever the fusion is: with attention as
@@ -17,13 +17,15 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from sertk.config.schema import Experiment
+from sertk.config.schema import Experiment, Use
 from sertk.models.classifier import Classifier, build_classifier
 from sertk.models.size import count_parameters
 from sertk.tensors import Features, Padded
+from sertk.training.optimizers import build_optimizer
+from sertk.training.seeds import seeded
 
 FLOAT = 4
-"""Bytes of a float32: weights, gradients and moments are kept in it whatever the precision of computing."""
+"""Bytes of a float32: weights and gradients are kept in it whatever the precision of computing."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class TrainingMemory:
     parameters: int
     weights: int
     gradients: int
-    moments: int
+    optimizer: int
     casts: int
     batch: int
     activations: int
@@ -46,7 +48,7 @@ class TrainingMemory:
     @property
     def total(self) -> int:
         """All of it at once, as it is early in the backward pass."""
-        held = self.weights + self.gradients + self.moments + self.casts
+        held = self.weights + self.gradients + self.optimizer + self.casts
         return held + self.batch + self.activations + self.working
 
 
@@ -71,7 +73,7 @@ def training_memory(
         parameters=parameters,
         weights=FLOAT * parameters + buffers,
         gradients=FLOAT * parameters,
-        moments=2 * FLOAT * parameters,
+        optimizer=max((optimizer_bytes(stage.optimizer, parameters) for stage in experiment.stage), default=0),
         casts=2 * parameters if half else 0,
         batch=sum(FLOAT * batch * frames[name] * dims[name] for name in dims),
         activations=sum(kept),
@@ -90,6 +92,17 @@ def meta_classifier(experiment: Experiment, dims: Mapping[str, int], classes: in
             ranges=[(0.0, 1.0)] * len(experiment.head.attributes),
             seed=experiment.init_seed,
         )
+
+
+def optimizer_bytes(use: Use, parameters: int) -> int:
+    """Count what an optimizer keeps for so many parameters, by what it keeps for those of a small layer."""
+    with seeded(0):
+        layer = nn.Linear(8, 8)
+    optimizer = build_optimizer(layer, use)
+    layer(torch.ones(1, 8)).sum().backward()
+    optimizer.step()
+    kept = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
+    return sum(value.nbytes for value in kept if value.dim()) * parameters // count_parameters(layer)
 
 
 def kept_for_backward(model: nn.Module, features: Features) -> list[int]:

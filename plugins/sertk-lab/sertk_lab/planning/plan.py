@@ -183,7 +183,7 @@ def _training(
         batch=batch,
         classes=len(manifest.labels),
     )
-    disk = memory.weights * 2 + memory.moments + memory.weights  # state: weights, best, moments; and the checkpoint
+    disk = memory.weights * 3 + memory.optimizer  # training state, best weights, checkpoint
     what = f"{name} ({', '.join(read)})"
     basis = f"{memory.parameters / 1e6:.1f} M parameters; batch {batch} at the longest utterance"
     timed = _timed("train", name, steps, rates)

@@ -29,6 +29,8 @@ def test_the_table_is_that_of_the_plugins() -> None:
 )
 def test_the_message_names_what_provides_a_component(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Registry, "_get_entry_points", lambda self: [])  # as where nothing is installed
+    for registry in REGISTRIES.values():
+        monkeypatch.setattr(registry, "_installed", {})  # what the others find meanwhile is forgotten afterwards
     provider = PROVIDERS[kind][name]
     with pytest.raises(UnknownNameError, match=f"{provider} provides it: pip install {provider}"):
         Registry(kind).get(name)

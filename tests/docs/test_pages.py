@@ -256,13 +256,16 @@ def test_a_page_can_be_followed(page: str, workplace: Callable[[], Path]) -> Non
 def test_the_page_about_plugins_can_be_followed_in_a_fresh_environment(
     fresh: Callable[..., Any], tmp_path: Path
 ) -> None:
-    made = fresh(ROOT / "plugins" / "sertk-toy")  # whose verb writes the corpus of a recipe
+    needed = ("sertk-toy", "sertk-msp-podcast")  # which write and read the corpus of a recipe
+    made = fresh(*(ROOT / "plugins" / name for name in needed))
     programs = made.folder / "bin"
     for program in ("pip", "pytest"):  # what a virtual environment has, and this one shares
         (programs / program).write_text(f'#!/bin/sh\nexec "{programs}/python" -m {program} "$@"\n')
         (programs / program).chmod(0o755)
     offline = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    here = environment(programs, SERTK_PLUGINS="sertk-attentive,sertk-toy", VIRTUAL_ENV=str(made.folder), **offline)
+    here = environment(
+        programs, SERTK_PLUGINS=",".join(("sertk-attentive", *needed)), VIRTUAL_ENV=str(made.folder), **offline
+    )
 
     said = follow(ROOT / "docs" / "start" / "first_plugin.md", tmp_path, here)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -27,3 +28,14 @@ def silent(what: str, total: int | None = None) -> Iterator[Advance]:
         pass
 
     yield advance
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: `3.2 s`, `4:05`, `1:02:03`; `unknown` for what is not a finite number."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

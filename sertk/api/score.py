@@ -4,63 +4,23 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from sertk.api.remarks import warn_of_edited
+from sertk.api.scored import Scored
 from sertk.data.manifest import Manifest
 from sertk.errors import UsageError
 from sertk.files import write_json, write_text
 from sertk.outputs import making, refuse_foreign_files
 from sertk.provenance import Provenance, is_current
 from sertk.reports.results import results_markdown
-from sertk.scoring.as_json import score_as_dict
-from sertk.scoring.balanced import balanced_draws
 from sertk.scoring.cases import calibrated, case_of
 from sertk.scoring.compare import Comparison
 from sertk.scoring.compare import compare as compare_cases
-from sertk.scoring.groups import Group
 from sertk.scoring.groups import groups as score_groups
 from sertk.scoring.provenance import score_provenance, system_names
-from sertk.scoring.score import Score
 from sertk.scoring.score import score as score_case
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Scores by system. groups: by system, where asked for. comparisons: each system less `other`, by system.
-
-    up_to_date: the outputs, where all of them were; then nothing was scored.
-    """
-
-    splits: tuple[str, ...]
-    labels: tuple[str, ...] = ()
-    scores: Mapping[str, Score] = field(default_factory=dict)
-    groups: Mapping[str, Sequence[Group]] = field(default_factory=dict)
-    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
-    other: str = ""
-    seed: int = 1
-    fingerprint: str = ""
-    up_to_date: tuple[Path, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON values, as `sertk score --json` writes them."""
-        systems: dict[str, Any] = {name: score_as_dict(one) for name, one in self.scores.items()}
-        for name, one in self.scores.items():
-            if one.consensus:
-                systems[name]["balanced_draws"] = balanced_draws(one.confusion, seed=self.seed).as_dict()
-            if name in self.groups:
-                systems[name]["groups"] = [group.as_dict() for group in self.groups[name]]
-            if name in self.comparisons:
-                systems[name]["less"] = {"system": self.other, **self.comparisons[name].as_dict()}
-        return {
-            "split": [*self.splits],
-            "labels": self.labels,
-            "systems": systems,
-            "fingerprint": self.fingerprint,
-        }
 
 
 def score(

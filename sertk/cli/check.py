@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sertk.cli.output import fail, say, table
+from sertk.cli.output import fail, say, show
+from sertk.tables import listing
 
 if TYPE_CHECKING:
     from sertk.preflight.files import CheckedFile
@@ -71,8 +72,8 @@ def _show_differences(files: Sequence[Path], sets: Sequence[str]) -> None:
     found = all_differences(first, second, sets)
     folders = first.is_dir() and second.is_dir()
     columns = ("files",) * folders + ("place", str(first), str(second))
-    rows = [(one.place, one.first or "-", one.second or "-") for one in found]
-    table(columns, [(_some(one.files), *row) for one, row in zip(found, rows, strict=True)] if folders else rows)
+    rows = [(_some(one.files), one.place, one.first or "-", one.second or "-") for one in found]
+    show(listing(columns, rows if folders else [row[1:] for row in rows]))
 
 
 def _some(files: tuple[str, ...]) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 
 import typer
 
-from sertk.cli import data_tables as tables
-from sertk.cli.output import progress, say, say_json, up_to_date
+from sertk.cli.output import progress, say, say_json, show, up_to_date
 from sertk.cli.reader_options import with_reader_options
 from sertk.progress import Advance, silent
 from sertk.registry import corpora
@@ -50,7 +49,12 @@ def prepare(
     if made.up_to_date:
         return up_to_date(out)
     assert made.report is not None
-    tables.say_corpus(made.report)
+    first, *more = made.report.lines()
+    for line in (first, f"read  {', '.join(made.report.files)}"):
+        say(line)
+    show(made.report.table())
+    for line in more:
+        say(line)
     say(f"wrote  {out}  {made.utterances:,} utterances")
 
 
@@ -101,6 +105,7 @@ def audit(
 ) -> None:
     """Look for shared speakers, duplicates, odd recordings and missing transcripts; measure the raters' agreement."""
     from sertk.api.data import audit as look
+    from sertk.reports.audit_page import agreement_table, findings, split_tables
 
     bar = silent if as_json else _bar
     report = look(manifest, html=html, audio=not no_audio, force=force or as_json, progress=bar)
@@ -109,7 +114,14 @@ def audit(
     if as_json:
         return say_json(report)
     assert report is not None
-    tables.say_audit(report)
+    for table in (*split_tables(report["splits"]), agreement_table(report)):
+        show(table)
+        say()
+    for what, count, cases in findings(report):
+        shown = "; ".join(cases[:3]) + ("; ..." if len(cases) > 3 else "")
+        say(f"{count:,} {what}{f': {shown}' if count else ''}", style="red" if count else None)
+    if report["recordings"] is None:
+        say("the recordings were not read")
     if html:
         say(f"wrote  {html}")
 
@@ -119,11 +131,14 @@ def stats(manifest: Path = typer.Argument(..., help="A manifest."), as_json: boo
     """Count utterances, speakers, hours and classes by split."""
     from sertk.data.audit import audit as look
     from sertk.data.manifest import Manifest
+    from sertk.reports.audit_page import split_tables
 
     splits = look(Manifest.read(manifest))["splits"]
     if as_json:
         return say_json(splits)
-    tables.say_splits(splits)
+    for number, table in enumerate(split_tables(splits)):
+        say() if number else None
+        show(table)
 
 
 def _bar(what: str, total: int | None = None) -> AbstractContextManager[Advance]:

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import typer
 
-from sertk.cli.output import say_json, table
+from sertk.cli.output import say_json, show
+from sertk.tables import listing
 
 
 def command(
@@ -20,6 +21,6 @@ def command(
     if as_json:
         say_json([asdict(finding) for finding in found])
     else:
-        table(("part", "state", ""), [(f.part, f.state, f.text) for f in found])
+        show(listing(("part", "state", ""), [(f.part, f.state, f.text) for f in found]))
     if any(finding.state == "trouble" for finding in found):
         raise typer.Exit(1)

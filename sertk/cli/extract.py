@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
-from sertk.cli.output import duration, progress, say, up_to_date
-from sertk.progress import Advance
+from sertk.cli.output import progress, say
+from sertk.progress import Advance, duration
 
 if TYPE_CHECKING:
-    from sertk.features.extract import ExtractReport
     from sertk.features.progress import Progress
-    from sertk.features.task import TargetReport
 
 
 def command(
@@ -42,6 +39,7 @@ def command(
     if precision not in ("float32", "bfloat16", "float16"):
         raise typer.BadParameter(f"--precision is float32, bfloat16 or float16, got {precision!r}")
     from sertk.api.extract import extract
+    from sertk.extraction.summary import summary_lines
 
     with progress("extract") as advance:
         passes = extract(
@@ -62,7 +60,8 @@ def command(
             watch=_Shown(advance),
         )
     for reports in passes:
-        _show(reports)
+        for line in summary_lines(reports):
+            say(line)
 
 
 class _Shown:
@@ -76,42 +75,6 @@ class _Shown:
         pace = f"{now.hours_an_hour:.1f} hours of audio an hour  left {duration(now.seconds_left)}"
         self._advance(now.done - self._done, pace, total=now.total)
         self._done = now.done
-
-
-def _show(parts: Sequence[ExtractReport]) -> None:
-    """What became of the stores of one pass, over all parts."""
-    for targets in zip(*(part.targets for part in parts), strict=True):
-        folder = targets[0].folder
-        for difference in {t.renewed for t in targets} - {""}:
-            say(f"{folder}  {difference}: extracted again")
-        written, changed, kept = (sum(getattr(t, name) for t in targets) for name in ("written", "changed", "kept"))
-        if written + changed == 0 and all(part.up_to_date for part in parts):
-            up_to_date(folder)
-            continue
-        instead = f"  changed {changed}" if changed else ""
-        say(f"{folder}  written {written}{instead}  kept {kept}{_remarks(targets)}")
-    seconds, elapsed = sum(part.seconds for part in parts), max(part.elapsed for part in parts)
-    if seconds:
-        rate = seconds / max(elapsed, 1e-9)
-        say(f"{duration(seconds)} of audio in {duration(elapsed)}: {rate:.1f} times real time")
-
-
-def _remarks(targets: Sequence[TargetReport]) -> str:
-    """What else became of a store, over all parts."""
-    from sertk.features.card import read_card
-
-    unchecked, failures = sum(t.unchecked for t in targets), sum(len(t.failed) for t in targets)
-    halvings, again = sum(t.halvings for t in targets), [name for t in targets for name in t.repaired]
-    error = read_card(targets[0].folder).error
-    return "".join(
-        [
-            f" ({unchecked} of them unchecked: their recordings cannot be read)" if unchecked else "",
-            f"  failed {failures}, see report.jsonl" if failures else "",
-            f"  batch halved {halvings} times for memory" if halvings else "",
-            f"  made again {', '.join(again)}" if again else "",
-            f"  within {error:.1e} of float32" if error is not None else "",
-        ]
-    )
 
 
 def _part(shard: str) -> tuple[int, int]:

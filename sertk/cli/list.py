@@ -6,8 +6,9 @@ from dataclasses import asdict
 
 import typer
 
-from sertk.cli.output import say_json, table
+from sertk.cli.output import say_json, show
 from sertk.registry import REGISTRIES, registry_of
+from sertk.tables import listing
 
 
 def command(
@@ -20,4 +21,8 @@ def command(
     if as_json:
         say_json([{**asdict(component), "summary": component.summary()} for component in components])
         return
-    table(("kind", "name", "owner", "what it does"), [(c.kind, c.name, c.owner, c.summary()) for c in components])
+    show(
+        listing(
+            ("kind", "name", "owner", "what it does"), [(c.kind, c.name, c.owner, c.summary()) for c in components]
+        )
+    )

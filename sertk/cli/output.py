@@ -6,22 +6,20 @@ escaped, in tables line ends too.
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from sertk.escapes import escaped, safe_json
-from sertk.progress import Advance
+from sertk.progress import Advance, duration
+from sertk.tables import Table, to_terminal
 
-Item = TypeVar("Item")
 PLAIN_WIDTH = 240
 """Width of tables that are written to a file or a pipe."""
 SECONDS_BETWEEN_LINES = 30.0
@@ -61,18 +59,9 @@ def up_to_date(path: Path) -> None:
     say(f"up to date  {path}")
 
 
-def table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, right: Sequence[str] = ()
-) -> None:
-    """Write rows under columns. right: the columns that are aligned to the right, as numbers are."""
-    titled = None if title is None else Text(escaped(title))
-    made = Table(title=titled, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        side: Literal["left", "right"] = "right" if column in right else "left"
-        made.add_column(Text(escaped(column)), justify=side, header_style="bold", overflow="fold")
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(escaped(str(cell))) for cell in row))
-    console().print(made)
+def show(table: Table) -> None:
+    """Write a table."""
+    console().print(to_terminal(table))
 
 
 @contextmanager
@@ -101,27 +90,6 @@ def progress(what: str, total: int | None = None, *, last_line: bool = True) -> 
     yield advance_plainly
     if done and last_line:
         say(f"{what}  {done} in {time.monotonic() - begun:.1f} s")
-
-
-def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Go through items and show how far it is."""
-    if total is None and isinstance(items, Sequence):
-        total = len(items)
-    with progress(what, total) as advance:
-        for item in items:
-            yield item
-            advance(1)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: `3.2 s`, `4:05`, `1:02:03`; `unknown` for what is not a finite number."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _plain(text: str, style: str = "") -> Text:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
-from sertk.cli.output import progress, say, table, up_to_date
+from sertk.cli.output import progress, say, show, up_to_date
+from sertk.tables import Table, listing
 
 if TYPE_CHECKING:
     from sertk.api.predict import Predicted
@@ -60,28 +61,24 @@ def _show(result: Predicted) -> None:
         left_out = f"  left out {len(result.left_out)}" if result.left_out else ""
         say(f"{result.output}  {len(result.predictions)} predictions{left_out}")
     elif result.predictions is not None:
-        _show_table(result.predictions)
+        _show_predictions(result.predictions)
 
 
-def _show_table(predictions: Predictions) -> None:
+def _show_predictions(predictions: Predictions) -> None:
     from sertk.inference.prediction import rows
 
     found = rows(predictions)
-    table(
-        ("recording", "emotion", "", "probability", *predictions.attribute_names),
-        [
-            (
-                row.id,
-                row.emotion,
-                "█" * round(BAR * row.probabilities[row.emotion]),
-                f"{row.probabilities[row.emotion]:.2f}",
-                *(f"{value:.2f}" for value in row.attributes.values()),
-            )
-            for row in found
-        ],
-        right=("probability", *predictions.attribute_names),
-    )
+    columns = ("recording", "emotion", "", "probability", *predictions.attribute_names)
+    cells = [
+        (
+            *(row.id, row.emotion, "█" * round(BAR * row.probabilities[row.emotion])),
+            f"{row.probabilities[row.emotion]:.2f}",
+            *(f"{value:.2f}" for value in row.attributes.values()),
+        )
+        for row in found
+    ]
+    show(Table(columns, cells, align="lllr"))
     if len(found) == 1:
         say()
         ranked = sorted(found[0].probabilities.items(), key=lambda item: -item[1])
-        table(("emotion", "probability", ""), [(n, f"{p:.3f}", "█" * round(BAR * p)) for n, p in ranked])
+        show(listing(("emotion", "probability", ""), [(n, f"{p:.3f}", "█" * round(BAR * p)) for n, p in ranked]))

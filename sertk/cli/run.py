@@ -7,8 +7,10 @@ from pathlib import Path
 
 import typer
 
-from sertk.cli.output import duration, fail, say, table
+from sertk.cli.output import fail, say, show
+from sertk.progress import duration
 from sertk.recipes.stages import RecipeStage
+from sertk.tables import Table, listing
 
 SETTINGS = {"context_settings": {"ignore_unknown_options": True}}
 
@@ -62,7 +64,7 @@ def command(
         raise
     rows = [(r.stage.number, r.stage.name, duration(r.seconds), "up to date" if r.idle else "done") for r in results]
     say()
-    table(("stage", "name", "time", ""), rows, right=("stage", "time"))
+    show(Table(("stage", "name", "time", ""), rows, align="rlrl"))
     if all(result.idle for result in results):
         say("Nothing to do: everything is up to date.")
     else:
@@ -77,6 +79,6 @@ def _list_options(recipe: Path) -> None:
 
     script = script_of(recipe)
     rows = [(option.usage, option.default or "", option.help) for option in read_options(script)]
-    table(("option", "default", "what it is"), rows)
+    show(listing(("option", "default", "what it is"), rows))
     say()
-    table(("stage", "name", "what it does"), [(s.number, s.name, s.title) for s in read_stages(script)])
+    show(listing(("stage", "name", "what it does"), [(s.number, s.name, s.title) for s in read_stages(script)]))

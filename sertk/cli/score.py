@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from sertk.cli.output import say_json, up_to_date
+from sertk.cli.output import say, say_json, show, up_to_date
 
 
 def command(
@@ -30,7 +30,6 @@ def command(
 ) -> None:
     """Score predictions against labels and votes, with 95 % intervals that resample speakers."""
     from sertk.api.score import score
-    from sertk.cli.score_tables import show_classes, show_difference, show_groups, show_scores
 
     scored = score(
         predictions,
@@ -53,10 +52,10 @@ def command(
     if as_json:
         say_json(scored.as_dict())
         return
-    show_scores(scored.scores, split)
-    if len(predictions) == 1:
-        show_classes(next(iter(scored.scores.values())))
-    for name, rows in scored.groups.items():
-        show_groups(name, rows)
-    for name, difference in scored.comparisons.items():
-        show_difference(name, scored.other, difference)
+    first, *others = scored.tables()
+    show(first)
+    for note in scored.notes():
+        say(note)
+    for table in others:
+        say()
+        show(table)

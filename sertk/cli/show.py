@@ -6,7 +6,8 @@ from typing import Any
 
 import typer
 
-from sertk.cli.output import say, say_json, table
+from sertk.cli.output import say, say_json, show
+from sertk.tables import listing
 
 
 def command(
@@ -35,7 +36,7 @@ def _say(component: dict[str, Any]) -> None:
     say()
     rows = [(o["name"], o["type"], o["default"] or "(required)", o["what"]) for o in component["options"]]
     if rows:
-        table(("option", "type", "default", "what it is"), rows)
+        show(listing(("option", "type", "default", "what it is"), rows))
     else:
         say("It takes no options.")
     if component["doc"]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sertk.cli.output import fail, say, say_json, table
+from sertk.cli.output import fail, say, say_json, show
+from sertk.tables import listing
 
 if TYPE_CHECKING:
     from sertk.why import Reasons
@@ -47,7 +48,7 @@ def _show(reasons: Reasons) -> None:
     made = reasons.record.made
     state = "up to date" if reasons.up_to_date else "not up to date"
     say(f"{reasons.out}  {state}, made by `sertk {made.verb}` from", style="bold")
-    table(("part", "value"), [(name, _short(value)) for name, value in sorted(made.parts.items())])
+    show(listing(("part", "value"), [(name, _short(value)) for name, value in sorted(made.parts.items())]))
     stale = [*reasons.stale()]
     for each in stale:
         if each.differs:
@@ -57,12 +58,12 @@ def _show(reasons: Reasons) -> None:
             say(problem)
         if each.changes:
             rows = [(c.part, _short(c.before), _short(c.now)) for c in each.changes]
-            table(("part", "before", "now"), rows)
+            show(listing(("part", "before", "now"), rows))
     if stale:
         say()
         say("would run again", style="bold")
         again = [(each.record.made.verb, str(each.out), "" if each.differs else IF) for each in stale]
-        table(("verb", "result", ""), again)
+        show(listing(("verb", "result", ""), again))
 
 
 def _short(value: str | None) -> str:

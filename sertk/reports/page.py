@@ -12,11 +12,13 @@ from sertk.reports.audio import data_uri
 from sertk.reports.gather import Clip, Model, Part, Report, System
 from sertk.reports.made_by import made_by
 from sertk.reports.plots import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
-from sertk.scoring.bootstrap import LEVEL, Interval
+from sertk.reports.score_tables import classes_table, systems_table
+from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.groups import Group
 from sertk.scoring.names import metric_names
 from sertk.scoring.remarks import remarks
-from sertk.scoring.resample import ONE_BY_ONE, RULE
+from sertk.scoring.resample import RULE
+from sertk.tables import cell, listing, to_html
 
 METRICS = metric_names("micro_f1")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
@@ -80,10 +82,10 @@ def _part(report: Report, part: Part) -> list[str]:
     sections = [_section(f"Systems on {split}", intro + _overview(agreed, part.best) + _scores(systems, part.best))]
     if agreed:
         best = next(one for one in agreed if one.name == part.best)
-        sections.append(_section(f"Classes: {part.best} on {split}", _classes(best)))
+        sections.append(_section(f"Classes: {part.best} on {split}", to_html(classes_table(best.score))))
         sections.append(_section(f"Confusions on {split}", "".join(_confusions(one, one is best) for one in agreed)))
         plots = "".join(
-            _figure(_reliability(one), f"{one.name}, ECE {_cell(one.score.metrics.get('ece'))}") for one in agreed
+            _figure(_reliability(one), f"{one.name}, ECE {cell(one.score.metrics.get('ece'))}") for one in agreed
         )
         about = "<p>A system is calibrated if its dots are on the diagonal; larger dots are more utterances.</p>"
         sections.append(_section(f"Reliability on {split}", about + f'<div class="grid-of small">{plots}</div>'))
@@ -114,25 +116,7 @@ def _overview(systems: Sequence[System], best: str) -> str:
 
 
 def _scores(systems: Sequence[System], best: str) -> str:
-    shown = [name for name in METRICS if any(name in one.score.metrics for one in systems)]
-    rows = [[one.name, *(_cell(one.score.metrics.get(name)) for name in shown)] for one in systems]
-    strong = [one.name for one in systems].index(best)
-    return _table(["system", *(METRICS[name] for name in shown)], rows, strong=strong)
-
-
-def _classes(one: System) -> str:
-    rows = [
-        [
-            c.name,
-            f"{c.precision:.3f}",
-            f"{c.recall:.3f}",
-            _cell(c.f1),
-            *map(str, (c.support, c.clusters, c.predicted)),
-        ]
-        for c in one.score.classes
-    ]
-    clusters = "speakers" if one.score.speakers else ONE_BY_ONE
-    return _table(["class", "precision", "recall", "F1", "support", clusters, "predicted"], rows)
+    return to_html(systems_table({one.name: one.score for one in systems}, METRICS, strong=best))
 
 
 def _confusions(one: System, opened: bool) -> str:
@@ -228,7 +212,7 @@ def _section_models(models: Sequence[Model]) -> str:
             [name, str(spec.get("use", "")), str(spec.get("dim", "")), str(spec.get("fingerprint", ""))[:16]]
             for name, spec in encoders.items()
         ]
-        table = _table(["input", "encoder", "dimensions", "fingerprint"], rows) if rows else ""
+        table = to_html(listing(("input", "encoder", "dimensions", "fingerprint"), rows)) if rows else ""
         weights = str(model.card.get("weights_sha256", ""))[:16]
         told = f"<p>weights {escape(weights)}</p>" if weights else ""
         items.append(
@@ -243,26 +227,3 @@ def _section(title: str, body: str) -> str:
 
 def _figure(svg: str, caption: str) -> str:
     return f'<figure><div class="scroll">{svg}</div><figcaption>{escape(caption)}</figcaption></figure>'
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, strong: int = -1) -> str:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = "".join(
-        f'<tr{" class=strong" if number == strong else ""}><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{_broken(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for number, row in enumerate(rows)
-    )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _broken(cell: str) -> str:
-    """A value with its interval below it."""
-    value, bracket, bounds = escape(cell).partition(" [")
-    return f"{value}<br><small>[{bounds}</small>" if bracket else value
-
-
-def _cell(one: Interval | None) -> str:
-    if one is None or one.value != one.value:
-        return "–"
-    return f"{one.value:.3f}" + ("" if one.low is None or one.high is None else f" [{one.low:.3f}, {one.high:.3f}]")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sertk.reports.made_by import made_by
-from sertk.scoring.bootstrap import LEVEL, Interval
+from sertk.reports.score_tables import p_value, systems_table
+from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.compare import Comparison
 from sertk.scoring.names import metric_names
 from sertk.scoring.remarks import remarks
 from sertk.scoring.resample import RULE
 from sertk.scoring.score import Score
+from sertk.tables import Table, to_markdown
 
 COLUMNS = metric_names("accuracy", "js_divergence", "brier")
 
@@ -28,7 +30,6 @@ def results_markdown(
 ) -> str:
     """One row a system with intervals, the floor that chance gives, paired differences, command and commit."""
     first = next(iter(scores.values()))
-    shown = [name for name in COLUMNS if any(name in one.metrics for one in scores.values())]
     effective = f" (effectively {first.effective_clusters:.0f})" if first.speakers else ""
     method = next((score.method for score in scores.values() if score.method), "")
     lines = [
@@ -39,7 +40,7 @@ def results_markdown(
         *([f"In brackets {LEVEL:.0%} intervals ({method})."] if method else []),
         f"{RULE[0].upper()}{RULE[1:]}. In balanced macro-F1 every class has the same weight.",
         "",
-        *_table(["system", *(COLUMNS[name] for name in shown)], [_row(name, scores[name], shown) for name in scores]),
+        to_markdown(systems_table(scores, COLUMNS)),
         "",
     ]
     if first.classes:
@@ -48,12 +49,12 @@ def results_markdown(
     if comparisons:
         lines += [f"## Differences from {other}, paired over {next(iter(comparisons.values())).resampled}", ""]
         rows = [
-            [name, COLUMNS[metric], _signed(one.metrics[metric].difference), _p(one.metrics[metric].p_value)]
+            [name, COLUMNS[metric], one.metrics[metric].difference.signed(), p_value(one.metrics[metric].p_value)]
             for name, one in comparisons.items()
             for metric in ("macro_f1", "uar")
             if metric in one.metrics
         ]
-        lines += [*_table(["system", "metric", "difference", "p"], rows), ""]
+        lines += [to_markdown(Table(("system", "metric", "difference", "p"), rows)), ""]
     left = {name: sum(map(len, one.missing.values())) for name, one in scores.items()}
     for count in sorted(set(left.values()) - {0}):
         names = [name for name, other in left.items() if other == count]
@@ -76,10 +77,6 @@ def _remarks(scores: Mapping[str, Score]) -> list[str]:
     ]
 
 
-def _row(name: str, one: Score, shown: Sequence[str]) -> list[str]:
-    return [name, *(_cell(one.metrics.get(metric)) for metric in shown)]
-
-
 def _floor(one: Score) -> str:
     """What the answer that listens to nothing gets."""
     most = max(one.classes, key=lambda item: item.support)
@@ -90,24 +87,3 @@ def _floor(one: Score) -> str:
         f"Always answering {most.name}: macro-F1 {macro:.3f}, micro-F1 {share:.3f}, UAR {1 / present:.3f}, "
         f"balanced macro-F1 {2 / (present + 1) / present:.3f}."
     )
-
-
-def _cell(one: Interval | None) -> str:
-    if one is None or one.value != one.value:
-        return "–"
-    return f"{one.value:.3f}" + ("" if one.low is None or one.high is None else f" [{one.low:.3f}, {one.high:.3f}]")
-
-
-def _signed(one: Interval) -> str:
-    return f"{one.value:+.3f}" + (
-        "" if one.low is None or one.high is None else f" [{one.low:+.3f}, {one.high:+.3f}]"
-    )
-
-
-def _p(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]

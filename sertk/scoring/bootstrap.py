@@ -32,6 +32,19 @@ class Interval:
     low: float | None
     high: float | None
 
+    def __str__(self) -> str:
+        return self._text(".3f")
+
+    def signed(self) -> str:
+        """The text of a difference, with its sign."""
+        return self._text("+.3f")
+
+    def _text(self, form: str) -> str:
+        if self.value != self.value:
+            return "–"
+        bounds = "" if self.low is None or self.high is None else f" [{self.low:{form}}, {self.high:{form}}]"
+        return f"{self.value:{form}}{bounds}"
+
     def as_dict(self) -> dict[str, float | None]:
         """JSON values: NaN becomes None."""
         return {"value": finite(self.value), "low": self.low, "high": self.high}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sertk.cli import output
+from sertk.tables import Table
 
 
 def test_lines_are_written_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,7 +26,7 @@ def test_what_would_steer_a_terminal_is_shown_escaped(capsys: pytest.CaptureFixt
     output.say(f"one\n{WORDS}")
     output.warn(WORDS)
     output.fail(f"{WORDS}\n  two")
-    output.table((WORDS, "b"), [(f"{WORDS}\n", "é ☃")], title=WORDS)
+    output.show(Table((WORDS, "b"), [(f"{WORDS}\n", "é ☃")], title=WORDS))
     with output.progress(WORDS, 1) as advance:
         advance()
     shown = capsys.readouterr()
@@ -64,7 +65,8 @@ def test_up_to_date_begins_the_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_progress_is_a_line_at_the_end_and_lines_on_the_way(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert list(output.track([1, 2, 3], "reading")) == [1, 2, 3]
+    with output.progress("reading", 3) as advance:
+        advance(3)
     assert capsys.readouterr().out.startswith("reading  3 in 0.")
     monkeypatch.setattr(output, "SECONDS_BETWEEN_LINES", 0.0)
     with output.progress("reading", 4) as advance:

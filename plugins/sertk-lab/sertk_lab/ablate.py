@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sertk import tables
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
-from sertk.cli.output import say, table, up_to_date
+from sertk.cli.output import say, show, up_to_date
 
 if TYPE_CHECKING:
     from sertk.provenance import Provenance
@@ -106,14 +107,14 @@ def _show_plan(cells: list[Cell], waiting: list[Cell]) -> None:
         )
         for cell in cells
     ]
-    table(("arm", "member", "seed", "steps", "parameters", ""), rows, right=("seed", "steps", "parameters"))
+    show(tables.Table(("arm", "member", "seed", "steps", "parameters", ""), rows, align="llrrrl"))
 
 
 def _show(one: Table) -> None:
     from sertk_lab.ablation.tables import cells, columns, legend
 
     heads = columns(one)
-    table(heads, cells(one), title=one.title, right=heads[1:])
+    show(tables.Table(heads, cells(one), title=one.title))
     for line in legend(one):
         say(line)
     say()

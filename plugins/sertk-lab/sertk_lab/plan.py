@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from sertk.cli.output import duration, fail, say, say_json, table
+from sertk.cli.output import fail, say, say_json, show
+from sertk.progress import duration
+from sertk.tables import Table
 
 if TYPE_CHECKING:
     from sertk.data.manifest import Manifest
@@ -110,7 +112,7 @@ def _show(plan: Plan, limit: int | None, calibrated: bool) -> None:
         for one in plan.stages
     ]
     heads = ("stage", "what", "hours", "disk", "GPU memory", "work at most", "time", "based on")
-    table(heads, rows, right=("hours", "disk", "GPU memory", "work at most", "time"))
+    show(Table(heads, rows, align="llrrrrrl"))
     say()
     if plan.largest:
         name, m = plan.largest

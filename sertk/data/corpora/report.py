@@ -12,6 +12,7 @@ from sertk.data.manifest import Utterance
 from sertk.errors import Fault
 from sertk.escapes import safe_json
 from sertk.files import write_text
+from sertk.tables import Table
 
 
 @dataclass
@@ -71,6 +72,28 @@ class CorpusReport:
             for split in size
         }
 
+    def table(self) -> Table:
+        """The size of each split."""
+        rows = [
+            (name, round(part["utterances"]), round(part["speakers"]), f"{part['hours']:.2f}")
+            for name, part in sorted(self.splits.items())
+        ]
+        return Table(("split", "utterances", "speakers", "hours"), rows)
+
+    def lines(self) -> list[str]:
+        """What was read, then how much of what, and how far the raters bear the consensus out."""
+        of = "a part of release" if "count" in self.faults else "release"
+        lines = [f"{of} {self.release}; {self.form}" if self.release else self.form]
+        if self.rater_rows:
+            missing = _missing(self.ratings_missing)
+            lines.append(f"{self.rater_rows:,} raters' rows; {self.own_words:,} for Other{missing}")
+        if self.values_missing:
+            lines.append(f"{self.consensus_rows:,} rows of the consensus{_missing(self.values_missing)}")
+        if self.consensus_agreement is not None:
+            means = "" if self.attribute_agreement is None else f", their means in {self.attribute_agreement:.2%}"
+            lines.append(f"the raters give the consensus again in {self.consensus_agreement:.2%}{means}")
+        return lines
+
     def summary(self) -> dict[str, Any]:
         """All but the single faults, for JSON."""
         return {
@@ -95,6 +118,10 @@ class CorpusReport:
 
     def _share(self, same: str, all_of: str) -> float | None:
         return self.compared[same] / self.compared[all_of] if self.compared[all_of] else None
+
+
+def _missing(counts: Mapping[str, int]) -> str:
+    return f"; without a value: {', '.join(f'{name} {count:,}' for name, count in counts.items())}" if counts else ""
 
 
 def write_faults(path: Path, faults: Mapping[str, Sequence[Fault]], summary: Mapping[str, Any]) -> None:

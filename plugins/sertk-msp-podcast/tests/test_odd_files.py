@@ -166,9 +166,12 @@ def test_many_odd_quotes_take_no_more_than_linear_time(tmp_path: Path, packed: b
         rows = [f"a{n}.wav,{odd if n % 2 or n > count / 2 else good}\n" for n in range(count)]
         path = tmp_path / f"{count}.csv"
         path.write_text(f"FileName,{columns}\n" + "".join(rows))
-        begun = time.process_time()
-        made = read_detailed(path)
-        seconds[count] = time.process_time() - begun
+        took = []
+        for _ in range(3):  # the quickest of three, whatever else the machine does
+            begun = time.process_time()
+            made = read_detailed(path)
+            took.append(time.process_time() - begun)
+        seconds[count] = min(took)
         assert (made.rows, len(made.faults)) == (count, sum(f"{odd}\n" in row for row in rows))
     assert seconds[16_000] < 24 * max(seconds[2000], 0.02), "eight times the rows"
 

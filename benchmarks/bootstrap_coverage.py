@@ -34,7 +34,7 @@ from sertk.scoring.metrics import (
     macro_f1,
     uar,
 )
-from sertk.scoring.tallies import TOO_FEW_OF_A_CLASS
+from sertk.scoring.sufficient_stats import TOO_FEW_OF_A_CLASS
 
 Array = NDArray[np.float64]
 Bounds = tuple[float, float]

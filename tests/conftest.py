@@ -10,7 +10,7 @@ from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
 from sertk.ensemble.predictions import Predictions
-from sertk.scoring.truth import Case, align, truth_of
+from sertk.scoring.truth import AlignedPredictions, align, truth_of
 
 
 @pytest.fixture(scope="session")
@@ -109,10 +109,10 @@ def corpus() -> Manifest:
 
 
 @pytest.fixture
-def case(corpus: Manifest) -> Case:
+def case(corpus: Manifest) -> AlignedPredictions:
     return align(truth_of(corpus, corpus.split("test")), made_up_system(corpus, split="test"))
 
 
 @pytest.fixture
-def other(corpus: Manifest) -> Case:
+def other(corpus: Manifest) -> AlignedPredictions:
     return align(truth_of(corpus, corpus.split("test")), made_up_system(corpus, skill=0.9, seed=1, split="test"))

@@ -15,12 +15,12 @@ from sertk.files import write_json, write_text
 from sertk.outputs import making, refuse_foreign_files
 from sertk.provenance import Provenance, is_current
 from sertk.reports.results import results_markdown
-from sertk.scoring.cases import calibrated, case_of
+from sertk.scoring.aligned import align_file, calibrated
 from sertk.scoring.compare import Comparison
-from sertk.scoring.compare import compare as compare_cases
+from sertk.scoring.compare import compare as compare_aligned
 from sertk.scoring.groups import groups as score_groups
 from sertk.scoring.provenance import score_provenance, system_names
-from sertk.scoring.score import score as score_case
+from sertk.scoring.score import score as score_aligned
 
 
 def score(
@@ -103,22 +103,22 @@ def score(
 
     corpus = Manifest.read(source)
     names = system_names([*map(str, files)])
-    cases = {name: case_of(corpus, splits, path) for name, path in zip(names, files, strict=True)}
+    systems = {name: align_file(corpus, splits, path) for name, path in zip(names, files, strict=True)}
     if held_out is not None:
-        cases |= calibrated(corpus, names[0], cases[names[0]], held_out)
+        systems |= calibrated(corpus, names[0], systems[names[0]], held_out)
     compared: dict[str, Comparison] = {}
     if other is not None:
-        base = case_of(corpus, splits, other)
+        base = align_file(corpus, splits, other)
         compared = {
-            name: compare_cases(base, case, draws=draws, seed=seed)
-            for name, case in cases.items()
+            name: compare_aligned(base, aligned, draws=draws, seed=seed)
+            for name, aligned in systems.items()
             if name != other.stem
         }
     scored = Scored(
         splits,
         corpus.labels.names,
-        {name: score_case(case, draws=draws, seed=seed) for name, case in cases.items()},
-        {name: score_groups(case, draws=draws, seed=seed) for name, case in cases.items()} if groups else {},
+        {name: score_aligned(aligned, draws=draws, seed=seed) for name, aligned in systems.items()},
+        {name: score_groups(aligned, draws=draws, seed=seed) for name, aligned in systems.items()} if groups else {},
         compared,
         "" if other is None else other.stem,
         seed,
@@ -133,7 +133,7 @@ def score(
             model,
             ", ".join(splits),
             scored.scores[names[0]],
-            cases[names[0]],
+            systems[names[0]],
             predictions=files[0],
             made_from=made.key,
         )

@@ -18,8 +18,8 @@ from sertk.errors import DataError
 from sertk.files import parse_json, parse_toml
 from sertk.scoring.groups import Group, groups
 from sertk.scoring.score import Score, score
-from sertk.scoring.tallies import entropy
-from sertk.scoring.truth import Case, align, truth_of
+from sertk.scoring.sufficient_stats import entropy
+from sertk.scoring.truth import AlignedPredictions, align, truth_of
 
 
 @dataclass(frozen=True)
@@ -178,18 +178,20 @@ def _part(
 ) -> Part:
     truth = truth_of(manifest, utterances)
     cases = {name: align(truth, Predictions.read(path, labels=manifest.labels)) for name, path in files.items()}
-    systems = tuple(System(name, score(case, draws=draws, seed=seed)) for name, case in cases.items())
+    systems = tuple(System(name, score(aligned, draws=draws, seed=seed)) for name, aligned in cases.items())
     best = max(systems, key=lambda one: one.score.metrics["macro_f1"].value if one.score.classes else 0.0).name
     by_id = {utterance.id: utterance for utterance in utterances}
     confused, ambiguous = _clips(cases[best], by_id, clips)
     return Part(split, systems, best, groups(cases[best], draws=draws, seed=seed), confused, ambiguous)
 
 
-def _clips(case: Case, by_id: Mapping[str, Utterance], count: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
+def _clips(
+    aligned: AlignedPredictions, by_id: Mapping[str, Utterance], count: int
+) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
     """The most certain mistakes, and the utterances whose raters differ most."""
-    truth, said = case.truth, case.predictions.emotion
+    truth, said = aligned.truth, aligned.predictions.emotion
     names = truth.labels.names
-    rows = np.arange(len(case))
+    rows = np.arange(len(aligned))
     true = np.maximum(truth.consensus, 0)
     excess = np.where(truth.consensus >= 0, said.max(axis=1) - said[rows, true], 0.0)
     spread = np.where(np.isfinite(truth.votes).all(axis=1), entropy(np.nan_to_num(truth.votes)), 0.0)

@@ -21,7 +21,7 @@ from sertk.scoring.names import metric_names
 from sertk.scoring.remarks import remarks
 from sertk.scoring.resample import RULE
 from sertk.scoring.score import Score
-from sertk.scoring.truth import Case
+from sertk.scoring.truth import AlignedPredictions
 
 SHOWN = tuple(metric_names("micro_f1"))
 """The metrics that a card carries, where the labels allow them."""
@@ -46,7 +46,9 @@ def card_scores(score: Score, made_from: str) -> dict[str, Any]:
     }
 
 
-def put_on_card(folder: Path, name: str, score: Score, case: Case, *, predictions: Path, made_from: str) -> None:
+def put_on_card(
+    folder: Path, name: str, score: Score, aligned: AlignedPredictions, *, predictions: Path, made_from: str
+) -> None:
     """Put a score under a name, such as its split, on the card of the checkpoint in `folder`.
 
     predictions: the file that was scored. made_from: the fingerprint of what was scored and how. The folder is
@@ -61,11 +63,11 @@ def put_on_card(folder: Path, name: str, score: Score, case: Case, *, prediction
                 f"{predictions} was predicted by another model than {folder}, or by an earlier version of it: "
                 f"predict again, or name that model"
             )
-        seen = [id for id in case.truth.ids if id in checkpoint.train_ids]
+        seen = [id for id in aligned.truth.ids if id in checkpoint.train_ids]
         if seen:
             raise DataError(
-                f"{folder} was trained on {len(seen)} of the {len(case)} scored utterances ({some(seen)}): its card "
-                f"carries scores of other utterances only"
+                f"{folder} was trained on {len(seen)} of the {len(aligned)} scored utterances ({some(seen)}): its "
+                f"card carries scores of other utterances only"
             )
         card = replace(checkpoint.card, scores={**checkpoint.card.scores, name: card_scores(score, made_from)})
         values: Mapping[str, Any] = asdict(card)

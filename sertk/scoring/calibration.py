@@ -12,7 +12,7 @@ from scipy.special import log_softmax, softmax
 from sertk.data.labels import LabelSet
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
-from sertk.scoring.truth import Case
+from sertk.scoring.truth import AlignedPredictions
 
 Array = NDArray[np.float64]
 LARGEST = 20.0
@@ -41,7 +41,7 @@ class Calibration:
         return replace(predictions, emotion=softmax(_logs(predictions.emotion) * self.scale + self.bias, axis=1))
 
 
-def temperature_scaling(held_out: Case) -> Calibration:
+def temperature_scaling(held_out: AlignedPredictions) -> Calibration:
     """Fit one temperature to held-out consensus labels by least log loss (Guo et al. 2017, section 4.2)."""
     logs, true = _fit_on(held_out)
 
@@ -54,7 +54,7 @@ def temperature_scaling(held_out: Case) -> Calibration:
     return Calibration(held_out.truth.labels, np.full(classes, np.exp(found.x)), np.zeros(classes))
 
 
-def vector_scaling(held_out: Case, *, ridge: float = 1e-3) -> Calibration:
+def vector_scaling(held_out: AlignedPredictions, *, ridge: float = 1e-3) -> Calibration:
     """Fit a scale and a bias a class to held-out consensus labels (Guo et al. 2017, section 4.2).
 
     ridge: weight of the squared distance from no change, which holds classes that are rare in the held-out part.
@@ -78,11 +78,11 @@ def vector_scaling(held_out: Case, *, ridge: float = 1e-3) -> Calibration:
     return Calibration(held_out.truth.labels, found.x[:classes], found.x[classes:])
 
 
-def _fit_on(case: Case) -> tuple[Array, NDArray[np.int64]]:
-    agreed = case.truth.consensus >= 0
+def _fit_on(aligned: AlignedPredictions) -> tuple[Array, NDArray[np.int64]]:
+    agreed = aligned.truth.consensus >= 0
     if not agreed.any():
         raise DataError("calibration needs held-out utterances with a consensus; these have none")
-    return _logs(case.predictions.emotion[agreed]), case.truth.consensus[agreed]
+    return _logs(aligned.predictions.emotion[agreed]), aligned.truth.consensus[agreed]
 
 
 def _logs(probabilities: Array) -> Array:

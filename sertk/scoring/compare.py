@@ -11,8 +11,8 @@ import numpy as np
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import LEVEL, Interval, clusters_of, interval, p_value
 from sertk.scoring.resample import METHOD, RULE, Speakers, resampled
-from sertk.scoring.tallies import tally
-from sertk.scoring.truth import Case
+from sertk.scoring.sufficient_stats import sufficient_stats
+from sertk.scoring.truth import AlignedPredictions
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Comparison:
         }
 
 
-def compare(first: Case, second: Case, *, draws: int = 1000, seed: int = 1) -> Comparison:
+def compare(first: AlignedPredictions, second: AlignedPredictions, *, draws: int = 1000, seed: int = 1) -> Comparison:
     """Give the difference second less first of every metric both have, on the utterances both predicted.
 
     Both systems are scored on the same resampled speakers in each draw, so what is common to them cancels.
@@ -77,7 +77,7 @@ def compare(first: Case, second: Case, *, draws: int = 1000, seed: int = 1) -> C
     """
     first, second = common(first, second)
     clusters = clusters_of(first.truth.speakers)
-    one, other = tally(first), tally(second)
+    one, other = sufficient_stats(first), sufficient_stats(second)
     drawn_one = resampled(one, clusters, draws=draws, seed=seed)
     drawn_other = resampled(other, clusters, draws=draws, seed=seed)  # the same seed, the same speakers
     values_one, values_other = one.values(), other.values()
@@ -98,7 +98,7 @@ def compare(first: Case, second: Case, *, draws: int = 1000, seed: int = 1) -> C
     return Comparison(metrics, len(first), who.known, who.unknown, draws, seed)
 
 
-def common(first: Case, second: Case) -> tuple[Case, Case]:
+def common(first: AlignedPredictions, second: AlignedPredictions) -> tuple[AlignedPredictions, AlignedPredictions]:
     """Two cases cut down to the utterances of both, in one order. Raises DataError when there are none."""
     shared = set(first.truth.ids) & set(second.truth.ids)
     if not shared:

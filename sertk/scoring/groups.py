@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from sertk.scoring.bootstrap import Interval, clusters_of
 from sertk.scoring.resample import intervals
-from sertk.scoring.tallies import Measure, Tally, tally, terciles
-from sertk.scoring.truth import Case
+from sertk.scoring.sufficient_stats import StatMetric, SufficientStats, sufficient_stats, terciles
+from sertk.scoring.truth import AlignedPredictions
 
 METRICS = ("macro_f1", "uar", "accuracy", "ece", "mean_ccc")
 """What a table by group shows, where the labels allow it."""
@@ -33,16 +33,16 @@ class Group:
         return {**vars(self), "metrics": metrics}
 
 
-def groups(case: Case, *, draws: int = 1000, seed: int = 1) -> tuple[Group, ...]:
+def groups(aligned: AlignedPredictions, *, draws: int = 1000, seed: int = 1) -> tuple[Group, ...]:
     """Score every group of each of the four tables that has an utterance with a consensus.
 
     duration: terciles in seconds. agreement: share of the votes for the most voted class: all, more than half, less.
     """
-    made, truth = tally(case), case.truth
+    made, truth = sufficient_stats(aligned), aligned.truth
     clusters = clusters_of(truth.speakers)
     agreed = truth.consensus >= 0
     rows: list[Group] = []
-    for by, names in memberships(case).items():
+    for by, names in memberships(aligned).items():
         members: dict[str, list[int]] = {}
         for row in np.flatnonzero(agreed):
             if (name := names[row]) is not None:
@@ -56,9 +56,9 @@ def groups(case: Case, *, draws: int = 1000, seed: int = 1) -> tuple[Group, ...]
     return tuple(rows)
 
 
-def memberships(case: Case) -> dict[str, tuple[str | None, ...]]:
+def memberships(aligned: AlignedPredictions) -> dict[str, tuple[str | None, ...]]:
     """For each table the (N,) names of the group of each utterance, None where it is not known."""
-    truth = case.truth
+    truth = aligned.truth
     thirds = terciles(truth.seconds)
     named = {index: _seconds(truth.seconds[thirds == index]) for index in range(3) if (thirds == index).any()}
     votes = truth.votes.max(axis=1)
@@ -71,11 +71,11 @@ def memberships(case: Case) -> dict[str, tuple[str | None, ...]]:
     }
 
 
-def _part(made: Tally, chosen: NDArray[np.int64]) -> Tally:
-    """The tally of some utterances, with only the metrics that the table shows."""
-    measures: dict[str, Measure] = {name: made.measures[name] for name in METRICS if name in made.measures}
+def _part(made: SufficientStats, chosen: NDArray[np.int64]) -> SufficientStats:
+    """The statistics of some utterances, with only the metrics that the table shows."""
+    measures: dict[str, StatMetric] = {name: made.measures[name] for name in METRICS if name in made.measures}
     needed = {measure.block for measure in measures.values()}
-    return Tally({name: made.blocks[name][chosen] for name in needed}, measures)
+    return SufficientStats({name: made.blocks[name][chosen] for name in needed}, measures)
 
 
 def _agreement(top: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sertk.ensemble.by_ending import nearly
 from sertk.scoring.bootstrap import FEWEST
-from sertk.scoring.tallies import TOO_FEW_OF_A_CLASS
+from sertk.scoring.sufficient_stats import TOO_FEW_OF_A_CLASS
 
 if TYPE_CHECKING:
     from sertk.scoring.score import ClassScore, Score

@@ -17,7 +17,7 @@ from sertk.scoring.bootstrap import (
     sums_by_cluster,
 )
 from sertk.scoring.metrics import class_support
-from sertk.scoring.tallies import Measure, Tally
+from sertk.scoring.sufficient_stats import StatMetric, SufficientStats
 
 METHOD = "expanded percentile bootstrap"
 ONE_BY_ONE = "utterances"
@@ -52,8 +52,8 @@ class Speakers:
         return f"{self.known} speaker" + "s" * (self.known != 1) + f" ({self.unknown} unknown)" * bool(self.unknown)
 
 
-def intervals(made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Interval]:
-    """Every metric of a tally with its interval; all from the same resamples."""
+def intervals(made: SufficientStats, clusters: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Interval]:
+    """Every metric with its interval; all from the same resamples."""
     values, results = made.values(), resampled(made, clusters, draws=draws, seed=seed)
     return {name: interval(values[name], metric.drawn, metric.clusters) for name, metric in results.items()}
 
@@ -66,7 +66,7 @@ class Resampled:
     clusters: Clusters
 
 
-def resampled(made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Resampled]:
+def resampled(made: SufficientStats, clusters: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Resampled]:
     """Every metric on the same resamples of clusters. clusters: (N,) numbers from 0."""
     sums = {name: sums_by_cluster(block, clusters) for name, block in made.blocks.items()}
     totals = resampled_totals(np.concatenate([*sums.values()], axis=1), draws=draws, seed=seed)
@@ -81,7 +81,7 @@ def resampled(made: Tally, clusters: NDArray[np.int64], *, draws: int, seed: int
 
 
 def _rests_on(
-    measure: Measure, block: NDArray[np.float64], sums: NDArray[np.float64], clusters: NDArray[np.int64]
+    measure: StatMetric, block: NDArray[np.float64], sums: NDArray[np.float64], clusters: NDArray[np.int64]
 ) -> Clusters:
     """The clusters of a metric: (N, K) rows that have something in its block. sums: (S, K) of each cluster."""
     counted = np.bincount(clusters[block.any(axis=1)], minlength=len(sums)).astype(np.float64)

@@ -20,8 +20,8 @@ from sertk.scoring.bootstrap import (
 )
 from sertk.scoring.metrics import BINS
 from sertk.scoring.resample import METHOD, Speakers, intervals
-from sertk.scoring.tallies import tally
-from sertk.scoring.truth import Case
+from sertk.scoring.sufficient_stats import sufficient_stats
+from sertk.scoring.truth import AlignedPredictions
 
 
 @dataclass(frozen=True)
@@ -102,21 +102,21 @@ class Score:
         return f"{METHOD} over {self.resampled}, {self.draws} draws, seed {self.seed}"
 
 
-def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:
+def score(aligned: AlignedPredictions, *, draws: int = 1000, seed: int = 1) -> Score:
     """Score predictions against the truth, with 95 % intervals from `draws` resamples of speakers.
 
     Macro-F1 averages over the classes that are true or predicted somewhere (`averaged_over`), as scikit-learn does;
     in every resample over the same ones.
     Raises DataError where nothing can be scored: no consensus, no votes and no attribute.
     """
-    made = tally(case)
+    made = sufficient_stats(aligned)
     if not made.measures:
         raise DataError("none of these utterances has a consensus, votes or attributes to score against")
-    truth, labels = case.truth, case.truth.labels
+    truth, labels = aligned.truth, aligned.truth.labels
     clusters = clusters_of(truth.speakers)
     metrics = intervals(made, clusters, draws=draws, seed=seed)
     agreed = truth.consensus >= 0
-    true, predicted = truth.consensus[agreed], case.predictions.predicted[agreed]
+    true, predicted = truth.consensus[agreed], aligned.predictions.predicted[agreed]
     table = np.zeros((len(labels), len(labels)), dtype=np.int64)
     if agreed.any():
         table = confusion_matrix(true, predicted, labels=range(len(labels)))
@@ -135,10 +135,10 @@ def score(case: Case, *, draws: int = 1000, seed: int = 1) -> Score:
         averaged_over=tuple(
             name for name, seen in zip(labels.names, table.sum(axis=0) + table.sum(axis=1), strict=True) if seen
         ),
-        missing={"in the scored splits": case.unknown, "in the predictions": case.unpredicted},
+        missing={"in the scored splits": aligned.unknown, "in the predictions": aligned.unpredicted},
         draws=draws,
         seed=seed,
-        joined=case.joined,
+        joined=aligned.joined,
     )
 
 

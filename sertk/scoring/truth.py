@@ -52,7 +52,7 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class AlignedPredictions:
     """Predictions beside the truth: the same utterances and classes, in the same order.
 
     unknown: predicted ids that are not in the truth. unpredicted: ids of the truth without a prediction. joined: how,
@@ -68,10 +68,10 @@ class Case:
     def __len__(self) -> int:
         return len(self.truth)
 
-    def take(self, rows: NDArray[np.int64]) -> Case:
+    def take(self, rows: NDArray[np.int64]) -> AlignedPredictions:
         """Some of the utterances."""
         truth = self.truth.take(rows)
-        return Case(truth, self.predictions.subset(truth.ids))
+        return AlignedPredictions(truth, self.predictions.subset(truth.ids))
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def truth_of(manifest: Manifest, utterances: Sequence[Utterance]) -> Truth:
     )
 
 
-def align(truth: Truth, predictions: Predictions) -> Case:
+def align(truth: Truth, predictions: Predictions) -> AlignedPredictions:
     """Put predictions beside the truth by id, in the truth's order of utterances and classes; list what is missing.
 
     Paths are taken for the ids that they end with where no predicted id is one of the truth. Raises DataError when
@@ -133,4 +133,4 @@ def align(truth: Truth, predictions: Predictions) -> Case:
         )
     aligned = truth.take(rows)
     unpredicted = tuple(name for name in truth.ids if name not in predicted)
-    return Case(aligned, predictions.subset(aligned.ids), unknown, unpredicted, joined)
+    return AlignedPredictions(aligned, predictions.subset(aligned.ids), unknown, unpredicted, joined)

@@ -21,8 +21,8 @@ from sertk.scoring.bootstrap import (
 )
 from sertk.scoring.metrics import macro_f1
 from sertk.scoring.score import score
-from sertk.scoring.tallies import confusion_rows
-from sertk.scoring.truth import Case
+from sertk.scoring.sufficient_stats import confusion_rows
+from sertk.scoring.truth import AlignedPredictions
 
 COVERAGE = Path(__file__).parents[2] / "benchmarks" / "bootstrap_coverage.py"
 
@@ -31,14 +31,14 @@ def test_unknown_speakers_are_clusters_of_their_own() -> None:
     np.testing.assert_array_equal(clusters_of(("a", None, "b", "a", None)), [0, 1, 2, 0, 3])
 
 
-def test_intervals_repeat_by_seed_and_differ_between_seeds(case: Case) -> None:
+def test_intervals_repeat_by_seed_and_differ_between_seeds(case: AlignedPredictions) -> None:
     first, again, other = (score(case, draws=200, seed=seed).metrics["macro_f1"] for seed in (1, 1, 2))
     assert first == again
     assert first != other
     assert first.value == other.value
 
 
-def test_memory_chunks_do_not_change_the_draws(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_chunks_do_not_change_the_draws(case: AlignedPredictions, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = resampled_totals(np.arange(12.0).reshape(6, 2), draws=50, seed=3)
     monkeypatch.setattr("sertk.scoring.bootstrap.CHUNK", 30)
     np.testing.assert_array_equal(resampled_totals(np.arange(12.0).reshape(6, 2), draws=50, seed=3), whole)
@@ -53,7 +53,7 @@ def test_speakers_are_drawn_whole() -> None:
     np.testing.assert_allclose(times.mean(axis=0), 1, atol=0.15)
 
 
-def test_the_fast_way_and_the_plain_way_give_the_same_interval(case: Case) -> None:
+def test_the_fast_way_and_the_plain_way_give_the_same_interval(case: AlignedPredictions) -> None:
     clusters = clusters_of(case.truth.speakers)
     rows = confusion_rows(case.truth.consensus, case.predictions.predicted, 4)
     whole = rows.sum(axis=0)
@@ -104,7 +104,7 @@ def test_a_metric_undefined_in_some_draws_still_has_an_interval() -> None:
     assert interval(0.5, np.full(10, np.nan), Clusters.of(np.full(10, 1.0))).low is None
 
 
-def test_every_speaker_unknown_is_the_utterance_bootstrap(case: Case) -> None:
+def test_every_speaker_unknown_is_the_utterance_bootstrap(case: AlignedPredictions) -> None:
     free = replace(case, truth=replace(case.truth, speakers=(None,) * len(case)))
     result = score(free, draws=100)
     assert result.unknown_speakers == len(case)

@@ -11,12 +11,14 @@ from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
 from sertk.scoring.calibration import temperature_scaling, vector_scaling
 from sertk.scoring.score import score
-from sertk.scoring.truth import Case, Truth
+from sertk.scoring.truth import AlignedPredictions, Truth
 
 LABELS = LabelSet(("a", "b", "c"))
 
 
-def drawn(count: int, *, seed: int, scale: float = 1.0, bias: tuple[float, ...] = (0.0, 0.0, 0.0)) -> Case:
+def drawn(
+    count: int, *, seed: int, scale: float = 1.0, bias: tuple[float, ...] = (0.0, 0.0, 0.0)
+) -> AlignedPredictions:
     """Classes drawn from softmax(logits); the system says softmax((logits - bias) / scale)."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 1.5, (count, 3))
@@ -26,7 +28,7 @@ def drawn(count: int, *, seed: int, scale: float = 1.0, bias: tuple[float, ...] 
     none = (None,) * count
     truth = Truth(ids, LABELS, true, missing, missing[:, :0], (), none, none, missing[:, 0])
     said = softmax((logits - np.array(bias)) / scale, axis=1)
-    return Case(truth, Predictions(ids, LABELS, said, missing[:, :0]))
+    return AlignedPredictions(truth, Predictions(ids, LABELS, said, missing[:, :0]))
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 2.5])

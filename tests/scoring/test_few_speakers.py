@@ -20,25 +20,25 @@ from sertk.scoring.compare import compare
 from sertk.scoring.groups import groups
 from sertk.scoring.resample import resampled
 from sertk.scoring.score import Score, score
-from sertk.scoring.tallies import tally
-from sertk.scoring.truth import Case, align, truth_of
+from sertk.scoring.sufficient_stats import sufficient_stats
+from sertk.scoring.truth import AlignedPredictions, align, truth_of
 
 SPEAKERS = tuple(f"s{number}" for number in range(20))
 
 
-def with_speakers(case: Case, speakers: tuple[str | None, ...]) -> Case:
+def with_speakers(case: AlignedPredictions, speakers: tuple[str | None, ...]) -> AlignedPredictions:
     """The case with its speakers replaced, in turn."""
     every = tuple(speakers[row % len(speakers)] for row in range(len(case)))
     return replace(case, truth=replace(case.truth, speakers=every))
 
 
-def with_answers(case: Case, predicted: np.ndarray) -> Case:
+def with_answers(case: AlignedPredictions, predicted: np.ndarray) -> AlignedPredictions:
     """The case of a system that is sure of these classes."""
     return replace(case, predictions=replace(case.predictions, emotion=np.eye(len(case.truth.labels))[predicted]))
 
 
 @pytest.fixture
-def rare(case: Case) -> Case:
+def rare(case: AlignedPredictions) -> AlignedPredictions:
     """Twenty speakers, whose Neutral occurs with the first alone; the system answers three in four rightly, and says
     Neutral of the first speaker's utterances only."""
     agreed = case.take(np.flatnonzero(case.truth.consensus >= 0))
@@ -51,7 +51,9 @@ def rare(case: Case) -> Case:
     return with_answers(replace(agreed, truth=named), said)
 
 
-def plain_interval(case: Case, metric: Callable[[np.ndarray, np.ndarray], float], draws: int) -> tuple[float, float]:
+def plain_interval(
+    case: AlignedPredictions, metric: Callable[[np.ndarray, np.ndarray], float], draws: int
+) -> tuple[float, float]:
     """Quantiles of a metric of true and predicted classes, computed afresh on the rows of every resample."""
     true, said = case.truth.consensus, case.predictions.predicted
     found = bootstrap_rows(
@@ -62,7 +64,7 @@ def plain_interval(case: Case, metric: Callable[[np.ndarray, np.ndarray], float]
     return found.low, found.high
 
 
-def test_macro_f1_of_a_resample_is_scikit_learns_over_the_classes_of_the_whole(rare: Case) -> None:
+def test_macro_f1_of_a_resample_is_scikit_learns_over_the_classes_of_the_whole(rare: AlignedPredictions) -> None:
     classes = range(4)
     one = score(rare, draws=400, seed=7).metrics["macro_f1"]
     low, high = plain_interval(
@@ -74,16 +76,16 @@ def test_macro_f1_of_a_resample_is_scikit_learns_over_the_classes_of_the_whole(r
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "uar", "balanced_macro_f1"])
-def test_no_resample_leaves_a_class_out_of_a_mean(rare: Case, metric: str) -> None:
+def test_no_resample_leaves_a_class_out_of_a_mean(rare: AlignedPredictions, metric: str) -> None:
     clusters = clusters_of(rare.truth.speakers)
-    drawn = resampled(tally(rare), clusters, draws=500, seed=1)[metric].drawn
-    whole = tally(rare).values()[metric]
+    drawn = resampled(sufficient_stats(rare), clusters, draws=500, seed=1)[metric].drawn
+    whole = sufficient_stats(rare).values()[metric]
     assert np.isfinite(drawn).all()
     assert np.mean(drawn < whole - 0.15) == pytest.approx(0.95**20, abs=0.06)  # the speaker is not drawn
     assert drawn.max() < whole + 0.1
 
 
-def test_a_class_that_the_system_never_says_does_not_lift_the_interval(rare: Case) -> None:
+def test_a_class_that_the_system_never_says_does_not_lift_the_interval(rare: AlignedPredictions) -> None:
     said = rare.predictions.predicted.copy()
     said[said == 3] = 0
     one = score(with_answers(rare, said), draws=1000).metrics["macro_f1"]
@@ -92,7 +94,7 @@ def test_a_class_that_the_system_never_says_does_not_lift_the_interval(rare: Cas
     assert one.low < one.value < one.high < one.value + 0.06  # was + .2: the mean of three classes in place of four
 
 
-def test_a_class_of_one_speaker_has_no_interval_and_is_named(rare: Case) -> None:
+def test_a_class_of_one_speaker_has_no_interval_and_is_named(rare: AlignedPredictions) -> None:
     result = score(rare, draws=50)
     neutral = result.classes[3]
     assert (neutral.clusters, neutral.effective_clusters) == (1, 1.0)
@@ -105,14 +107,14 @@ def test_a_class_of_one_speaker_has_no_interval_and_is_named(rare: Case) -> None
     assert "no interval of UAR and balanced macro-F1, which depend on Neutral (1 speaker)" in told
 
 
-def test_a_difference_in_recall_is_not_tested_on_one_speaker(rare: Case) -> None:
+def test_a_difference_in_recall_is_not_tested_on_one_speaker(rare: AlignedPredictions) -> None:
     other = with_answers(rare, (rare.predictions.predicted + (np.arange(len(rare)) % 5 == 0)) % 4)
     metrics = compare(rare, other, draws=50).metrics
     assert metrics["uar"].p_value is metrics["uar"].difference.low is None
     assert metrics["macro_f1"].p_value is not None
 
 
-def test_a_group_is_judged_by_its_own_classes(rare: Case) -> None:
+def test_a_group_is_judged_by_its_own_classes(rare: AlignedPredictions) -> None:
     genders = tuple(
         "Female" if name == "s0" else ("Male", "Male", "X")[row % 3] for row, name in enumerate(rare.truth.speakers)
     )
@@ -122,7 +124,9 @@ def test_a_group_is_judged_by_its_own_classes(rare: Case) -> None:
 
 
 @pytest.mark.parametrize(("count", "given"), [(1, False), (2, False), (4, False), (5, True), (12, True)])
-def test_below_five_effective_speakers_there_is_no_interval(case: Case, count: int, given: bool) -> None:
+def test_below_five_effective_speakers_there_is_no_interval(
+    case: AlignedPredictions, count: int, given: bool
+) -> None:
     few = with_speakers(case.take(np.arange(0, 180)), SPEAKERS[:count])
     result = score(few, draws=50)
     assert result.effective_clusters == pytest.approx(count)
@@ -133,7 +137,7 @@ def test_below_five_effective_speakers_there_is_no_interval(case: Case, count: i
         assert all(one.f1.low is None for one in result.classes)
 
 
-def test_five_speakers_of_whom_one_says_most_are_too_few(case: Case) -> None:
+def test_five_speakers_of_whom_one_says_most_are_too_few(case: AlignedPredictions) -> None:
     speakers = tuple(SPEAKERS[0] if row % 10 else SPEAKERS[row // 10 % 5] for row in range(len(case)))
     result = score(replace(case, truth=replace(case.truth, speakers=speakers)), draws=50)
     assert result.speakers == 5
@@ -146,7 +150,7 @@ def test_five_speakers_of_whom_one_says_most_are_too_few(case: Case) -> None:
 
 
 def test_where_no_speaker_is_known_every_output_says_that_utterances_are_resampled(
-    corpus: Manifest, case: Case
+    corpus: Manifest, case: AlignedPredictions
 ) -> None:
     result = score(with_speakers(case, (None,)), draws=50)
     told = score_as_dict(result)
@@ -160,7 +164,7 @@ def test_where_no_speaker_is_known_every_output_says_that_utterances_are_resampl
     assert compare(with_speakers(case, (None,)), with_speakers(case, (None,)), draws=20).resampled == "utterances"
 
 
-def test_speakers_that_are_known_in_part_are_counted(case: Case) -> None:
+def test_speakers_that_are_known_in_part_are_counted(case: AlignedPredictions) -> None:
     result = score(with_speakers(case, (*SPEAKERS[:9], None)), draws=50)
     assert result.resampled == f"speakers and {result.unknown_speakers} utterances of unknown speakers"
     assert (
@@ -169,7 +173,7 @@ def test_speakers_that_are_known_in_part_are_counted(case: Case) -> None:
     )
 
 
-def test_pages_say_why_there_are_no_intervals(corpus: Manifest, case: Case) -> None:
+def test_pages_say_why_there_are_no_intervals(corpus: Manifest, case: AlignedPredictions) -> None:
     result = score(with_speakers(case, SPEAKERS[:2]), draws=50)
     sentence = "o intervals: 2 speakers, effectively 2 (an interval needs 5 effective speakers)."
     for page in (markdown(result), html(corpus, result)):
@@ -179,7 +183,7 @@ def test_pages_say_why_there_are_no_intervals(corpus: Manifest, case: Case) -> N
     assert f"| system | {result.metrics['macro_f1'].value:.3f} |" in markdown(result)
 
 
-def test_pages_say_which_classes_are_averaged_over(corpus: Manifest, case: Case) -> None:
+def test_pages_say_which_classes_are_averaged_over(corpus: Manifest, case: AlignedPredictions) -> None:
     result = score(case, draws=50)
     sentence = "eans over classes use the same classes in every resample; a class that a resample lacks counts as 0"
     for page in (markdown(result), html(corpus, result)):

@@ -11,10 +11,10 @@ from sertk.scoring.balanced import balanced_draws
 from sertk.scoring.groups import groups
 from sertk.scoring.metrics import balanced_macro_f1
 from sertk.scoring.score import score
-from sertk.scoring.truth import Case
+from sertk.scoring.truth import AlignedPredictions
 
 
-def test_each_table_parts_the_consensus_utterances(case: Case) -> None:
+def test_each_table_parts_the_consensus_utterances(case: AlignedPredictions) -> None:
     found = groups(case, draws=20)
     agreed = int((case.truth.consensus >= 0).sum())
     for by in ("gender", "duration", "agreement", "speaker"):
@@ -25,7 +25,7 @@ def test_each_table_parts_the_consensus_utterances(case: Case) -> None:
     assert max(thirds) - min(thirds) < agreed / 5
 
 
-def test_a_group_scores_as_its_utterances_alone(case: Case) -> None:
+def test_a_group_scores_as_its_utterances_alone(case: AlignedPredictions) -> None:
     women = np.array([gender == "Female" for gender in case.truth.genders]) & (case.truth.consensus >= 0)
     alone = score(case.take(np.flatnonzero(women)), draws=20)
     group = next(one for one in groups(case, draws=20) if one.name == "Female")
@@ -34,23 +34,23 @@ def test_a_group_scores_as_its_utterances_alone(case: Case) -> None:
         assert group.metrics[name].value == pytest.approx(alone.metrics[name].value), name
 
 
-def test_one_speaker_has_values_and_no_interval(case: Case) -> None:
+def test_one_speaker_has_values_and_no_interval(case: AlignedPredictions) -> None:
     one = next(one for one in groups(case, draws=20) if one.by == "speaker")
     assert one.metrics["accuracy"].low is None
     assert one.speakers == 1
 
 
-def test_unknown_genders_and_durations_leave_their_tables_out(case: Case) -> None:
+def test_unknown_genders_and_durations_leave_their_tables_out(case: AlignedPredictions) -> None:
     nothing = (None,) * len(case)
     blank = replace(case.truth, genders=nothing, speakers=nothing, seconds=np.full(len(case), np.nan))
     assert {one.by for one in groups(replace(case, truth=blank), draws=20)} == {"agreement"}
 
 
-def test_groups_are_json(case: Case) -> None:
+def test_groups_are_json(case: AlignedPredictions) -> None:
     json.dumps([one.as_dict() for one in groups(case, draws=20)], allow_nan=False)
 
 
-def test_balanced_draws_repeat_by_seed_and_use_every_class_alike(case: Case) -> None:
+def test_balanced_draws_repeat_by_seed_and_use_every_class_alike(case: AlignedPredictions) -> None:
     table = np.array(score(case, draws=10).confusion)
     one, again, other = (balanced_draws(table, draws=200, seed=seed) for seed in (1, 1, 2))
     assert one == again != other

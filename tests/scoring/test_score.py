@@ -17,11 +17,11 @@ from sertk.reports.results import results_markdown
 from sertk.scoring.as_json import score_as_dict
 from sertk.scoring.metrics import ccc
 from sertk.scoring.score import Score, score
-from sertk.scoring.tallies import attribute_rows, terciles
-from sertk.scoring.truth import Case, align, truth_of
+from sertk.scoring.sufficient_stats import attribute_rows, terciles
+from sertk.scoring.truth import AlignedPredictions, align, truth_of
 
 
-def test_class_metrics_are_those_of_scikit_learn(case: Case) -> None:
+def test_class_metrics_are_those_of_scikit_learn(case: AlignedPredictions) -> None:
     result = score(case, draws=20)
     agreed = case.truth.consensus >= 0
     true, said = case.truth.consensus[agreed], case.predictions.predicted[agreed]
@@ -42,7 +42,7 @@ def test_class_metrics_are_those_of_scikit_learn(case: Case) -> None:
     assert result.consensus == agreed.sum() < result.utterances == len(case)
 
 
-def test_vote_metrics_are_those_of_scipy(case: Case) -> None:
+def test_vote_metrics_are_those_of_scipy(case: AlignedPredictions) -> None:
     result = score(case, draws=20)
     votes, said = case.truth.votes, case.predictions.emotion
     assert result.metrics["js_divergence"].value == pytest.approx(
@@ -52,7 +52,7 @@ def test_vote_metrics_are_those_of_scipy(case: Case) -> None:
     assert result.voted == len(case)
 
 
-def test_predicting_the_votes_is_perfect_against_the_votes(case: Case) -> None:
+def test_predicting_the_votes_is_perfect_against_the_votes(case: AlignedPredictions) -> None:
     result = score(replace(case, predictions=replace(case.predictions, emotion=case.truth.votes)), draws=20)
     assert result.metrics["soft_f1"].value == pytest.approx(1)
     assert result.metrics["js_divergence"].value == pytest.approx(0, abs=1e-12)
@@ -60,7 +60,7 @@ def test_predicting_the_votes_is_perfect_against_the_votes(case: Case) -> None:
     assert result.metrics["macro_f1"].value == 1
 
 
-def test_expected_calibration_error_is_the_mean_gap_over_bins(case: Case) -> None:
+def test_expected_calibration_error_is_the_mean_gap_over_bins(case: AlignedPredictions) -> None:
     result = score(case, draws=20)
     gaps = [one.count * abs(one.confidence - one.accuracy) for one in result.reliability]
     assert sum(one.count for one in result.reliability) == result.consensus
@@ -68,7 +68,7 @@ def test_expected_calibration_error_is_the_mean_gap_over_bins(case: Case) -> Non
     assert all(one.low - 1e-9 <= one.confidence <= one.high + 1e-9 for one in result.reliability)
 
 
-def test_certain_and_right_is_perfectly_calibrated(case: Case) -> None:
+def test_certain_and_right_is_perfectly_calibrated(case: AlignedPredictions) -> None:
     sure = np.eye(4)[np.maximum(case.truth.consensus, 0)]
     result = score(replace(case, predictions=replace(case.predictions, emotion=sure)), draws=20)
     for name in ("ece", "brier", "log_loss"):
@@ -100,7 +100,9 @@ def test_ccc_far_from_zero_keeps_its_digits() -> None:
     assert far == pytest.approx(near, abs=1e-6)
 
 
-def test_macro_f1_averages_over_classes_true_or_predicted_and_says_which(corpus: Manifest, case: Case) -> None:
+def test_macro_f1_averages_over_classes_true_or_predicted_and_says_which(
+    corpus: Manifest, case: AlignedPredictions
+) -> None:
     truth = case.truth
     rows = np.flatnonzero((truth.consensus == 0) | (truth.consensus == 1))
     narrow = case.take(rows)
@@ -117,7 +119,7 @@ def test_macro_f1_averages_over_classes_true_or_predicted_and_says_which(corpus:
     assert np.isnan(absent.f1.value)
 
 
-def test_entropy_strata_part_the_consensus_utterances(case: Case) -> None:
+def test_entropy_strata_part_the_consensus_utterances(case: AlignedPredictions) -> None:
     result = score(case, draws=20)
     assert {name for name in result.metrics if "entropy" in name} == {
         f"macro_f1:{name}_entropy" for name in ("low", "mid", "high")
@@ -125,7 +127,7 @@ def test_entropy_strata_part_the_consensus_utterances(case: Case) -> None:
     np.testing.assert_array_equal(terciles(np.array([3.0, 1, 2, np.nan, 1])), [2, 0, 1, -1, 0])
 
 
-def test_the_order_of_classes_does_not_change_a_score(corpus: Manifest, case: Case) -> None:
+def test_the_order_of_classes_does_not_change_a_score(corpus: Manifest, case: AlignedPredictions) -> None:
     order = [2, 0, 3, 1]
     labels = replace(corpus.labels, names=tuple(corpus.labels.names[i] for i in order))
     said = case.predictions
@@ -136,7 +138,7 @@ def test_the_order_of_classes_does_not_change_a_score(corpus: Manifest, case: Ca
     assert again == score(case, draws=20)
 
 
-def test_one_class_scores_without_a_warning(case: Case) -> None:
+def test_one_class_scores_without_a_warning(case: AlignedPredictions) -> None:
     one = case.take(np.flatnonzero(case.truth.consensus == 2))
     sure = np.tile([0.0, 0.0, 1.0, 0.0], (len(one), 1))
     result = score(replace(one, predictions=replace(one.predictions, emotion=sure)), draws=20)
@@ -144,7 +146,7 @@ def test_one_class_scores_without_a_warning(case: Case) -> None:
     assert result.averaged_over == ("Happy",)
 
 
-def test_one_speaker_gives_values_without_intervals(case: Case) -> None:
+def test_one_speaker_gives_values_without_intervals(case: AlignedPredictions) -> None:
     alone = replace(case, truth=replace(case.truth, speakers=("x",) * len(case)))
     result = score(alone, draws=20)
     assert result.speakers == 1
@@ -152,7 +154,7 @@ def test_one_speaker_gives_values_without_intervals(case: Case) -> None:
     assert result.metrics["macro_f1"].value > 0
 
 
-def test_missing_attributes_are_left_out_of_their_coefficient(case: Case) -> None:
+def test_missing_attributes_are_left_out_of_their_coefficient(case: AlignedPredictions) -> None:
     attributes = case.truth.attributes.copy()
     attributes[:, 1] = np.nan
     attributes[::2, 0] = np.nan
@@ -161,7 +163,7 @@ def test_missing_attributes_are_left_out_of_their_coefficient(case: Case) -> Non
     assert not {"ccc:valence", "mean_ccc"} & set(result.metrics)
 
 
-def test_nothing_to_score_against_is_refused(case: Case) -> None:
+def test_nothing_to_score_against_is_refused(case: AlignedPredictions) -> None:
     blank = replace(
         case.truth,
         consensus=np.full(len(case), -1),
@@ -172,14 +174,14 @@ def test_nothing_to_score_against_is_refused(case: Case) -> None:
         score(replace(case, truth=blank))
 
 
-def test_votes_alone_can_be_scored(case: Case) -> None:
+def test_votes_alone_can_be_scored(case: AlignedPredictions) -> None:
     result = score(replace(case, truth=replace(case.truth, consensus=np.full(len(case), -1))), draws=20)
     assert "js_divergence" in result.metrics
     assert "macro_f1" not in result.metrics
     assert result.classes == result.reliability == ()
 
 
-def test_a_score_is_json_without_nan(case: Case, make_system: Callable[..., Predictions]) -> None:
+def test_a_score_is_json_without_nan(case: AlignedPredictions, make_system: Callable[..., Predictions]) -> None:
     one = case.take(np.flatnonzero(case.truth.consensus == 2))
     text = json.dumps(score_as_dict(score(one, draws=20)), allow_nan=False)
     assert json.loads(text)["interval"]["draws"] == 20

@@ -22,7 +22,7 @@ from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import ConfigError, DataError
 from sertk.scoring.bootstrap import Interval
-from sertk.scoring.truth import Case, Truth
+from sertk.scoring.truth import AlignedPredictions, Truth
 
 LABELS = LabelSet(("Angry", "Happy", "Sad"))
 COUNT, SPEAKERS = 600, 60
@@ -47,12 +47,12 @@ def a_truth() -> Truth:
 TRUTH = a_truth()
 
 
-def a_case(right: float, seed: int) -> Case:
+def a_case(right: float, seed: int) -> AlignedPredictions:
     """Predictions of which about the share `right` is correct."""
     random = np.random.default_rng(seed)
     wrong = (TRUTH.consensus + random.integers(1, 3, COUNT)) % 3
     said = np.where(random.random(COUNT) < right, TRUTH.consensus, wrong)
-    return Case(TRUTH, Predictions(TRUTH.ids, LABELS, np.eye(3)[said], np.empty((COUNT, 0))))
+    return AlignedPredictions(TRUTH, Predictions(TRUTH.ids, LABELS, np.eye(3)[said], np.empty((COUNT, 0))))
 
 
 def some_runs(name: str, right: float, *, seeds: int = 3, models: int = 2, first: int = 0, **more: object) -> Runs:
@@ -124,7 +124,7 @@ def test_intervals_are_wider_with_seeds_that_disagree() -> None:
 
 def test_a_table_names_what_was_resampled_and_tests_nothing_on_few_speakers() -> None:
     def table(speakers: tuple[str | None, ...]) -> Table:
-        def changed(one: Case) -> Case:
+        def changed(one: AlignedPredictions) -> AlignedPredictions:
             names = tuple(speakers[row % len(speakers)] for row in range(COUNT))
             return replace(one, truth=replace(one.truth, speakers=names))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
-from sertk.scoring.truth import Case, Truth, align, truth_of
+from sertk.scoring.truth import AlignedPredictions, Truth, align, truth_of
 from sertk_lab.ablation.cells import Cell, predictions_of
 from sertk_lab.ablation.config import FULL, Ablations, Arm, Ensembles, slug
 from sertk_lab.ablation.statistics import Runs, Table, table_of
@@ -79,5 +79,5 @@ def _systems(ablations: Ablations, ensembles: Ensembles, cells: Sequence[Cell], 
     return Table(**{**vars(table), "notes": (*table.notes, note)})
 
 
-def _case(truth: Truth, said: Predictions) -> Case:
+def _case(truth: Truth, said: Predictions) -> AlignedPredictions:
     return align(truth, said)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sertk.errors import DataError
 from sertk.scoring.bootstrap import Clusters, Interval, clusters_of, interval
 from sertk.scoring.resample import Speakers, resampled
-from sertk.scoring.tallies import Tally, tally
-from sertk.scoring.truth import Case
+from sertk.scoring.sufficient_stats import SufficientStats, sufficient_stats
+from sertk.scoring.truth import AlignedPredictions
 from sertk_lab.ablation.config import Expected
 
 Array = NDArray[np.float64]
@@ -27,7 +27,7 @@ class Runs:
     """
 
     name: str
-    cases: tuple[tuple[Case, ...], ...]
+    cases: tuple[tuple[AlignedPredictions, ...], ...]
     expected: Expected = "lower"
     paper: float | None = None
     steps: int | None = None
@@ -173,15 +173,15 @@ def _measure(
 
 
 def _resampled(
-    case: Case, metrics: Sequence[str], clusters: NDArray[np.int64], draws: int, seed: int
+    case: AlignedPredictions, metrics: Sequence[str], clusters: NDArray[np.int64], draws: int, seed: int
 ) -> dict[str, _Drawn]:
-    made = tally(case)
+    made = sufficient_stats(case)
     lacking = [name for name in metrics if name not in made.measures]
     if lacking:
         known = ", ".join(name for name in made.measures if not name.startswith("f1:"))
         raise DataError(f"there is no metric {', '.join(lacking)} of these utterances; they give {known}")
     measures = {name: made.measures[name] for name in metrics}
-    kept = Tally({measure.block: made.blocks[measure.block] for measure in measures.values()}, measures)
+    kept = SufficientStats({measure.block: made.blocks[measure.block] for measure in measures.values()}, measures)
     values = kept.values()
     found = resampled(kept, clusters, draws=draws, seed=seed)
     return {name: _Drawn(np.array(values[name]), one.drawn, one.clusters) for name, one in found.items()}
@@ -195,7 +195,7 @@ def _common(runs: Sequence[Runs]) -> list[Runs]:
         raise DataError("no utterance was predicted by all")
     order = [id for id in cases[0].truth.ids if id in shared]
 
-    def cut(case: Case) -> Case:
+    def cut(case: AlignedPredictions) -> AlignedPredictions:
         row_of = {id: row for row, id in enumerate(case.truth.ids)}
         return case.take(np.array([row_of[id] for id in order], dtype=np.int64))
 

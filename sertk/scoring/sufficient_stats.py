@@ -1,7 +1,7 @@
-"""Utterances as rows whose sums every metric is a function of, which is what makes the bootstrap fast.
+"""Sufficient statistics: every metric is a function of sums over utterances, which makes the bootstrap fast.
 
-A block is an (N, K) array with one row an utterance; a metric is a function of the block's column sums, (..., K) to
-(...). Summing a block by speaker once, a resample of speakers is one product of its counts with these sums.
+A block is an (N, K) array with one row per utterance. A metric is a function of the block's column sums, (..., K) to
+(...). Each block is summed by speaker once; a resample of speakers is then one product of its counts with these sums.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sertk.scoring.metrics import (
     soft_f1,
     uar,
 )
-from sertk.scoring.truth import Case
+from sertk.scoring.truth import AlignedPredictions
 
 TOO_FEW_OF_A_CLASS = 2.0
 """Each class must occur with more effective speakers than these for UAR and balanced macro-F1 to have an interval.
@@ -44,7 +44,7 @@ STRATA = ("low", "mid", "high")
 
 
 @dataclass(frozen=True)
-class Measure:
+class StatMetric:
     """A metric: the block it reads, the function of its sums, and which way is better.
 
     classes: those of which each must occur with more than `too_few` effective speakers for the metric to have an
@@ -59,11 +59,11 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Tally:
+class SufficientStats:
     """The blocks of one system on N utterances and the metrics that can be read from them."""
 
     blocks: Mapping[str, Array]
-    measures: Mapping[str, Measure]
+    measures: Mapping[str, StatMetric]
 
     def values(self) -> dict[str, float]:
         """Each metric on all utterances."""
@@ -74,57 +74,57 @@ class Tally:
         }
 
 
-def tally(case: Case) -> Tally:
+def sufficient_stats(aligned: AlignedPredictions) -> SufficientStats:
     """Prepare every metric that the labels at hand allow."""
-    truth, classes = case.truth, len(case.truth.labels)
-    probabilities = normalised(case.predictions.emotion)
+    truth, classes = aligned.truth, len(aligned.truth.labels)
+    probabilities = normalised(aligned.predictions.emotion)
     blocks: dict[str, Array] = {}
-    measures: dict[str, Measure] = {}
+    measures: dict[str, StatMetric] = {}
     agreed = truth.consensus >= 0
     if agreed.any():
-        confusion = confusion_rows(truth.consensus, case.predictions.predicted, classes)
+        confusion = confusion_rows(truth.consensus, aligned.predictions.predicted, classes)
         blocks["confusion"] = confusion
         blocks["calibration"] = calibration_rows(truth.consensus, probabilities)
-        measures["macro_f1"] = Measure("confusion", macro_f1)
-        measures["micro_f1"] = Measure(
+        measures["macro_f1"] = StatMetric("confusion", macro_f1)
+        measures["micro_f1"] = StatMetric(
             "confusion", partial(of_sums, accuracy)
         )  # equal where each utterance has one class
         every = tuple(int(index) for index in np.unique(truth.consensus[agreed]))
-        measures["uar"] = Measure("confusion", uar, classes=every, too_few=TOO_FEW_OF_A_CLASS)
-        measures["accuracy"] = Measure("confusion", partial(of_sums, accuracy))
-        measures["balanced_macro_f1"] = Measure(
+        measures["uar"] = StatMetric("confusion", uar, classes=every, too_few=TOO_FEW_OF_A_CLASS)
+        measures["accuracy"] = StatMetric("confusion", partial(of_sums, accuracy))
+        measures["balanced_macro_f1"] = StatMetric(
             "confusion", balanced_macro_f1, classes=every, too_few=TOO_FEW_OF_A_CLASS
         )
         for index, name in enumerate(truth.labels.names):
-            measures[f"f1:{name}"] = Measure(
+            measures[f"f1:{name}"] = StatMetric(
                 "confusion", partial(f1_of, index), classes=(index,), too_few=FEWEST - 1e-6
             )
         for index, name in enumerate(("brier", "log_loss"), start=1):
-            measures[name] = Measure("calibration", partial(ratio, index), higher_is_better=False)
-        measures["ece"] = Measure("calibration", partial(of_sums, ece), higher_is_better=False)
+            measures[name] = StatMetric("calibration", partial(ratio, index), higher_is_better=False)
+        measures["ece"] = StatMetric("calibration", partial(of_sums, ece), higher_is_better=False)
     voted = np.isfinite(truth.votes).all(axis=1)
     if voted.any():
         blocks["votes"] = vote_rows(truth.votes, probabilities)
         for index, name in enumerate(("js_divergence", "kl_divergence"), start=1):
-            measures[name] = Measure("votes", partial(ratio, index), higher_is_better=False)
-        measures["soft_f1"] = Measure("votes", soft_f1)
+            measures[name] = StatMetric("votes", partial(ratio, index), higher_is_better=False)
+        measures["soft_f1"] = StatMetric("votes", soft_f1)
     if (voted & agreed).sum() >= len(STRATA):
         strata = terciles(np.where(voted & agreed, entropy(truth.votes), np.nan))
         for index, name in enumerate(STRATA):
             if (strata == index).any():
                 blocks[f"confusion:{name}"] = confusion * (strata == index)[:, None]
-                measures[f"macro_f1:{name}_entropy"] = Measure(f"confusion:{name}", macro_f1)
+                measures[f"macro_f1:{name}_entropy"] = StatMetric(f"confusion:{name}", macro_f1)
     parts: list[str] = []
-    for name in case.attribute_names:
-        rows = attribute_rows(*case.attribute(name))
+    for name in aligned.attribute_names:
+        rows = attribute_rows(*aligned.attribute(name))
         if rows.any():
             blocks[f"attribute:{name}"] = rows
-            measures[f"ccc:{name}"] = Measure(f"attribute:{name}", partial(of_sums, ccc))
+            measures[f"ccc:{name}"] = StatMetric(f"attribute:{name}", partial(of_sums, ccc))
             parts.append(f"attribute:{name}")
     if len(parts) > 1:
         blocks["attributes"] = np.concatenate([blocks[part] for part in parts], axis=1)
-        measures["mean_ccc"] = Measure("attributes", partial(of_sums, mean_ccc))
-    return Tally(blocks, measures)
+        measures["mean_ccc"] = StatMetric("attributes", partial(of_sums, mean_ccc))
+    return SufficientStats(blocks, measures)
 
 
 def normalised(probabilities: Array) -> Array:

@@ -11,10 +11,10 @@ from sertk.ensemble.by_ending import under_ids
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import DataError
 from sertk.scoring.calibration import temperature_scaling, vector_scaling
-from sertk.scoring.truth import Case, align, truth_of
+from sertk.scoring.truth import AlignedPredictions, align, truth_of
 
 
-def case_of(corpus: Manifest, split: Sequence[str], path: Path) -> Case:
+def align_file(corpus: Manifest, split: Sequence[str], path: Path) -> AlignedPredictions:
     """Predictions of a file beside the labels of some splits. Raises DataError, naming the file."""
     try:
         return align(truth_of(corpus, corpus.split(*split)), Predictions.read(path, labels=corpus.labels))
@@ -22,15 +22,15 @@ def case_of(corpus: Manifest, split: Sequence[str], path: Path) -> Case:
         raise error if str(path) in str(error) else type(error)(f"{path}: {error}") from None
 
 
-def calibrated(corpus: Manifest, name: str, case: Case, path: Path) -> dict[str, Case]:
-    """The case with its probabilities calibrated in two ways on held-out predictions."""
+def calibrated(corpus: Manifest, name: str, aligned: AlignedPredictions, path: Path) -> dict[str, AlignedPredictions]:
+    """The aligned with its probabilities calibrated in two ways on held-out predictions."""
     held_out, _ = under_ids(Predictions.read(path, labels=corpus.labels), [u.id for u in corpus])
     ids = set(held_out.ids)
-    both = [one for one in case.truth.ids if one in ids]
+    both = [one for one in aligned.truth.ids if one in ids]
     if both:
         raise DataError(
             f"{path}: calibration must be fitted on other utterances than those scored; both have {some(both)}"
         )
     fit_on = align(truth_of(corpus, [u for u in corpus if u.id in ids]), held_out)
     fits = {"temperature": temperature_scaling(fit_on), "vector": vector_scaling(fit_on)}
-    return {f"{name} + {kind}": replace(case, predictions=fit(case.predictions)) for kind, fit in fits.items()}
+    return {f"{name} + {kind}": replace(aligned, predictions=fit(aligned.predictions)) for kind, fit in fits.items()}

@@ -204,8 +204,10 @@ def refuse_additions(folder: Path) -> None:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return
-    ours = {SUMS, "members", "state", *(line.partition("  ")[2] for line in lines)}
-    added = sorted(path.name for path in folder.iterdir() if path.name not in ours and not path.name.startswith("."))
+    expected = {SUMS, "members", "state", *(line.partition("  ")[2] for line in lines)}
+    added = sorted(
+        path.name for path in folder.iterdir() if path.name not in expected and not path.name.startswith(".")
+    )
     if added:
         raise OutputError(
             f"{folder} would be replaced and has files that sertk did not write ({', '.join(added[:3])}): move them "

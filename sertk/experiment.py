@@ -69,7 +69,7 @@ def provenance_of(experiment: Experiment, inputs: Inputs, call: Mapping[str, Any
 def check_output(out: Path, experiment: Experiment) -> None:
     """Raise OutputError where a model in `out` would replace anything but an earlier one, finished or not."""
     refuse_collisions([out], [Path(experiment.data.manifest), *map(Path, experiment.features.values())])
-    refuse_foreign(out, VERB, ours=names_of_state(out / "state", VERB))
+    refuse_foreign(out, VERB, own=names_of_state(out / "state", VERB))
     refuse_additions(out)
 
 

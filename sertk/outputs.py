@@ -54,10 +54,10 @@ def making_in(out: Path, made: Provenance, names: Sequence[str]) -> Iterator[lis
         yield from _recorded(out, made, {name: out / name for name in names})
 
 
-def refuse_foreign(out: Path, verb: str, *, ours: Iterable[str] = ()) -> None:
+def refuse_foreign(out: Path, verb: str, *, own: Iterable[str] = ()) -> None:
     """Raise OutputError, naming what is there, for an output that exists and is not this verb's own earlier one.
 
-    What is new, or an empty folder, may be written. ours: names of files and folders that an unfinished output of
+    What is new, or an empty folder, may be written. own: names of files and folders that an unfinished output of
     this verb consists of, before it has a record.
     """
     _refuse_no_place(out)
@@ -69,7 +69,7 @@ def refuse_foreign(out: Path, verb: str, *, ours: Iterable[str] = ()) -> None:
     if record is not None and record.made.verb == verb:
         return
     if out.is_dir():
-        others = sorted({path.name for path in out.iterdir() if not _LEFT_BY_KILLED.fullmatch(path.name)} - {*ours})
+        others = sorted({path.name for path in out.iterdir() if not _LEFT_BY_KILLED.fullmatch(path.name)} - {*own})
         if not others:
             return
         shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")

@@ -111,7 +111,7 @@ def test_what_is_new_or_an_empty_folder_may_be_written(tmp_path: Path) -> None:
     (tmp_path / "empty" / ".lock-1of2").touch()
     refuse_foreign(tmp_path / "empty", "train")
     (tmp_path / "empty" / "index.json").touch()
-    refuse_foreign(tmp_path / "empty", "extract", ours=["index.json"])
+    refuse_foreign(tmp_path / "empty", "extract", own=["index.json"])
     with pytest.raises(OutputError, match=r"a folder with index\.json, not an earlier result of `sertk train`"):
         refuse_foreign(tmp_path / "empty", "train")
 

@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `--debug`, anywhere before a `--`, lets errors through with their traceback.
     """
     words = [*(sys.argv[1:] if arguments is None else arguments)]  # `list` is a module of this package
-    ours = words[: words.index("--")] if "--" in words else words
-    debug = "--debug" in ours
-    words = [word for word in ours if word != "--debug"] + words[len(ours) :]
+    own = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in own
+    words = [word for word in own if word != "--debug"] + words[len(own) :]
     try:
         with _shown_warnings():
             command = typer.main.get_command(build_app(words))

@@ -99,9 +99,9 @@ def corpus_files(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add((stat.st_dev, stat.st_ino))
-        ours = tuple(n.removesuffix(RECORD) for n in names if n.endswith(f".{RECORD}"))
+        made = tuple(n.removesuffix(RECORD) for n in names if n.endswith(f".{RECORD}"))
         folders[:] = sorted(n for n in folders if not n.startswith(".") and not Path(above, n, RECORD).is_file())
-        kept = (n for n in sorted(names) if not n.startswith(".") and n != RECORD and not f"{n}.".startswith(ours))
+        kept = (n for n in sorted(names) if not n.startswith(".") and n != RECORD and not f"{n}.".startswith(made))
         yield from (Path(above, n) for n in kept)
 
 

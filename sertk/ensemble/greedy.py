@@ -68,13 +68,13 @@ def greedy(
             )
         divided_by = divisor(stack, divide_by) if max(powers) > 0 else torch.ones(())
         table, names = stack.posteriors.table, list(stack.posteriors.sources)
-        said = torch.stack(
+        posteriors = torch.stack(
             [torch.cat([stack.posteriors.sources[name][id] for id in table.ids]).double() for name in names]
         )  # (M, N, C + A)
         selection = Selection(metric=metric, draws=draws)
         best, kept, power = float("-inf"), [0] * len(names), 0.0
         for candidate in sorted(powers):
-            corrected = said[..., : len(table.labels)] / divided_by**candidate  # (M, N, C)
+            corrected = posteriors[..., : len(table.labels)] / divided_by**candidate  # (M, N, C)
             value, counts = _select(corrected, lambda p: score(p, table, selection, seed), rounds)
             if value > best:
                 best, kept, power = value, counts, candidate
@@ -98,15 +98,15 @@ def greedy(
     return aggregate
 
 
-def _select(said: Tensor, value_of: Callable[[Tensor], float], rounds: int) -> tuple[float, list[int]]:
-    """The best score along the way, and how often each member was taken by then. said: (M, N, C)."""
-    total = torch.zeros_like(said[0])  # (N, C)
-    counts = [0] * len(said)
+def _select(posteriors: Tensor, value_of: Callable[[Tensor], float], rounds: int) -> tuple[float, list[int]]:
+    """The best score along the way, and how often each member was taken by then. posteriors: (M, N, C)."""
+    total = torch.zeros_like(posteriors[0])  # (N, C)
+    counts = [0] * len(posteriors)
     best, kept = float("-inf"), counts
     for taken in range(1, rounds + 1):
-        values = [value_of((total + member) / taken) for member in said]
-        chosen = max(range(len(said)), key=values.__getitem__)
-        total = total + said[chosen]
+        values = [value_of((total + member) / taken) for member in posteriors]
+        chosen = max(range(len(posteriors)), key=values.__getitem__)
+        total = total + posteriors[chosen]
         counts = [count + (number == chosen) for number, count in enumerate(counts)]
         if values[chosen] > best:
             best, kept = values[chosen], counts

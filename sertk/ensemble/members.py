@@ -199,9 +199,9 @@ def _infer(tree: ModelTree, sources: Mapping[str, FeatureSource], ids: Sequence[
     frames = [max(source.lengths[id] for source in leaves.values()) for id in known]
     data = FeatureSet(unlabelled_table(known, checkpoint.label_set, frames), leaves)
     batch_size = checkpoint.experiment.compute.eval_batch_size
-    said = infer(tree.to(device), data, batch_size=batch_size, device=device)  # (N, C + A)
-    frames_of = dict(zip(known, said[:, None], strict=True))
-    return Rows(frames_of, said.shape[1], {id: names for id, names in lacking.items() if names})
+    posteriors = infer(tree.to(device), data, batch_size=batch_size, device=device)  # (N, C + A)
+    frames_of = dict(zip(known, posteriors[:, None], strict=True))
+    return Rows(frames_of, posteriors.shape[1], {id: names for id, names in lacking.items() if names})
 
 
 def _leaves(tree: ModelTree) -> list[str]:
@@ -218,16 +218,16 @@ def _read_file(path: Path, checkpoint: Checkpoint) -> tuple[str, FeatureSource]:
 def read_rows(path: Path, shape: Shape) -> Rows:
     """What a predictions file says, in the order of the shape; NaN for attributes that it does not have."""
     try:
-        said = Predictions.read(path, labels=shape.labels)
+        predictions = Predictions.read(path, labels=shape.labels)
     except LabelError as error:
         raise EnsembleError(f"{path}: {error}") from None
-    frames = torch.full((len(said), 1, shape.width), float("nan"))  # (N, 1, C + A)
-    frames[:, 0, : len(shape.labels)] = torch.from_numpy(said.emotion).float()
+    frames = torch.full((len(predictions), 1, shape.width), float("nan"))  # (N, 1, C + A)
+    frames[:, 0, : len(shape.labels)] = torch.from_numpy(predictions.emotion).float()
     for column, name in enumerate(shape.ranges, start=len(shape.labels)):
-        if name in said.attribute_names:
-            values = said.attributes[:, said.attribute_names.index(name)]
+        if name in predictions.attribute_names:
+            values = predictions.attributes[:, predictions.attribute_names.index(name)]
             frames[:, 0, column] = torch.from_numpy(values).float()
-    return Rows(dict(zip(said.ids, frames, strict=True)), shape.width)
+    return Rows(dict(zip(predictions.ids, frames, strict=True)), shape.width)
 
 
 def _foreign(path: Path, shape: Shape) -> EncoderSpec:

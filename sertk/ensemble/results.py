@@ -18,7 +18,7 @@ def check_output(out: Path, inputs: Sequence[Path]) -> None:
     """Raise OutputError where models in `out` would replace anything but earlier ones, or what they are made from."""
     refuse_collisions([out], inputs)
     own = [] if is_checkpoint(out) else [path for path in results_in(out) if _made_here(path)]
-    refuse_foreign(out, VERB, ours=[path.name for path in own])
+    refuse_foreign(out, VERB, own=[path.name for path in own])
     for folder in own or [out]:
         refuse_additions(folder)
 

@@ -75,9 +75,9 @@ def build_stack(
         if member.name in folds:
             if member.checkpoint is None:
                 raise EnsembleError(f"{member.name} comes from a predictions file: it cannot have folds")
-            said = out_of_fold(folds[member.name], member.checkpoint, frozenset(ids))
-            sources[member.name], made_by[member.name] = said, frozenset()
-            train_ids |= said.train_ids
+            source = out_of_fold(folds[member.name], member.checkpoint, frozenset(ids))
+            sources[member.name], made_by[member.name] = source, frozenset()
+            train_ids |= source.train_ids
         if sources[member.name].dim != shape.width:
             raise EnsembleError(
                 f"{member.path} has {sources[member.name].dim} features an utterance, not {len(shape.labels)} "

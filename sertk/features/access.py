@@ -34,8 +34,8 @@ def disk_errors(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        remedy = "make room" if full else f"see that {os.fspath(folder)} can be written"
+        advice = "make room" if full else f"see that {os.fspath(folder)} can be written"
         raise StoreError(
             f"{folder}: cannot write the store: {error}. What was written before is complete: "
-            f"{remedy} and extract again to go on."
+            f"{advice} and extract again to go on."
         ) from error

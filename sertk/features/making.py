@@ -43,7 +43,7 @@ def refuse_foreign_store(folder: Path) -> None:
     if can_be_read(read_card, folder):
         return
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    refuse_foreign(folder, VERB, ours=[name for name in names if _UNFINISHED.fullmatch(name)])
+    refuse_foreign(folder, VERB, own=[name for name in names if _UNFINISHED.fullmatch(name)])
 
 
 def is_foreign(folder: Path, card: StoreCard) -> bool:
@@ -94,10 +94,10 @@ def sweep(folder: Path, suffixes: Sequence[str] | None) -> None:
     part = _PART if suffixes is None else "|".join(re.escape(suffix) for suffix in suffixes)
     shard = rf"shard(?:{part})-\d{{5,}}\.safetensors"
     file = rf"(?:index|dropped|report|remarks)(?:{part})\.jsonl?|{shard}"
-    ours = re.compile(rf"\.(?:{file})\.[\w-]+\.part|\.progress(?:{part})\.json(?:\.[\w-]+\.part)?|{shard}")
+    leftovers = re.compile(rf"\.(?:{file})\.[\w-]+\.part|\.progress(?:{part})\.json(?:\.[\w-]+\.part)?|{shard}")
     listed = {shard.file for shard in read_shards(folder)}
     for path in folder.iterdir():
-        if ours.fullmatch(path.name) and path.name not in listed:
+        if leftovers.fullmatch(path.name) and path.name not in listed:
             path.unlink(missing_ok=True)
 
 

@@ -189,24 +189,28 @@ def _clips(
     aligned: AlignedPredictions, by_id: Mapping[str, Utterance], count: int
 ) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
     """The most certain mistakes, and the utterances whose raters differ most."""
-    truth, said = aligned.truth, aligned.predictions.emotion
+    truth, probabilities = aligned.truth, aligned.predictions.emotion
     names = truth.labels.names
     rows = np.arange(len(aligned))
     true = np.maximum(truth.consensus, 0)
-    excess = np.where(truth.consensus >= 0, said.max(axis=1) - said[rows, true], 0.0)
+    excess = np.where(truth.consensus >= 0, probabilities.max(axis=1) - probabilities[rows, true], 0.0)
     spread = np.where(np.isfinite(truth.votes).all(axis=1), entropy(np.nan_to_num(truth.votes)), 0.0)
 
     def clip(row: int, why: str) -> Clip:
         votes = truth.votes[row]
         shares = [
             (name, None if np.isnan(vote) else float(vote), float(chance))
-            for name, vote, chance in zip(names, votes, said[row], strict=True)
+            for name, vote, chance in zip(names, votes, probabilities[row], strict=True)
         ]
         kept = sorted(shares, key=lambda share: -max(share[1] or 0.0, share[2]))[:4]
         return Clip(by_id[truth.ids[row]], why, tuple(kept))
 
     confused = [
-        clip(row, f"{names[truth.consensus[row]]}, taken for {names[said[row].argmax()]} with {said[row].max():.2f}")
+        clip(
+            row,
+            f"{names[truth.consensus[row]]}, taken for {names[probabilities[row].argmax()]} "
+            f"with {probabilities[row].max():.2f}",
+        )
         for row in np.argsort(-excess, kind="stable")[:count]
         if excess[row] > 0
     ]

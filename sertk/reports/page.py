@@ -143,12 +143,14 @@ def _groups(rows: Sequence[Group]) -> str:
         bars = [_bar(one) for one in rows if one.by == by]
         if bars:
             figures.append(_figure(intervals_plot(f"macro-F1 by {by}", bars, axis="macro-F1"), f"by {by}"))
-    heard = [one for one in rows if one.by == "speaker" and one.utterances >= FEWEST]
-    if heard:
-        lowest = sorted(heard, key=lambda one: one.metrics["accuracy"].value)[:SPEAKERS]
+    speakers = [one for one in rows if one.by == "speaker" and one.utterances >= FEWEST]
+    if speakers:
+        lowest = sorted(speakers, key=lambda one: one.metrics["accuracy"].value)[:SPEAKERS]
         bars = [Bar(f"{one.name} ({one.utterances})", one.metrics["accuracy"].value) for one in lowest]
-        told = f"the {len(bars)} speakers with the lowest accuracy, of {len(heard)} with {FEWEST} utterances or more"
-        figures.append(_figure(intervals_plot("accuracy by speaker", bars, axis="accuracy"), told))
+        text = (
+            f"the {len(bars)} speakers with the lowest accuracy, of {len(speakers)} with {FEWEST} utterances or more"
+        )
+        figures.append(_figure(intervals_plot("accuracy by speaker", bars, axis="accuracy"), text))
     return f'<div class="grid-of">{"".join(figures)}</div>'
 
 
@@ -166,8 +168,8 @@ def _clip(report: Report, clip: Clip) -> str:
         player = f'<p class="note">{escape(str(error))}</p>'
     words = f"<blockquote>{escape(utterance.text)}</blockquote>" if utterance.text else ""
     shares = "".join(
-        f"<li>{escape(name)}: {'no votes' if votes is None else f'votes {votes:.2f}'}, predicted {said:.2f}</li>"
-        for name, votes, said in clip.shares
+        f"<li>{escape(name)}: {'no votes' if votes is None else f'votes {votes:.2f}'}, predicted {predicted:.2f}</li>"
+        for name, votes, predicted in clip.shares
     )
     who = ", ".join(part for part in (utterance.speaker, utterance.gender) if part)
     return (
@@ -214,9 +216,9 @@ def _section_models(models: Sequence[Model]) -> str:
         ]
         table = to_html(listing(("input", "encoder", "dimensions", "fingerprint"), rows)) if rows else ""
         weights = str(model.card.get("weights_sha256", ""))[:16]
-        told = f"<p>weights {escape(weights)}</p>" if weights else ""
+        text = f"<p>weights {escape(weights)}</p>" if weights else ""
         items.append(
-            f"<details><summary>{escape(model.name)}</summary>{told}{table}<pre>{escape(model.config)}</pre></details>"
+            f"<details><summary>{escape(model.name)}</summary>{text}{table}<pre>{escape(model.config)}</pre></details>"
         )
     return _section("Models and their configuration", "".join(items))
 

@@ -77,8 +77,8 @@ def confusion_plot(label: str, names: Sequence[str], table: Sequence[Sequence[in
             x = left + cell * column
             shown = (f"{share:.2f}".lstrip("0") if share < 1 else "1") if shares else str(count)
             square = f'x="{x}" y="{y}" width="{cell - 2}" height="{cell - 2}" fill-opacity="{share:.3f}"'
-            told = f"{escape(name)} taken for {escape(names[column])}: {count}"
-            shapes.append(f'<rect class="cell" {square}><title>{told}</title></rect>')
+            hint = f"{escape(name)} taken for {escape(names[column])}: {count}"
+            shapes.append(f'<rect class="cell" {square}><title>{hint}</title></rect>')
             inside = ' class="on"' if share > 0.5 else ""
             shapes.append(
                 f'<text{inside} x="{x + cell / 2 - 1}" y="{y + cell / 2 + 4}" text-anchor="middle">{shown}</text>'

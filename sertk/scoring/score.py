@@ -153,7 +153,7 @@ def _classes(
     precision, recall, _, support = precision_recall_fscore_support(
         true, predicted, labels=order, zero_division=np.nan
     )
-    said = np.bincount(predicted, minlength=len(names))
+    answers = np.bincount(predicted, minlength=len(names))
     rests_on = [Clusters.of(np.bincount(clusters[true == index]).astype(np.float64)) for index in order]
     return tuple(
         ClassScore(
@@ -162,7 +162,7 @@ def _classes(
             recall=float(recall[i]),
             f1=metrics[f"f1:{names[i]}"],
             support=int(support[i]),
-            predicted=int(said[i]),
+            predicted=int(answers[i]),
             clusters=rests_on[i].count,
             effective_clusters=rests_on[i].effective,
         )

@@ -18,8 +18,8 @@ def macro_f1(truth: Indices, predicted: Indices, classes: int) -> float:
 
     Raises DataError for an index outside 0..classes-1, or for no utterance at all.
     """
-    right, true, said = _counts(truth, predicted, classes)
-    return _mean_f1(right, true + said, true + said > 0)
+    right, true, answered = _counts(truth, predicted, classes)
+    return _mean_f1(right, true + answered, true + answered > 0)
 
 
 def uar(truth: Indices, predicted: Indices, classes: int) -> float:
@@ -56,27 +56,27 @@ def balanced_macro_f1(consensus: Indices, predicted: Indices, classes: int, *, d
     by_class = [np.flatnonzero(consensus == index) for index in np.unique(consensus)]
     count = min(len(rows) for rows in by_class)
     random = np.random.default_rng(seed)
-    _, true, said = _counts(consensus, predicted, classes)
+    _, true, answered = _counts(consensus, predicted, classes)
     scores = []
     for _ in range(draws):
         rows = np.concatenate([random.choice(rows, count, replace=False) for rows in by_class])
         right, drawn, answers = _counts(consensus[rows], predicted[rows], classes)
-        scores.append(_mean_f1(right, drawn + answers, true + said > 0))
+        scores.append(_mean_f1(right, drawn + answers, true + answered > 0))
     return float(np.mean(scores))
 
 
 def _mean_f1(right: Reals, occurrences: Reals, among: NDArray[np.bool_]) -> float:
-    """Mean F1 of some classes, (C,) each; 0 for one that neither occurs nor is said here."""
+    """Mean F1 of some classes, (C,) each; 0 for one that neither occurs nor is answered here."""
     return float((2 * right[among] / np.maximum(occurrences[among], 1)).mean())
 
 
 def _counts(truth: Indices, predicted: Indices, classes: int) -> tuple[Reals, Reals, Reals]:
-    """(C,) each: how often a class was said rightly, how often it is true, how often it was said."""
+    """(C,) each: how often a class was answered rightly, how often it is true, how often it was answered."""
     _check(truth, predicted, classes)
-    right, true, said = (
+    right, true, answered = (
         np.bincount(rows, minlength=classes) for rows in (truth[truth == predicted], truth, predicted)
     )
-    return right.astype(np.float64), true.astype(np.float64), said.astype(np.float64)
+    return right.astype(np.float64), true.astype(np.float64), answered.astype(np.float64)
 
 
 def _check(truth: Indices, predicted: Indices, classes: int) -> None:

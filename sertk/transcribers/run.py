@@ -15,7 +15,7 @@ from sertk.files import parse_json, write_json
 from sertk.outputs import making
 from sertk.provenance import Provenance, beside, changes, is_current
 from sertk.transcribers.provenance import VERB, chosen_of, contents_of, plan, transcriber_parts
-from sertk.transcribers.words import Heard, Words
+from sertk.transcribers.words import Transcription, Words
 
 if TYPE_CHECKING:
     from sertk.contracts import Transcriber
@@ -99,7 +99,7 @@ def transcribe(
     contents = contents_of(transcriber, manifest, chosen)
     with making(out, made, sides=[REPORT], journals=[WORDS]) as edited:
         words = Words(beside(out, WORDS), parts, anew=force)
-        known = {id: one.content for id, one in words.heard.items()}
+        known = {id: one.content for id, one in words.transcribed.items()}
         kept = {id for id, content in contents.items() if known.get(id) == content != UNKNOWN}
         if progress is not None and kept:
             progress(len(kept))
@@ -110,32 +110,33 @@ def transcribe(
                 batch = waiting[first : first + batch_size]
                 answers = [(r.id, text, error) for r, text, error in _listen(transcriber, batch)]
                 words.add(
-                    Heard(id, contents[id], text, "" if text is not None else error) for id, text, error in answers
+                    Transcription(id, contents[id], text, "" if text is not None else error)
+                    for id, text, error in answers
                 )
                 for recording in batch:
                     for message in recording.remarks:
                         remark(Fault(recording.id, message))
                 if progress is not None:
                     progress(len(batch))
-        heard = [words.heard[utterance.id] for utterance in chosen]
-        failed = tuple(Fault(one.id, one.error) for one in heard if one.text is None)
+        transcribed = [words.transcribed[utterance.id] for utterance in chosen]
+        failed = tuple(Fault(one.id, one.error) for one in transcribed if one.text is None)
         if chosen and len(failed) == len(chosen):
             raise DataError(
                 f"{manifest.corpus}: none of {len(chosen)} utterances could be transcribed. The first: "
                 f"{failed[0].place}: {failed[0].message}"
             )
-        done = _with_words(manifest, {one.id: (one.text, transcriber.source) for one in heard})
+        done = _with_words(manifest, {one.id: (one.text, transcriber.source) for one in transcribed})
         done.write(out)
         words.sort(utterance.id for utterance in chosen)
         report = {"source": transcriber.source, "transcribed": len(chosen) - len(failed)}
         write_json(beside(out, REPORT), report | {"failed": [{"id": f.place, "message": f.message} for f in failed]})
-    new = [one for one in heard if one.text is not None and one.id not in kept]
+    new = [one for one in transcribed if one.text is not None and one.id not in kept]
     changed = sum(one.id in known for one in new)
     return TranscribeReport(
         transcriber.source,
         len(new) - changed,
         changed,
-        len(heard) - len(failed) - len(new),
+        len(transcribed) - len(failed) - len(new),
         failed,
         _difference(words.before, parts),
         tuple(edited),

@@ -145,7 +145,7 @@ class Whisper:
             return_attention_mask=True,
             device=str(device),
         )
-        told: dict[str, Any] = {"language": self.language, "task": "transcribe"} if self._multilingual else {}
+        language: dict[str, Any] = {"language": self.language, "task": "transcribe"} if self._multilingual else {}
         with torch.no_grad():
             ids = self.model.generate(
                 inputs["input_features"].to(device, self.model.dtype),  # (B, mels, 3000)
@@ -153,7 +153,7 @@ class Whisper:
                 num_beams=self.beams,
                 do_sample=False,
                 return_timestamps=False,
-                **told,
+                **language,
             )
         return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
 

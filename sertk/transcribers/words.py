@@ -1,4 +1,4 @@
-"""The words that a transcriber gave, kept beside the manifest that it wrote: what did not change is not heard again.
+"""The words of a transcriber, kept beside the manifest that it wrote, so that only changes are transcribed again.
 
 A file of JSON lines: what decides the transcriber's words, then an utterance a line with the digest of what it was
 transcribed from. Each line is whole once it is there, so an interrupted run goes on behind the last one.
@@ -17,7 +17,7 @@ from sertk.files import parse_json, sha256_json, write_text, writing
 
 
 @dataclass(frozen=True)
-class Heard:
+class Transcription:
     """What was transcribed of one utterance. content: the digest of what from. text: None where error says why."""
 
     id: str
@@ -37,7 +37,7 @@ class Words:
 
     def __init__(self, path: Path, of: Mapping[str, str], *, anew: bool = False) -> None:
         self.path = path
-        self.heard: dict[str, Heard] = {}
+        self.transcribed: dict[str, Transcription] = {}
         self.before: dict[str, str] = dict(of)
         """The parts of the transcriber whose words are there."""
         self._of = dict(of)
@@ -47,7 +47,7 @@ class Words:
 
     def __enter__(self) -> Words:
         """Write what is known, without damaged lines, and go on behind it."""
-        self._write(self.heard.values())
+        self._write(self.transcribed.values())
         self._file = open(self.path, "a", encoding="utf-8")
         return self
 
@@ -56,23 +56,23 @@ class Words:
             with writing(self.path):
                 self._file.close()
 
-    def add(self, heard: Iterable[Heard]) -> None:
+    def add(self, transcribed: Iterable[Transcription]) -> None:
         """Keep the words of a batch on disk."""
         assert self._file is not None
         with writing(self.path):
-            for one in heard:
-                self.heard[one.id] = one
+            for one in transcribed:
+                self.transcribed[one.id] = one
                 self._file.write(one.line)
             self._file.flush()
             os.fsync(self._file.fileno())
 
     def sort(self, ids: Iterable[str]) -> None:
         """Write the file anew with these ids first, in their order: the same words give the same bytes."""
-        order = dict.fromkeys([*ids, *sorted(self.heard)])
-        self._write(self.heard[id] for id in order if id in self.heard)
+        order = dict.fromkeys([*ids, *sorted(self.transcribed)])
+        self._write(self.transcribed[id] for id in order if id in self.transcribed)
 
-    def _write(self, heard: Iterable[Heard]) -> None:
-        write_text(self.path, json.dumps(self._of) + "\n" + "".join(one.line for one in heard))
+    def _write(self, transcribed: Iterable[Transcription]) -> None:
+        write_text(self.path, json.dumps(self._of) + "\n" + "".join(one.line for one in transcribed))
 
     def _read(self) -> None:
         head, *lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
@@ -87,7 +87,7 @@ class Words:
             try:
                 *row, digest = parse_json(line)
                 if digest == _digest(row):
-                    self.heard[row[0]] = Heard(*row)
+                    self.transcribed[row[0]] = Transcription(*row)
             except (ValueError, TypeError):
                 continue  # torn by an interruption, or damaged: it is transcribed again
 

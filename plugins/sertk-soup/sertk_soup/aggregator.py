@@ -132,8 +132,8 @@ def greedy(stack: Stack, selection: Selection, *, seed: int, batch_size: int) ->
             standardise=model.experiment.standardise,
         )
         classifier.load_state_dict(mean_weights([stack.members[name].weights for name in names]))
-        said = infer(classifier.to(stack.device), data, batch_size=batch_size, device=stack.device)
-        return score(said, data.table, selection, seed)
+        outputs = infer(classifier.to(stack.device), data, batch_size=batch_size, device=stack.device)
+        return score(outputs, data.table, selection, seed)
 
     scores = {name: score_of([name]) for name in stack.members}
     chosen: list[str] = []
@@ -162,12 +162,12 @@ def refuse_differences(members: Mapping[str, Checkpoint], allow_different_starts
             pairs["init_seed"] = (first.experiment.init_seed, other.experiment.init_seed)
         for what, (here, there) in pairs.items():
             if here != there:
-                remedy = (
+                advice = (
                     "train them with one init_seed and different seeds, or set allow_different_starts = true"
                     if what == "init_seed"
                     else "only models of the same architecture and inputs can be averaged; combine others by a vote"
                 )
-                raise EnsembleError(f"{reference} and {name} differ in {what}, {here} and {there}: {remedy}")
+                raise EnsembleError(f"{reference} and {name} differ in {what}, {here} and {there}: {advice}")
         differing = [key for key, value in _statistics(first).items() if not _equal(value, other.weights.get(key))]
         if differing:
             raise EnsembleError(

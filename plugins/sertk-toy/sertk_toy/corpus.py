@@ -152,15 +152,15 @@ def _write_labels(folder: Path, drawn: Utterances, speakers: Speakers, rng: np.r
             consensus.writerow((file, *values))
             text.write(f"{file}; {letter}; {_rated(means, 6)}\n")
 
-            heard = votes.present[row]
-            primary = votes.primary[row, heard]
+            present = votes.present[row]
+            primary = votes.primary[row, present]
             words, seconds = crowd.draw_primary_words(primary, rng), crowd.draw_secondary(primary, rng)
             raters: dict[str, dict[str, str]] = {}
             for number, first, second, rated in zip(
-                votes.worker[row, heard].tolist(),
+                votes.worker[row, present].tolist(),
                 words,
                 seconds,
-                votes.ratings[row, heard].tolist(),
+                votes.ratings[row, present].tolist(),
                 strict=True,
             ):
                 worker = f"WORKER{number + 1:08d}"

@@ -82,8 +82,8 @@ class PosteriorMean(nn.Module):
 
     def forward(self, features: Features) -> Tensor:
         """{name: (B, 1, C + A)} to (B, C + A)."""
-        said = torch.stack([masked_mean(features[name]).float() for name in self.names])  # (M, B, C + A)
-        emotion, attributes = said[..., : self.classes], self._mean(said[..., self.classes :])
+        posteriors = torch.stack([masked_mean(features[name]).float() for name in self.names])  # (M, B, C + A)
+        emotion, attributes = posteriors[..., : self.classes], self._mean(posteriors[..., self.classes :])
         if self.hard:
             emotion = emotion / self.prior
             votes = F.one_hot(emotion.argmax(dim=-1), self.classes).float()  # (M, B, C)
@@ -93,9 +93,9 @@ class PosteriorMean(nn.Module):
         logits = _normalised(shares).clamp_min(_FLOOR).log()
         return torch.cat([logits, attributes], dim=-1)
 
-    def _mean(self, said: Tensor) -> Tensor:
+    def _mean(self, posteriors: Tensor) -> Tensor:
         """The weighted mean over models: (M, B, X) to (B, X)."""
-        mean: Tensor = torch.tensordot(self.weights, said, dims=1)
+        mean: Tensor = torch.tensordot(self.weights, posteriors, dims=1)
         return mean
 
 

@@ -78,9 +78,11 @@ def plan_cells(ablations: Ablations, base: Path, into: Path) -> list[Cell]:
         for arm in ablations.arm if path in changed else ():
             experiment = load_experiment(path, [*ablations.set, *arm.set])
             same = all(getattr(experiment, part) == getattr(full, part) for part in ("data", "head", "features"))
-            theirs = inputs if same else read_inputs(experiment)
-            experiment = _changed(arm, experiment, theirs, size)
-            cells += _cells(slug(arm.name), path.stem, experiment, theirs, ablations, _target(arm, budget), into)
+            changed_inputs = inputs if same else read_inputs(experiment)
+            experiment = _changed(arm, experiment, changed_inputs, size)
+            cells += _cells(
+                slug(arm.name), path.stem, experiment, changed_inputs, ablations, _target(arm, budget), into
+            )
     order = [FULL, *(slug(arm.name) for arm in ablations.arm)]
     return sorted(cells, key=lambda cell: order.index(cell.arm))
 

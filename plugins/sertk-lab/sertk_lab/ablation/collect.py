@@ -63,7 +63,8 @@ def _systems(ablations: Ablations, ensembles: Ensembles, cells: Sequence[Cell], 
     for column, group in enumerate(by_seed[0]):
         for system in ensembles.system:
             cases = tuple(
-                tuple(_case(truth, said) for said in predictions_in(into, part[column], system)) for part in by_seed
+                tuple(_case(truth, predictions) for predictions in predictions_in(into, part[column], system))
+                for part in by_seed
             )
             key = "all" if group.size is None else str(group.size)
             name = f"{system.name}, {f'all {len(names)}' if group.size is None else f'top {group.size}'}"
@@ -79,5 +80,5 @@ def _systems(ablations: Ablations, ensembles: Ensembles, cells: Sequence[Cell], 
     return Table(**{**vars(table), "notes": (*table.notes, note)})
 
 
-def _case(truth: Truth, said: Predictions) -> AlignedPredictions:
-    return align(truth, said)
+def _case(truth: Truth, predictions: Predictions) -> AlignedPredictions:
+    return align(truth, predictions)

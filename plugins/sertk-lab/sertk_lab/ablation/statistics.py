@@ -133,12 +133,12 @@ def _row(
             runs.name, count, models, means, row, paper=runs.paper, steps=runs.steps, parameters=runs.parameters
         )
     first = metrics[0]
-    ours, theirs = found[first], reference[first]
-    value = float(ours.values.mean() - theirs.values.mean())
+    system, baseline = found[first], reference[first]
+    value = float(system.values.mean() - baseline.values.mean())
     draws = np.arange(len(chosen))[:, None]
-    drawn = (ours.drawn - theirs.drawn).T[draws, chosen].mean(axis=1)  # (draws,)
-    difference = interval(value, drawn, theirs.clusters)
-    base, own = float(theirs.values.mean()), means[first]
+    drawn = (system.drawn - baseline.drawn).T[draws, chosen].mean(axis=1)  # (draws,)
+    difference = interval(value, drawn, baseline.clusters)
+    base, own = float(baseline.values.mean()), means[first]
     known = runs.paper is not None and full.paper is not None
     return Row(
         runs.name,

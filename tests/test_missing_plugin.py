@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.plugins  # which write and read the corpus
+
 COMPONENTS = {
     "fusions": """
 from sertk.models.fusions.late import Late

@@ -164,7 +164,8 @@ def sertk(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     code = f"import sys; from sertk.cli import main; sys.exit(main({[*words]!r}))"
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={name: value for name, value in os.environ.items() if name != "SERTK_PLUGINS"}
+        | {"PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,

@@ -18,6 +18,12 @@ from sertk.errors import UnknownNameError
 from sertk.registry import REGISTRIES, transcribers
 from sertk.revisions import component_parts, component_version, revision
 
+
+@pytest.fixture(autouse=True)
+def every_plugin_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SERTK_PLUGINS", raising=False)
+
+
 Install = Callable[..., Path]
 
 

@@ -15,6 +15,8 @@ from sertk.data.manifest import Manifest
 from sertk.data.validation import shared_speakers
 from sertk.ensemble.predictions import Predictions
 
+pytestmark = pytest.mark.plugins  # which write and read the corpus
+
 Capture = pytest.CaptureFixture[str]
 
 

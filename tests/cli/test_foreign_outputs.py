@@ -11,6 +11,8 @@ from sertk.cli import main
 from sertk.outputs import making
 from sertk.provenance import Provenance, read_record, record_path, write_record
 
+pytestmark = pytest.mark.plugins  # which write and read the corpus
+
 Capture = pytest.CaptureFixture[str]
 
 ONE = "predictions/development/one.csv"

@@ -106,6 +106,7 @@ NAMED = [
 OTHERS = [[verb, STEERING] for verb in VERBS if verb not in {words[0] for words in NAMED}]
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize("words", [*NAMED, *OTHERS], ids=lambda words: " ".join(words[:2]))
 def test_no_verb_lets_a_name_steer_the_terminal(
     words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

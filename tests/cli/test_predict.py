@@ -14,6 +14,8 @@ from sertk.cli import main
 from sertk.inference.provenance import provenance
 from sertk.provenance import read_record
 
+pytestmark = pytest.mark.plugins  # which write and read the corpus
+
 Capture = pytest.CaptureFixture[str]
 MODEL = """
 [data]

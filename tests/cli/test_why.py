@@ -20,6 +20,8 @@ from sertk.outputs import making
 from sertk.provenance import Provenance, record_path
 from sertk.why import PLANNERS, explain
 
+pytestmark = pytest.mark.plugins  # which write and read the corpus
+
 Capture = pytest.CaptureFixture[str]
 
 

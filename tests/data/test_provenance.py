@@ -93,6 +93,7 @@ ROWS: list[tuple[str, Callable[[], object], str]] = [
 ]
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize(("what", "change", "marks"), ROWS, ids=[row[0] for row in ROWS])
 def test_what_is_read_decides_what_is_done_again(
     site: Path, what: str, change: Callable[[], object], marks: str, capsys: Capture
@@ -122,6 +123,7 @@ def overwrite_digit(path: Path) -> None:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+@pytest.mark.plugins
 def test_results_inside_of_a_corpus_are_not_of_it(site: Path, capsys: Capture) -> None:
     for line in (
         "data prepare msp_podcast corpus --out corpus/Labels/m.jsonl",
@@ -174,6 +176,7 @@ def test_names_that_are_no_utf8_and_files_that_cannot_be_read_are_parts_too(tmp_
     assert folder_parts("corpus", tmp_path, audio=True)["corpus gone.wav"] != first["corpus gone.wav"]
 
 
+@pytest.mark.plugins
 def test_a_transcripts_folder_is_read_whatever_its_place(site: Path) -> None:
     for name in ("one", "two"):
         Path(name).mkdir()
@@ -190,6 +193,7 @@ def test_a_transcripts_folder_is_read_whatever_its_place(site: Path) -> None:
     )
 
 
+@pytest.mark.plugins
 def test_a_corpus_and_its_manifest_move_together(site: Path, tmp_path: Path) -> None:
     manifest = Manifest.read(Path("m.jsonl"))
     assert {Path(u.audio).is_absolute() for u in manifest} == {False}

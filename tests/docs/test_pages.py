@@ -84,6 +84,7 @@ every_page = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.plugins
 @every_page
 def test_every_verb_and_option_exists(page: Path, generate: ModuleType) -> None:
     for words in commands(page):

@@ -289,6 +289,7 @@ def test_what_lies_at_the_output_is_never_lost(
     assert sha256_file(tmp_path / "vote/card.json") == before
 
 
+@pytest.mark.plugins
 def test_an_earlier_result_is_replaced_whole_and_files_of_others_in_it_are_not_lost(
     tiny_store: Path, stores: dict[str, Path], tmp_path: Path
 ) -> None:

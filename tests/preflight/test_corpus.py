@@ -137,6 +137,7 @@ def test_the_verb_names_each_file_and_its_faults(
     assert main(["check", str(bad)]) == 0  # of the file alone nothing is wrong
 
 
+@pytest.mark.plugins
 def test_an_ablation_names_the_arm_that_asks_for_too_much(
     write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

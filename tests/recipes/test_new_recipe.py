@@ -51,6 +51,7 @@ def on_emodb(recipe: Path) -> None:
     settings.write_text(settings.read_text().replace("reader=(msp_podcast)", "reader=(emodb --allow-partial)"))
 
 
+@pytest.mark.plugins
 def test_a_corpus_that_lacks_what_the_recipe_asks_for_is_refused_before_any_long_work(
     recipe: Path, emodb: Path
 ) -> None:

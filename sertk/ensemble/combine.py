@@ -135,6 +135,13 @@ def _combine(
     found: dict[str, Combined] = build(registry.aggregators, combination.aggregator)(stacked.stack)
     if not found or ("" in found and len(found) > 1):
         raise EnsembleError(f"{combination.aggregator.use!r} made models named {[*found]}: one named '' or several")
+    for name, combined in found.items():
+        for key, value in combined.weights.items():
+            if not value.isfinite().all():
+                raise EnsembleError(
+                    f"weights by {combination.aggregator.use!r} are not finite ({key!r} of {name or out.name}); "
+                    f"is one of {len(members)} members of no use at all? Score their predictions"
+                )
     models = {
         name: _checkpoint(combined, name or out.name, combination, manifest, stacked, bool(folds), [*found])
         for name, combined in found.items()

@@ -10,6 +10,8 @@ import torch
 
 from sertk.checkpoint import Checkpoint
 from sertk.cli import main
+from sertk.config.schema import Head, Use
+from sertk.contracts import Combined, Stack
 from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest
 from sertk.ensemble.combine import combine, provenance, provenance_of
@@ -254,6 +256,19 @@ def test_members_that_do_not_fit_are_refused_by_name(
     (tmp_path / "few.csv").write_text("id,Angry,Happy\nutt-0003,0.5,0.5\n")
     with pytest.raises(Exception, match="Neutral"):
         combine(combination(tiny_store), {**stores, "few": tmp_path / "few.csv"}, tmp_path / "out", device=CPU)
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_not_finite_are_refused(
+    tiny_store: Path, stores: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def aggregate(stack: Stack) -> dict[str, Combined]:
+        weights = {"head.emotion.weight": torch.full((3, 6), torch.nan)}
+        return {"": Combined(Use(use="concat"), Head(), weights, notes={"fit_on": "nothing"})}
+
+    monkeypatch.setattr("sertk.ensemble.combine.build", lambda registry, use: aggregate)
+    with pytest.raises(EnsembleError, match=r"not finite \('head.emotion.weight' of out\)"):
+        combine(combination(tiny_store), stores, tmp_path / "out", device=CPU)
     assert not (tmp_path / "out").exists()
 
 

@@ -49,7 +49,8 @@ class Weighted:
             float((self.posteriors(stack, name)[agreed, :classes].argmax(1) == truth[agreed]).double().mean())
             for name in stack.posteriors.sources
         ]
-        return [value**4 / sum(other**4 for other in right) for value in right]
+        total = sum(value**4 for value in right)
+        return [value**4 / total if total else 1 / len(right) for value in right]
 
     def head(self, stack: Stack) -> Head:
         names = list(stack.posteriors.table.attribute_names)
@@ -253,6 +254,19 @@ class NeedsTheMembers(Weighted):
         return [1 / len(stack.members)] * len(stack.members)
 
 
+class DividesByTheSumOfScores(Weighted):
+    def weights(self, stack: Stack) -> dict[str, Tensor]:
+        classes = len(stack.posteriors.table.labels)
+        truth = self.truth(stack)
+        agreed = truth != NO_AGREEMENT
+        right = [
+            self.posteriors(stack, name)[agreed, :classes].argmax(1) == truth[agreed]
+            for name in stack.posteriors.sources
+        ]
+        scores = torch.stack([each.float().mean() for each in right])
+        return {key: value * (scores.sum() / scores.sum()) for key, value in super().weights(stack).items()}
+
+
 def of(aggregator: type[Weighted]) -> Callable[..., Weighted]:
     def made_up(*, use_leaked: bool = False) -> Weighted:
         return aggregator(use_leaked)
@@ -291,6 +305,7 @@ CAUGHT_ONCE = [
     (LeakLeftOutOfTheTruthAlone, "leak"),
     (NotesNoFit, "fit_on"),
     (NotesNothing, "fit_on"),
+    (DividesByTheSumOfScores, "never_right"),
 ]
 """Mutants that break one contract alone: nothing else would catch them."""
 

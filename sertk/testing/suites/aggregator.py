@@ -15,7 +15,7 @@ from sertk.checkpoint import Checkpoint
 from sertk.contracts import Combined, Stack
 from sertk.data.labels import NO_AGREEMENT, LabelTable
 from sertk.errors import EnsembleError
-from sertk.testing.suites.aggregator_labels import Models, differing, fit_on, leak, title
+from sertk.testing.suites.aggregator_labels import Models, differing, fit_on, leak, never_right, title
 from sertk.testing.suites.base import BrokenError, Subject, global_seeds, require, require_near
 from sertk.testing.suites.made_up_members import (
     CPU,
@@ -204,6 +204,7 @@ CONTRACTS = (
     fit_on,
     leak,
     posteriors_alone,
+    never_right,
 )
 
 

@@ -10,7 +10,7 @@ from sertk.data.labels import NO_AGREEMENT
 from sertk.ensemble.aggregators import NOTHING
 from sertk.errors import EnsembleError, SertkError
 from sertk.testing.suites.base import Subject, near, require
-from sertk.testing.suites.made_up_members import combined_models, relabelled, stack_for
+from sertk.testing.suites.made_up_members import always_wrong, combined_models, relabelled, stack_for
 
 HELD_OUT = "held_out"
 
@@ -60,6 +60,22 @@ def leak(subject: Subject) -> None:
                 isinstance(note, str) and note not in ("", NOTHING, HELD_OUT),
                 f"{title(name)} was fitted on utterances that a member was trained on, as an option asks, and notes "
                 f"that it was fitted on {note!r}: note the leak, such as 'train'",
+            )
+
+
+def never_right(subject: Subject) -> None:
+    """Members that give no utterance its class are combined into finite weights, or refused with EnsembleError."""
+    stack = always_wrong(stack_for(subject))
+    try:
+        models = combined_models(subject, stack)
+    except EnsembleError:
+        return
+    for name, combined in models.items():
+        for key, value in combined.weights.items():
+            require(
+                bool(value.isfinite().all()),
+                f"{key!r} of {title(name)} is not finite where no member is ever right: is something divided by a "
+                f"sum of scores, which is 0? Weigh such members alike, or raise EnsembleError",
             )
 
 

@@ -95,9 +95,23 @@ def relabelled(stack: Stack, ids: Sequence[str]) -> Stack:
     consensus[agreed] = (consensus[agreed] + 1) % len(table.labels)
     targets[rows] = np.roll(targets[rows], 1, axis=1)
     attributes[rows] = sum(RANGE) - attributes[rows]
-    changed = replace(table, consensus=consensus, targets=targets, attributes=attributes)
-    inputs = FeatureSet(changed, stack.inputs.sources) if stack.inputs else None
-    return replace(stack, posteriors=FeatureSet(changed, stack.posteriors.sources), inputs=inputs)
+    return _with_labels(stack, replace(table, consensus=consensus, targets=targets, attributes=attributes))
+
+
+def always_wrong(stack: Stack) -> Stack:
+    """The same stack in which every utterance with a consensus has a class that no member gives it."""
+    table = stack.posteriors.table
+    classes = len(table.labels)
+    given = [
+        [int(source[id][0, :classes].argmax()) for source in _rows(stack.posteriors).values()] for id in table.ids
+    ]
+    consensus, targets = table.consensus.copy(), table.targets.copy()
+    dealt = [0] * classes  # every class stays in use: samplers and losses want one of each
+    for row in np.flatnonzero(consensus != NO_AGREEMENT):
+        consensus[row] = min(set(range(classes)) - set(given[row]), key=dealt.__getitem__)
+        dealt[consensus[row]] += 1
+        targets[row] = np.eye(classes)[consensus[row]]
+    return _with_labels(stack, replace(table, consensus=consensus, targets=targets))
 
 
 def as_checkpoint(combined: Combined, stack: Stack, name: str) -> Checkpoint:
@@ -110,6 +124,11 @@ def as_checkpoint(combined: Combined, stack: Stack, name: str) -> Checkpoint:
         card=replace(first.card, name=name, encoders={key: _spec(key, dim) for key, dim in dims.items()}),
         weights=dict(combined.weights),
     )
+
+
+def _with_labels(stack: Stack, table: LabelTable) -> Stack:
+    inputs = FeatureSet(table, stack.inputs.sources) if stack.inputs else None
+    return replace(stack, posteriors=FeatureSet(table, stack.posteriors.sources), inputs=inputs)
 
 
 def _rows(data: FeatureSet) -> dict[str, Rows]:

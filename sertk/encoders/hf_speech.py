@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, pick, states
+from sertk.encoders.pooled import VALUES, Pool, pooled
 from sertk.encoders.whisper_context import Context, context_samples, positions
 from sertk.encoders.windows import check_windows, join, window_samples, windows
 from sertk.errors import AudioError, EncoderError
@@ -55,6 +56,7 @@ def hf_speech(
     keep_padding: bool = False,
     context: Context = "window",
     margin_seconds: float = 0.5,
+    pool: Pool = "none",
     dtype: Dtype = "float32",
     attention: Attention = "auto",
     challenge_legal: bool | None = None,
@@ -62,7 +64,8 @@ def hf_speech(
     """WavLM, HuBERT, wav2vec 2.0, data2vec-audio or Whisper's encoder, by hub id or folder.
 
     Gives 50 frames per second, (T, D): D is the model's width, or (layers + 1) times that for layers = "all", state
-    after state. Whisper gives ceil(samples / 320) frames, for it is cropped to the utterance.
+    after state. Whisper gives ceil(samples / 320) frames, for it is cropped to the utterance. With `pool` an
+    utterance is one frame, and all layers of a corpus are megabytes (whisper-base: 14 kB an utterance in float16).
 
     Parameters
     ----------
@@ -87,6 +90,11 @@ def hf_speech(
         same states (whisper-base on CREMA-D: mean cosine .99 at layer 3, .92 at the last).
     margin_seconds
         Silence after the utterance, with context = "utterance".
+    pool
+        One frame per utterance: the `mean` of its frames, or `mean_std`, their mean and standard deviation (divided
+        by their number, not one less). With layers = "all" state after state, [mean 0, deviation 0, mean 1, ...], so
+        that a fusion's `input_layers`, the number of states, mixes whole states. What is beyond float16 (65,504) is
+        not stored as that: extraction names the utterance, and asks for bfloat16 or float32.
     dtype
         Of the weights and of computing.
     attention
@@ -121,6 +129,12 @@ def hf_speech(
         if margin_seconds < 0:
             raise EncoderError(f"{model}: margin_seconds = {margin_seconds:g} must be 0 or more")
         options |= {"context": context, "margin": margin_seconds}
+    if pool != "none":
+        if keep_padding:
+            raise EncoderError(
+                f"{model}: pool = {pool!r} is of the utterance's own frames, keep_padding keeps others"
+            )
+        options["pool"] = pool
     loaded: Any = load_model(checkpoint, MODEL_CLASSES[checkpoint.architecture], dtype=dtype, attention=attention)
     front = replace(_front(checkpoint, loaded.config), keep_padding=keep_padding)
     if context == "utterance":
@@ -134,6 +148,7 @@ def hf_speech(
         loaded.get_encoder() if checkpoint.architecture == "whisper" else loaded,
         front,
         layers=layers,
+        pool=pool,
         window=front.window if window_seconds is None else front.samples(window_seconds),
         overlap=front.samples(overlap_seconds),
         fingerprint=checkpoint.fingerprint({"encoder": ["hf_speech", REVISION], **options}, tokenizer=False),
@@ -198,6 +213,7 @@ class SpeechEncoder(nn.Module):
         front: Front,
         *,
         layers: Layers,
+        pool: Pool,
         window: int | None,
         overlap: int,
         fingerprint: str,
@@ -207,13 +223,15 @@ class SpeechEncoder(nn.Module):
         self.model = model
         self.front = front
         self.layers: Layers = layers
+        self.pool: Pool = pool
         self.window = window
         self.overlap = overlap
         self.count: int = model.config.num_hidden_layers
         used = len(states(layers, self.count))
+        self.states = used if layers == "all" else 1
         self.modality: Modality = "speech"
-        self.dim: int = model.config.hidden_size * (used if layers == "all" else 1)
-        self.frames_per_second = front.sample_rate / front.stride
+        self.dim: int = model.config.hidden_size * self.states * VALUES.get(pool, 1)
+        self.frames_per_second = front.sample_rate / front.stride if pool == "none" else 0.0
         self.fingerprint = fingerprint
         self.batching: Batching = "padded" if front.pads else "equal_length"
         self.challenge_legal = challenge_legal
@@ -242,7 +260,7 @@ class SpeechEncoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, inputs: Padded) -> Padded:
-        """(B, samples) to (B, T, dim) float32."""
+        """(B, samples) to (B, T, dim) float32; T is 1 with `pool`."""
         pieces = [
             (row, start, stop)
             for row, length in enumerate(inputs.lengths.tolist())
@@ -259,7 +277,8 @@ class SpeechEncoder(nn.Module):
             rows[row].append(found[row, start])
         stride = self.front.stride
         step = 0 if self.window is None else (self.window - self.overlap) // stride
-        return Padded.of([join(parts, step=step, overlap=self.overlap // stride) for parts in rows]).to(self.device)
+        whole = (join(parts, step=step, overlap=self.overlap // stride) for parts in rows)
+        return Padded.of([pooled(frames, self.pool, states=self.states) for frames in whole]).to(self.device)
 
     def _windows(self, samples: int) -> list[tuple[int, int]]:
         if self.window is None or samples <= self.window:

@@ -294,8 +294,10 @@ class SpeechEncoder(nn.Module):
         by_length: dict[int, list[tuple[int, int, int]]] = {}
         for piece in pieces:
             by_length.setdefault(self._length(piece[2] - piece[1]), []).append(piece)
-        for group in by_length.values():
+        for length, group in by_length.items():
             size = len(group) if whole else WINDOWS_AT_ONCE
+            if self.front.margin is not None and self.front.window:
+                size *= self.front.window // length  # as many as take the memory of that many whole windows
             yield from (group[first : first + size] for first in range(0, len(group), size))
 
     def _length(self, samples: int) -> int:

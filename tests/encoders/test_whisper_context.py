@@ -66,6 +66,28 @@ def test_frames_do_not_depend_on_the_batch(tiny: Tiny, speech: Speech) -> None:
         torch.testing.assert_close(batch.sequence(row), alone(encoder, recording), atol=1e-4, rtol=0)
 
 
+def test_utterances_of_one_context_are_encoded_together(tiny: Tiny, speech: Speech) -> None:
+    encoder = hf_speech(model=str(tiny("whisper")), layers="last", context="utterance")
+    encoder.alone_on_cpu = False  # as on a GPU
+    shapes: list[tuple[int, int]] = []
+    encoder.model.register_forward_pre_hook(lambda _, given: shapes.append((len(given[0]), given[0].shape[2])))
+    lengths = [
+        16_000,
+        40_000,
+    ] * 20  # 26,880 and 49,920 samples with the margin, 168 and 312 frames of the spectrogram
+    encoder(Padded.of([encoder.prepare(speech(length, seed)) for seed, length in enumerate(lengths)]))
+    assert shapes == [(20, 168), (20, 312)]
+
+
+def test_a_batch_of_short_contexts_is_no_larger_than_one_of_whole_windows(tiny: Tiny, speech: Speech) -> None:
+    encoder = hf_speech(model=str(tiny("whisper")), layers="last", context="utterance")
+    encoder.alone_on_cpu = False
+    sizes: list[int] = []
+    encoder.model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    encoder(Padded.of([encoder.prepare(speech(160_000))] * 17))
+    assert sizes == [16, 1]  # 10.56 s: two in a window, eight windows at once
+
+
 def test_the_whole_window_is_there_again_afterwards(tiny: Tiny, speech: Speech) -> None:
     encoder = hf_speech(model=str(tiny("whisper")), context="utterance")
     alone(encoder, speech(16_000))

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from sertk_lab.planning.encoders import plan_encoder
 from sertk_lab.planning.memory import TrainingMemory, kept_for_backward, training_memory
 from sertk_lab.planning.plan import parse_size, plan_recipe, size
 from torch.profiler import ProfilerActivity, profile
 
 from sertk.cli import main
 from sertk.config.files import load_experiment
-from sertk.config.schema import Experiment
+from sertk.config.schema import EncoderFile, Experiment
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError
 from sertk.models.classifier import Classifier, build_classifier
@@ -183,6 +184,14 @@ def test_a_plan_counts_hours_disk_steps_and_time(tmp_path: Path) -> None:
     assert not found.faults
     assert found.largest is not None
     assert found.largest[0] == "03"
+
+
+def test_pooled_layers_are_one_frame_an_utterance(tmp_path: Path) -> None:
+    use = {"use": "hf_speech", "model": "microsoft/wavlm-large", "layers": "all", "pool": "mean_std"}
+    file = EncoderFile.model_validate({"encoder": use})
+    found = plan_encoder("wavlm", file, manifest().utterances, tmp_path / "none")
+    assert (found.dim, found.longest) == (25 * 2 * 1024, 1)
+    assert found.disk == 40 * 25 * 2 * 1024 * 2
 
 
 def test_a_plan_says_what_does_not_fit(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from sertk.config.build import build
 from sertk.config.schema import EncoderFile
 from sertk.data.manifest import Utterance
 from sertk.data.recording import Recording
+from sertk.encoders.pooled import VALUES
 from sertk.features.card import StoreCard
 from sertk.features.plan import bytes_needed, spoken_seconds, written_seconds
 from sertk.features.store import FeatureStore
@@ -83,12 +84,14 @@ def plan_encoder(name: str, file: EncoderFile, utterances: Sequence[Utterance], 
             name, card.dim, _longest(card, utterances), _disk(card, utterances), weights, 0, "the encoder, built"
         )
     width = shape.width * (shape.layers + 1 if options.get("layers") == "all" else 1)
-    card = StoreCard(name, options, "", shape.modality, width, shape.frames_per_second, cast(Any, file.dtype))
+    pool = options.get("pool", "none")
+    rate = shape.frames_per_second if pool == "none" else 0.0
+    card = StoreCard(name, options, "", shape.modality, width * VALUES.get(pool, 1), rate, cast(Any, file.dtype))
     longest, disk = _longest(card, utterances), _disk(card, utterances)
     if options.get("keep_padding"):
         longest, disk = WHISPER_WINDOW_FRAMES, len(utterances) * _padded_disk(card)
     bytes_each = 4 if options.get("dtype", "float32") == "float32" else 2
-    return EncoderPlan(name, width, longest, disk, bytes_each * shape.parameters, 0, "its published shape")
+    return EncoderPlan(name, card.dim, longest, disk, bytes_each * shape.parameters, 0, "its published shape")
 
 
 def longest_seconds(utterances: Sequence[Utterance]) -> float:

@@ -22,7 +22,7 @@ from sertk.config.describe import describe, type_text
 from sertk.registry import REGISTRIES, verbs
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTIONS = ("Experiment", "Data", "Head", "Stage", "Selection", "Compute", "EncoderFile", "Combination")
+SECTIONS = ("Experiment", "Data", "Head", "Stage", "Solver", "Selection", "Compute", "EncoderFile", "Combination")
 FILES = {
     "Experiment": "An experiment file: sertk train",
     "EncoderFile": "An encoder file: sertk extract",

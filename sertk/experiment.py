@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sertk import registry
 from sertk.cards import Card, plugin_versions, spec_of, versions
 from sertk.checkpoint import Checkpoint, checkpoint_of_store, refuse_additions
-from sertk.config.build import build
 from sertk.config.components import components_of
 from sertk.config.files import filled, load_experiment
-from sertk.config.schema import Experiment, Stage
+from sertk.config.schema import Experiment
 from sertk.devices import choose_device
 from sertk.inputs import Inputs, read_inputs
 from sertk.locks import sole_writer
@@ -25,13 +23,8 @@ from sertk.models.classifier import INFERENCE, Classifier, build_classifier
 from sertk.outputs import refuse_collisions, refuse_foreign
 from sertk.provenance import Provenance, from_here, options_as_parts
 from sertk.revisions import component_parts
-from sertk.training.evaluate import infer, score
-from sertk.training.fit import Epoch, fit
-from sertk.training.hooks import build_regularizers
-from sertk.training.optimizers import build_optimizer
-from sertk.training.progress import Progress, names_of_state, restore_best, resumed, save_best
-from sertk.training.seeds import derive
-from sertk.training.state import load_state, save_state
+from sertk.training.progress import Progress, names_of_state, restore_best, resumed
+from sertk.training.stages import run_stage
 from sertk.training.workers import Workers, find_workers
 
 VERB = "train"
@@ -131,7 +124,17 @@ def _train(
     for number, stage in enumerate(experiment.stage):
         if progress.stage > number:
             continue
-        progress = _run_stage(experiment, stage, classifier, inputs, progress, state, report, workers)
+        progress = run_stage(
+            experiment,
+            stage,
+            classifier,
+            inputs.train,
+            inputs.dev,
+            progress,
+            state=state,
+            report=report,
+            workers=workers,
+        )
         restore_best(classifier, state, progress)
         progress = replace(progress, stage=number + 1, epoch=0, stale=0)
     restore_best(classifier, state, progress)
@@ -148,6 +151,7 @@ def _save(
 ) -> None:
     history = "".join(json.dumps(row) + "\n" for row in progress.history)
     specs = {name: spec_of(name, store.card) for name, store in inputs.stores.items()}
+    fits_dev = any(stage.solver is not None and stage.solver.with_dev for stage in experiment.stage)
     checkpoint = Checkpoint(
         experiment=experiment,
         card=Card(
@@ -161,10 +165,15 @@ def _save(
             data_fingerprint=inputs.manifest.fingerprint,
             versions=versions(plugin_versions(experiment)),
             text_source=inputs.text_source,
-            notes={"corpus": inputs.manifest.corpus, "left_out": len(inputs.left_out), "about": inputs.manifest.note},
+            notes={
+                "corpus": inputs.manifest.corpus,
+                "left_out": len(inputs.left_out),
+                "about": inputs.manifest.note,
+                **{f"solver.{row['stage']}": row["chosen"] for row in progress.history if "chosen" in row},
+            },
         ),
         weights={key: tensor.detach().cpu() for key, tensor in classifier.state_dict().items()},
-        train_ids=frozenset(inputs.train.table.ids),
+        train_ids=frozenset(inputs.train.table.ids) | frozenset(inputs.dev.table.ids if fits_dev else ()),
     )
     members = {name: folder for name, (_, folder) in specs.items() if folder}
     checkpoint.save(out, members, {"history.jsonl": history}, made)
@@ -181,70 +190,3 @@ def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:
         seed=experiment.init_seed,
         standardise=experiment.standardise,
     )
-
-
-def _run_stage(
-    experiment: Experiment,
-    stage: Stage,
-    classifier: Classifier,
-    inputs: Inputs,
-    progress: Progress,
-    state: Path,
-    report: Callable[[dict[str, Any]], None],
-    workers: Workers,
-) -> Progress:
-    table = inputs.train.table
-    seed = derive(experiment.seed, stage.name)
-    optimizer = build_optimizer(classifier, stage.optimizer)
-    device = next(classifier.parameters()).device
-    scaler = torch.amp.GradScaler(device.type) if experiment.compute.precision == "float16" else None
-    if progress.epoch:
-        load_state(state, classifier, optimizer, scaler)
-    epochs = fit(
-        classifier,
-        inputs.train,
-        sampler=build(registry.samplers, stage.sampler, table, seed),
-        losses=[(term.use, term.weight, build(registry.losses, term, table)) for term in stage.loss],
-        regularizers=build_regularizers(stage.regularizers),
-        optimizer=optimizer,
-        epochs=stage.epochs,
-        first_epoch=progress.epoch,
-        seed=seed,
-        device=device,
-        precision=experiment.compute.precision,
-        scaler=scaler,
-        accumulate=stage.accumulate,
-        clip_norm=stage.clip_norm,
-        workers=workers,
-    )
-    while progress.epoch < stage.epochs and not (stage.patience and progress.stale >= stage.patience):
-        epoch = next(epochs)
-        value = workers.of_first(_dev_score(experiment, classifier, inputs, device) if workers.first else 0.0)
-        better = value > progress.best
-        if better and workers.first:
-            progress = save_best(classifier, state, progress)
-        row = _history_row(stage, epoch, value)
-        progress = replace(
-            progress,
-            epoch=progress.epoch + 1,
-            best=max(value, progress.best),
-            stale=0 if better else progress.stale + 1,
-            history=(*progress.history, row),
-        )
-        if workers.first:
-            save_state(state, classifier, optimizer, scaler, asdict(progress))
-            for old in state.glob("best-*.safetensors"):
-                if old.name != progress.best_weights:
-                    old.unlink()
-        progress = workers.of_first(progress)
-        report(row)
-    return progress
-
-
-def _dev_score(experiment: Experiment, classifier: Classifier, inputs: Inputs, device: torch.device) -> float:
-    posteriors = infer(classifier, inputs.dev, batch_size=experiment.compute.eval_batch_size, device=device)
-    return score(posteriors, inputs.dev.table, experiment.selection, experiment.seed)
-
-
-def _history_row(stage: Stage, epoch: Epoch, value: float) -> dict[str, Any]:
-    return {"stage": stage.name, **asdict(epoch), "epoch": epoch.number + 1, "epochs": stage.epochs, "score": value}

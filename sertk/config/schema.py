@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from sertk.data.labels import OtherPolicy, TargetPolicy
 
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
+Penalty = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Section(BaseModel):
@@ -81,13 +82,63 @@ class Head(Section):
     attribute_output: Literal["sigmoid", "linear"] = "sigmoid"
 
 
+class Solver(Section):
+    """Fits the head to the whole training part at once: a convex problem with one solution, so nothing is drawn.
+
+    Minimises the stage's loss + penalty / 2 |W|^2 over the weights W of a linear head on pooled features.
+    """
+
+    use: Literal["lbfgs"] = "lbfgs"
+    """L-BFGS, until the gradient vanishes."""
+    penalty: Penalty | Annotated[list[Penalty], Field(min_length=1)] = [0.01, 0.03, 0.1, 0.3, 1.0]
+    """One, or several to choose from by `selection`."""
+    blocks: Positive = 1
+    """Equal parts of the fused vector, such as the states of an encoder that stand side by side."""
+    subsets: Literal["all", "each"] | Annotated[list[list[Count]], Field(min_length=1)] = "all"
+    """Blocks to read, by number from 0: all, the best one of `each`, or the best of some sets of them."""
+    folds: Annotated[int, Field(ge=2)] | Literal["speakers"] | None = None
+    """Choose by so many folds of the training speakers, or leaving each of them out, in place of the dev part."""
+    with_dev: bool = False
+    """Fit on the dev part too: for choices by folds, which leave it free."""
+
+    _by_name = model_validator(mode="before")(lambda given: {"use": given} if isinstance(given, str) else given)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Solver:
+        if isinstance(self.subsets, list):
+            for subset in self.subsets:
+                if not subset or len(set(subset)) != len(subset) or max(subset) >= self.blocks:
+                    raise ValueError(f"subsets: {subset} should be distinct numbers from 0 to {self.blocks - 1}")
+        if self.with_dev and self.folds is None:
+            raise ValueError('with_dev: the dev part chooses, so it cannot be fitted on; set folds = "speakers"')
+        return self
+
+    @property
+    def penalties(self) -> list[float]:
+        """All of them, the largest first."""
+        return sorted(set(self.penalty if isinstance(self.penalty, list) else [self.penalty]), reverse=True)
+
+    @property
+    def sets_of_blocks(self) -> list[list[int]]:
+        """The subsets to choose from."""
+        every = list(range(self.blocks))
+        by_word = [every] if self.subsets == "all" else [[block] for block in every]
+        return [sorted(subset) for subset in self.subsets] if isinstance(self.subsets, list) else by_word
+
+
+OF_EPOCHS = ("epochs", "patience", "sampler", "optimizer", "regularizers", "accumulate", "clip_norm")
+"""What a stage with a solver has no use for."""
+
+
 class Stage(Section):
     """One call of the training loop. patience: epochs without a better score before it stops; none: never."""
 
     name: str
     """Told apart by it: `--set stage.NAME.epochs=5`."""
-    epochs: Positive
-    """At most."""
+    epochs: Positive = 1
+    """At most; needed unless there is a solver."""
+    solver: Solver | None = None
+    """Fits a linear head without epochs."""
     patience: Positive | None = None
     sampler: Use = Use(use="shuffle")
     """What makes the batches of an epoch."""
@@ -101,6 +152,19 @@ class Stage(Section):
     """Batches to one step of the optimizer."""
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest norm of all gradients together; without it none."""
+
+    @model_validator(mode="after")
+    def _epochs_or_a_solver(self) -> Stage:
+        if self.solver is None:
+            if "epochs" not in self.model_fields_set:
+                raise ValueError("epochs is missing: a stage has epochs, or a solver")
+        elif unused := [key for key in OF_EPOCHS if key in self.model_fields_set]:
+            raise ValueError(f"{', '.join(unused)}: a stage with a solver has none")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: Callable[[Stage], dict[str, Any]]) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if self.solver is None or key not in OF_EPOCHS}
 
 
 class Selection(Section):
@@ -182,8 +246,3 @@ class Combination(Section):
     """The split that the aggregator is fitted on."""
     seed: Count = 1
     """Kept with the model; aggregators that draw have seeds of their own."""
-
-
-def config_path(path: str, *, relative_to: Path) -> Path:
-    """A path written in a file, taken from where the recipe runs unless absolute."""
-    return Path(path) if Path(path).is_absolute() else relative_to / path

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -123,6 +123,18 @@ class LabelTable:
             ranges=self.ranges,
             frames=self.frames[rows],
             speakers=tuple(self.speakers[row] for row in rows),
+        )
+
+    def with_rows(self, other: LabelTable) -> LabelTable:
+        """This table and another of the same classes and attributes behind it."""
+        return replace(
+            self,
+            ids=self.ids + other.ids,
+            targets=np.concatenate([self.targets, other.targets]),
+            consensus=np.concatenate([self.consensus, other.consensus]),
+            attributes=np.concatenate([self.attributes, other.attributes]),
+            frames=np.concatenate([self.frames, other.frames]),
+            speakers=self.speakers + other.speakers,
         )
 
 

@@ -62,10 +62,11 @@ class LinearHead(nn.Module):
         emotion = self.emotion(active)
         if self.attributes is None:
             return Outputs(emotion, emotion.new_zeros((len(emotion), 0)))
-        attributes = self.attributes(active)
-        if self.attribute_output == "sigmoid":
-            attributes = self.low + self.span * attributes.sigmoid()
-        return Outputs(emotion, attributes)
+        return Outputs(emotion, self.scaled(self.attributes(active)))
+
+    def scaled(self, values: Tensor) -> Tensor:
+        """What the linear map of attributes gives, (B, A), on their own scale."""
+        return self.low + self.span * values.sigmoid() if self.attribute_output == "sigmoid" else values
 
 
 class IdentityHead(nn.Module):

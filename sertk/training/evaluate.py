@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -30,21 +31,31 @@ def infer(model: Predictor, data: FeatureSet, *, batch_size: int = 64, device: t
     Batches go from long to short to pad little. model: on `device`. Raises TrainingError naming the utterances whose
     posteriors are not finite.
     """
+    return computed(model.posteriors, data, batch_size=batch_size, device=device, what="posteriors")
+
+
+def computed(
+    function: Callable[[Features], Tensor], data: FeatureSet, *, batch_size: int, device: torch.device, what: str
+) -> Tensor:
+    """What a function makes of every utterance, (N, width) float32 on the CPU in row order.
+
+    what: its name in the TrainingError for utterances of which it is not finite. See `infer`.
+    """
     order = np.argsort(-data.table.frames, kind="stable").tolist()
     rows = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     with torch.inference_mode():
-        found = [model.posteriors(batch.features) for batch in data.batches(rows, device=device)]
-    sorted_rows = torch.cat(found).cpu()  # (N, C + A), long to short
-    posteriors = torch.empty_like(sorted_rows)
-    posteriors[torch.tensor(order)] = sorted_rows
-    bad = (~posteriors.isfinite().all(dim=1)).nonzero()[:, 0].tolist()
+        found = [function(batch.features) for batch in data.batches(rows, device=device)]
+    sorted_rows = torch.cat(found).cpu()  # (N, width), long to short
+    values = torch.empty_like(sorted_rows)
+    values[torch.tensor(order)] = sorted_rows
+    bad = (~values.isfinite().all(dim=1)).nonzero()[:, 0].tolist()
     if bad:
         names = ", ".join(data.table.ids[row] for row in bad[:8])
         raise TrainingError(
-            f"the model's posteriors of {len(bad)} of {len(data)} utterances are not finite ({names}"
+            f"the model's {what} of {len(bad)} of {len(data)} utterances are not finite ({names}"
             f"{', ...' if len(bad) > 8 else ''}): their features or the weights have NaN"
         )
-    return posteriors
+    return values
 
 
 def score(posteriors: Tensor, table: LabelTable, selection: Selection, seed: int) -> float:

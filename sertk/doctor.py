@@ -36,7 +36,7 @@ def diagnose(*, offline: bool = False) -> list[Finding]:
     offline
         Do not check whether the hub can be reached.
     """
-    parts = (_versions(), _device(), _disk(), _hub(offline), _extras(), _components(), _checkpoints())
+    parts = (_versions(), _device(), _disk(), _hub(offline), _extras(), _components(), _models(), _checkpoints())
     return [finding for part in parts for finding in part]
 
 
@@ -134,21 +134,46 @@ def _components() -> Iterator[Finding]:
             yield Finding(f"{registry.kind} {name}", "missing" if needs else "ok", text)
 
 
+def _models() -> Iterator[Finding]:
+    """The folder that hub ids are looked up in first, and what is in it."""
+    from sertk.errors import EncoderError
+    from sertk.hub import checkpoints_of, models_folder
+
+    try:
+        folder = models_folder()
+    except EncoderError as error:
+        yield Finding("models", "trouble", str(error))
+        return
+    if folder is None:
+        yield Finding("models", "missing", "no folder of models: SERTK_MODELS or --models FOLDER names one")
+        return
+    found = checkpoints_of(folder)
+    yield Finding("models", "ok" if found else "missing", f"{folder}: {len(found)} models, looked up before the hub")
+    for name, place in found:
+        yield _ready(f"model {name}", place, name)
+
+
+def _ready(part: str, folder: Path, name: str) -> Finding:
+    """Whether a checkpoint can be loaded without a connection."""
+    from sertk.errors import EncoderError
+    from sertk.hub import check_folder
+
+    try:
+        return Finding(part, "ok", f"{check_folder(folder, name).architecture}, ready offline")
+    except EncoderError as error:
+        return Finding(part, "missing", str(error))
+
+
 def _checkpoints() -> Iterator[Finding]:
     """Each checkpoint of the hub's cache: whether it is ready without a connection."""
     if _version("huggingface-hub") is None:
         return
-    from sertk.errors import EncoderError
-    from sertk.hub import cached_checkpoints, check_folder
+    from sertk.hub import cached_checkpoints
 
     count = 0
     for model, folder in cached_checkpoints():
         count += 1
-        try:
-            found = check_folder(folder, model)
-            yield Finding(f"checkpoint {model}", "ok", f"{found.architecture}, ready offline")
-        except EncoderError as error:
-            yield Finding(f"checkpoint {model}", "missing", str(error))
+        yield _ready(f"checkpoint {model}", folder, model)
     if not count:
         text = "none in the hub cache: `hf download OWNER/NAME`, or give folders as `model`"
         yield Finding("checkpoints", "missing", text)

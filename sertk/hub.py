@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,9 @@ def before_weights() -> None:
 
 
 def find_checkpoint(model: str, *, revision: str | None = None) -> Pretrained:
-    """Find a checkpoint: a folder as it is, a hub id in the hub's cache, downloaded where it is not there yet.
+    """Find a checkpoint: a folder as it is; a hub id in the folder of models, in the hub's cache, or on the hub.
+
+    The folder of models, `$SERTK_MODELS`, has it as owner/name or name; `revision` is for the hub alone.
 
     The token is the one that the hub's own library finds (HF_TOKEN, HUGGING_FACE_HUB_TOKEN, `hf auth login`). No
     option names it or its variable: options come from cards and recipes of strangers, who could send any secret of
@@ -58,9 +61,24 @@ def find_checkpoint(model: str, *, revision: str | None = None) -> Pretrained:
         return check_folder(folder, folder.resolve().name, None)
     if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
         raise EncoderError(f"{model}: there is no such folder. Give one with a checkpoint, or a hub id (owner/name)")
+    if (models := models_folder()) is not None:
+        for place in (models / model, models / Path(model).name):
+            if place.is_dir():
+                return check_folder(place, model)
     before_weights()
     snapshot = _download(model, revision)
     return check_folder(snapshot, model, snapshot.name)
+
+
+def models_folder() -> Path | None:
+    """The folder that hub ids are looked up in first, `$SERTK_MODELS`. Raises EncoderError if it is no folder."""
+    given = os.environ.get("SERTK_MODELS")
+    if not given:
+        return None
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise EncoderError(f"SERTK_MODELS: there is no folder {given}: give one with models, as owner/name or name")
+    return folder
 
 
 def load_model(
@@ -165,12 +183,21 @@ def _download(model: str, revision: str | None) -> Path:
         return Path(hub.snapshot_download(model, revision=revision, allow_patterns=list(WANTED)))
     except Exception as error:  # its own errors, of requests or httpx by version, OSError, ValueError for a bad id
         at = f" at revision {revision!r}" if revision else ""
+        models = models_folder()
+        own = "" if models is None else f"not in the folder of models {models} (as {model} or {Path(model).name}), "
         raise EncoderError(
-            f"{model}{at}: not in this machine's hub cache, and the hub did not give it ({type(error).__name__}). "
-            f"Either, with a connection and access rights: hf download {model}"
+            f"{model}{at}: {own}not in this machine's hub cache, and the hub did not give it "
+            f"({type(error).__name__}). Either, with a connection and access rights: hf download {model}"
             f"{' --revision ' + revision if revision else ''}; or copy the checkpoint to a folder and give the "
-            f"folder as `model`. Check the spelling; gated and private ones need a token in HF_TOKEN."
+            f"folder as `model`, or to FOLDER/{model} and give --models FOLDER (or set SERTK_MODELS). "
+            f"Check the spelling; gated and private ones need a token in HF_TOKEN."
         ) from None
+
+
+def checkpoints_of(models: Path) -> list[tuple[str, Path]]:
+    """The checkpoints in a folder of models, by owner/name or name, with their folders."""
+    found = sorted({*models.glob("*/config.json"), *models.glob("*/*/config.json")})
+    return [(path.parent.relative_to(models).as_posix(), path.parent) for path in found]
 
 
 def cached_checkpoints() -> list[tuple[str, Path]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sertk.cli.models_option import MODELS
 from sertk.cli.output import fail, say, show
 from sertk.tables import listing
 
@@ -32,6 +33,7 @@ def command(
         False, "--diff", help="Print how two files, or two folders of files, differ with all defaults filled in."
     ),
     quiet: bool = typer.Option(False, "--quiet", help="Print only faults."),
+    models: Path | None = MODELS,
 ) -> None:
     """Check configuration files, build their components without data, and name all faults at once."""
     if diff:

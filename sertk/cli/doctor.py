@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import typer
 
+from sertk.cli.models_option import MODELS
 from sertk.cli.output import say_json, show
 from sertk.tables import listing
 
@@ -13,6 +15,7 @@ from sertk.tables import listing
 def command(
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),
     offline: bool = typer.Option(False, help="Do not check whether the hub can be reached."),
+    models: Path | None = MODELS,
 ) -> None:
     """Show what is installed, what is ready and how to fix the rest; exit status 1 if something needs attention."""
     from sertk.doctor import diagnose

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
+from sertk.cli.models_option import MODELS
 from sertk.cli.output import progress, say
 from sertk.progress import Advance, duration
 
@@ -22,6 +23,7 @@ def command(
     splits: str = typer.Option("", help="Only these splits, such as held_out,development. Default: all."),
     unseen: bool = typer.Option(False, help="Only utterances that a trained model was not trained on."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
+    models: Path | None = MODELS,
     precision: str = typer.Option("float32", help="Precision of the encoders: float32, bfloat16 or float16."),
     frame_budget: float = typer.Option(120.0, help="Seconds of audio per batch, including padding."),
     max_batch: int = typer.Option(64, min=1, help="Maximum number of recordings per batch."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
+from sertk.cli.models_option import MODELS
 from sertk.cli.output import progress, say, show, up_to_date
 from sertk.tables import Table, listing
 
@@ -28,6 +29,7 @@ def command(
     split: str | None = typer.Option(None, help="The split of the manifest."),
     into: Path | None = typer.Option(None, help="With --manifest: the folder to write one CSV file per model into."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
+    models: Path | None = MODELS,
     force: bool = typer.Option(False, help="Predict again even if up to date."),
     jobs: int = typer.Option(1, min=1, help="With --manifest: number of parallel processes, one model each."),
     engine: str = ENGINE,
@@ -48,9 +50,9 @@ def command(
     if split is None:
         raise typer.BadParameter("--manifest needs --split, and --into FOLDER for several models")
     on = placement(engine, jobs, address, gpus)
-    models = [model, *(audio or [])]
+    named = [model, *(audio or [])]
     predict_corpus(
-        models, manifest, split, output=output, into=into, device=device, force=force, on=on, on_result=_show
+        named, manifest, split, output=output, into=into, device=device, force=force, on=on, on_result=_show
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from sertk.cli.models_option import MODELS
 from sertk.cli.output import fail, say, show
 from sertk.progress import duration
 from sertk.recipes.stages import RecipeStage
@@ -33,6 +34,7 @@ def command(
         None, metavar="DIR", help="The folder for results. Default: exp/toy or exp/paper in the recipe."
     ),
     force: bool = typer.Option(False, "--force", help="Run again even if up to date."),
+    models: Path | None = MODELS,
     list_options: bool = typer.Option(False, "--options", help="Only list the options and stages of the recipe."),
 ) -> None:
     """Run a recipe, stage by stage. Skips what is up to date, so the same command resumes an interrupted run."""

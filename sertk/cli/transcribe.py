@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from sertk.cli.models_option import MODELS
 from sertk.cli.output import progress, say, up_to_date
 
 
@@ -21,6 +22,7 @@ def command(
     batch_size: int = typer.Option(32, min=1, help="Number of utterances between saves."),
     mixed_sources: bool = typer.Option(False, help="Allow words from different sources in one manifest."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
+    models: Path | None = MODELS,
     force: bool = typer.Option(False, help="Transcribe everything again, including what failed before."),
 ) -> None:
     """Transcribe the utterances of a manifest, resuming where an interrupted run stopped."""

@@ -67,7 +67,7 @@ class RayEngine:
             raise SertkError(f"no Ray cluster {where}: {error}. `ray start --head` starts one") from error
 
 
-_KEPT = ("OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_HOME", "TOKENIZERS_PARALLELISM", "SERTK_PLUGINS")
+_KEPT = ("OMP_NUM_THREADS", "HF_HUB_OFFLINE", "HF_HOME", "TOKENIZERS_PARALLELISM", "SERTK_PLUGINS", "SERTK_MODELS")
 """Settings that tasks must have as the caller has them."""
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from common.clock import Clock
 from common.floor import emptied, matrix_rates, operations
 from common.results import keep, machine, shown, spread
 
@@ -32,16 +32,6 @@ from sertk.features.extract import Target, extract, store_card
 from sertk.features.store import FeatureStore
 
 transformers: Any = import_transformers()
-
-
-class Clock:
-    """Wall and CPU seconds since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def read(self) -> tuple[float, float]:
-        return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
 def write_model(folder: Path) -> None:

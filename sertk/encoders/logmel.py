@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sertk.compat import import_torchaudio
 from sertk.config.schema import Positive
 from sertk.data.recording import Recording
+from sertk.encoders.pooled import VALUES, Pool, pooled
 from sertk.errors import EncoderError
 from sertk.files import sha256_json
 from sertk.revisions import revision
@@ -41,6 +42,7 @@ def logmel(
     hop_ms: Milliseconds = 10.0,
     stack: Positive = 1,
     normalise: Literal["utterance", "none"] = "utterance",
+    pool: Pool = "none",
 ) -> LogMel:
     """Log-mel filterbank frames, computed without weights or download.
 
@@ -60,6 +62,9 @@ def logmel(
         So many successive frames become one of width `mels * stack`, at a rate that much lower.
     normalise
         `utterance` gives each band of an utterance mean 0 and deviation 1.
+    pool
+        One frame per utterance: the `mean` of its frames, or `mean_std`, their mean and standard deviation side by
+        side; for normalise = "none".
 
     Raises
     ------
@@ -71,30 +76,39 @@ def logmel(
             f"logmel: mels {mels}, stack {stack}, sample_rate {sample_rate}, window_ms {window_ms:g}, hop_ms "
             f"{hop_ms:g}: needs mels >= 1, stack >= 1, sample_rate >= 1000 and 0 < hop_ms <= window_ms"
         )
-    return LogMel(mels, sample_rate, window_ms, hop_ms, stack, normalise)
+    if pool != "none" and normalise == "utterance":
+        raise EncoderError(f"logmel: pool = {pool!r} of normalised frames is 0 and 1: set normalise = 'none'")
+    return LogMel(mels, sample_rate, window_ms, hop_ms, stack, normalise, pool)
 
 
 class LogMel(nn.Module):
-    """Waveforms (B, samples) to (B, T, mels * stack); no frame sees another utterance or its padding."""
+    """Waveforms (B, samples) to (B, T, dim); no frame sees another utterance or its padding."""
 
     modality: Modality = "speech"
     batching: Batching = "padded"
     challenge_legal = True
 
     def __init__(
-        self, mels: int, sample_rate: int, window_ms: float, hop_ms: float, stack: int, normalise: str
+        self,
+        mels: int,
+        sample_rate: int,
+        window_ms: float,
+        hop_ms: float,
+        stack: int,
+        normalise: str,
+        pool: Pool = "none",
     ) -> None:
         super().__init__()
-        self.dim = mels * stack
-        self.fingerprint = sha256_json(
-            ["logmel", REVISION, mels, sample_rate, float(window_ms), float(hop_ms), stack, normalise]
-        )
+        self.dim = mels * stack * VALUES.get(pool, 1)
+        made = ["logmel", REVISION, mels, sample_rate, float(window_ms), float(hop_ms), stack, normalise]
+        self.fingerprint = sha256_json(made if pool == "none" else [*made, pool])
         self._sample_rate = sample_rate
         self._window = round(sample_rate * window_ms / 1000)
         self._hop = round(sample_rate * hop_ms / 1000)
         self._stack = stack
         self._normalise = normalise == "utterance"
-        self.frames_per_second = sample_rate / (self._hop * stack)
+        self._pool = pool
+        self.frames_per_second = sample_rate / (self._hop * stack) if pool == "none" else 0.0
         self._fft = _fft_size(mels, sample_rate, self._window)
         spectrogram = import_torchaudio().transforms.MelSpectrogram(
             sample_rate=sample_rate,
@@ -121,7 +135,10 @@ class LogMel(nn.Module):
             mels = mels * _mask(lengths, mels)
             if self._normalise:
                 mels = _normalised(mels, lengths)
-            return _stacked(mels, lengths, self._stack)
+            frames = _stacked(mels, lengths, self._stack)
+            if self._pool == "none":
+                return frames
+            return Padded.of([pooled(frames.sequence(row), self._pool) for row in range(len(frames))])
 
     def _mels(self, waveforms: Tensor, frames: int) -> Tensor:
         # The window stands in the middle of the transform: so much zero before and behind puts the first window

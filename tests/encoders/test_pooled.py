@@ -15,8 +15,10 @@ pytest.importorskip("transformers", reason="needs the extra hf")
 
 from sertk.data.recording import Recording
 from sertk.encoders.hf_speech import SpeechEncoder, hf_speech
+from sertk.encoders.logmel import logmel
 from sertk.encoders.pooled import pooled
 from sertk.errors import EncoderError
+from sertk.files import sha256_json
 from sertk.hub import find_checkpoint
 from sertk.models.pooling import Inputs
 from sertk.tensors import Padded
@@ -117,6 +119,27 @@ def test_none_leaves_the_fingerprint_as_it_is(tiny: Tiny) -> None:
 def test_kept_padding_is_not_pooled(tiny: Tiny) -> None:
     with pytest.raises(EncoderError, match="pool = 'mean' is of the utterance's own frames"):
         hf_speech(model=str(tiny("whisper")), keep_padding=True, pool="mean")
+
+
+def test_logmel_frames_are_pooled_too() -> None:
+    options: dict[str, Any] = {"mels": WIDTH, "normalise": "none"}
+    whole, encoder = logmel(**options), logmel(**options, pool="mean_std")
+    waves = [torch.randn(length, generator=torch.Generator().manual_seed(length)) * 0.1 for length in LENGTHS]
+    found = encoder(Padded.of(waves))
+    assert (encoder.dim, encoder.frames_per_second) == (2 * WIDTH, 0.0)
+    for row, wave in enumerate(waves):
+        frames = whole(Padded.of([wave])).sequence(0).numpy()
+        np.testing.assert_allclose(found.data[row, 0].numpy(), summary(frames, 1), atol=1e-4, rtol=0)
+    assert len({whole.fingerprint, encoder.fingerprint, logmel(**options, pool="mean").fingerprint}) == 3
+    with pytest.raises(EncoderError, match="set normalise = 'none'"):
+        logmel(pool="mean")
+    for check in checks("encoder", "logmel", options={**options, "pool": "mean_std"}, other={"pool": "mean"}):
+        check()
+
+
+def test_logmel_without_pool_keeps_its_fingerprint() -> None:
+    before = sha256_json(["logmel", 1, 80, 16_000, 25.0, 10.0, 1, "utterance"])
+    assert logmel(pool="none").fingerprint == before
 
 
 @pytest.mark.parametrize("name", ["wavlm", "hubert-group", "whisper"])

@@ -63,10 +63,28 @@ def file_digests(paths: Iterable[Path], *, progress: Callable[[int], object] | N
             some = unknown[first : first + _AT_ONCE]
             found |= _read_all(some)
             if cache is not None:
-                _remember(cache, [(signatures[path], found[path], path) for path in some], begun)
+                same = [path for path in some if _signature(path) == signatures[path]]
+                _remember(cache, [(signatures[path], found[path]) for path in same], begun)
             if progress is not None:
                 progress(len(some))
     return found
+
+
+def remembered(path: Path, what: str, make: Callable[[Path], str]) -> str:
+    """What `make` gives for the content of a file, remembered by the name `what`, as digests are by none."""
+    signature = _signature(path)
+    key = None if signature is None else (f"{signature[0]} {what}", *signature[1:])
+    with _cache() as cache:
+        known = None if cache is None or key is None else _remembered(cache, key)
+    if known is not None:
+        return known
+    begun = time.time_ns()
+    made = make(path)
+    if key is not None and _signature(path) == signature:
+        with _cache() as cache:
+            if cache is not None:
+                _remember(cache, [(key, made)], begun)
+    return made
 
 
 def _read_all(paths: Sequence[Path]) -> dict[Path, str | None]:
@@ -148,16 +166,14 @@ def _remembered(cache: sqlite3.Connection, signature: Signature) -> str | None:
     return None
 
 
-def _remember(cache: sqlite3.Connection, read: list[tuple[Signature | None, str | None, Path]], begun: int) -> None:
-    """Keep the digests of files that had settled before they were read and did not change while they were.
+def _remember(cache: sqlite3.Connection, read: list[tuple[Signature | None, str | None]], begun: int) -> None:
+    """Keep the digests of files that had settled before they were read; those that changed meanwhile are left out.
 
     begun: before the reading, in ns.
     """
     latest = begun - int(SETTLED_SECONDS * 1e9)
     rows = [
-        (*signature, digest)
-        for signature, digest, path in read
-        if signature and digest and max(signature[2:]) < latest and _signature(path) == signature
+        (*signature, digest) for signature, digest in read if signature and digest and max(signature[2:]) < latest
     ]
     with suppress(sqlite3.Error), cache:
         cache.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows)

@@ -90,7 +90,7 @@ class Whisper:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes with the files of the checkpoint."""
+        """Changes with the weights and settings of the checkpoint."""
         return self.checkpoint.fingerprint({})
 
     @cached_property

@@ -140,6 +140,7 @@ def model_fingerprint(card: Card, experiment: Experiment) -> str:
             "fusion": [experiment.fusion.model_dump(mode="json", exclude_none=True), card.fusion_version],
             "head": experiment.head.model_dump(mode="json", exclude_none=True),
             "standardise": experiment.standardise,
+            **({"standardise_by": experiment.standardise_by} if experiment.standardise_by else {}),
             "encoders": [[name, spec.fingerprint, spec.dtype] for name, spec in card.encoders.items()],
         }
     )

@@ -99,6 +99,10 @@ class MissingWordsWarning(SertkWarning):
     """A model reads words and a recording has none."""
 
 
+class SpeakerWarning(SertkWarning):
+    """A model that standardises by speaker knows too little of a speaker, and takes the training statistics."""
+
+
 class EditedWarning(SertkWarning):
     """A result that somebody had edited was moved aside before it was written again."""
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sertk.batching.dataset import FeatureSet, feature_set
+from sertk.batching.dataset import FeatureSet, FeatureSource, feature_set
 from sertk.config.schema import Data, Experiment
 from sertk.data.labels import LabelTable
 from sertk.data.manifest import Manifest, Utterance
+from sertk.data.speakers import Speakers, speakers_of
 from sertk.data.splits import speaker_folds
 from sertk.data.validation import shared_speakers, validate
 from sertk.errors import ConfigError, DataError, Fault
 from sertk.features.stale import refuse_stale
 from sertk.features.store import FeatureStore
 from sertk.files import sha256_json
+from sertk.models.by_speaker import BySpeaker
+from sertk.models.standardise import moments
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ def read_inputs(experiment: Experiment) -> Inputs:
     }
     ids = [id for table in tables for id in table.ids]
     parts |= {f"features.{name}": store.fingerprint_of(ids) for name, store in stores.items()}
+    if experiment.standardise_by:
+        speakers = speakers_of(manifest)
+        sets = [_by_speaker(each, speakers, experiment.standardise, sets[0].table.ids) for each in sets]
+        parts["speakers"] = speakers.digest(ids)
+        beside = speakers.beside(ids)
+        parts |= {f"speakers.{name}": stores[name].fingerprint_of(beside) for name in experiment.standardise}
     return Inputs(
         manifest=manifest,
         stores=stores,
@@ -85,6 +94,16 @@ def read_inputs(experiment: Experiment) -> Inputs:
         text_source=text_source,
         parts=parts,
     )
+
+
+def _by_speaker(data: FeatureSet, speakers: Speakers, names: Sequence[str], train: Sequence[str]) -> FeatureSet:
+    """The same utterances with features that are standardised by speaker. train: ids of the training part."""
+
+    def changed(source: FeatureSource) -> BySpeaker:
+        return BySpeaker(source, speakers, lambda: moments(source[id] for id in train))
+
+    sources = {name: changed(source) if name in names else source for name, source in data.sources.items()}
+    return replace(data, sources=sources)
 
 
 def table_digest(table: LabelTable) -> str:

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # MEDUSA's four stages on CREMA-D, end to end, on two CPU cores. See README.md beside this file.
 #
-#   sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D                          one fold, three members
-#   FOLDS="1 2 3 4 5" sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D        all five, and one table of all
-#   CONF=gpu sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D --device cuda   wider members
+#   sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D                        one fold, members on Whisper
+#   FOLDS="1 2 3 4 5" sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D      all five, and one table of all
+#   sertk run recipes/crema_d/run.sh --corpus /data/CREMA-D --preset small         members without any download
 #
 # Every stage skips what is up to date and goes on from where it was stopped. The shell holds no logic: each line
 # is one sertk call or one script of local/. Features lie in the experiment folder, all else in a folder a fold,
@@ -15,10 +15,12 @@
 # stage 4: posteriors - Run each member over the held-out and test parts
 # stage 5: meta - Fit the votes, the prior correction and six meta-classifiers (the paper's stage 3)
 # stage 6: soup - Average the meta-classifiers' weights (the paper's stage 4)
-# stage 7: control - Fit a linear model on eGeMAPS functionals, the plain control
+# stage 7: control - Name the control: the linear member, or with small a linear model on eGeMAPS functionals
 # stage 8: predict - Predict the test part with every system
 # stage 9: score - Score every system with intervals and write RESULTS.md and report.html
 # option --corpus FOLDER = $CREMA_D: the folder of the corpus; README.md says where to get it
+# option --preset NAME = whisper: whisper; small, no download; or wide, small with wide networks for a GPU
+# option --labels NAME = votes: votes of listeners, or acted, what the actors were asked for
 # option --folds NUMBERS = $FOLDS: which of the five folds to run, one after the other
 # option --device NAME = auto: cpu, cuda, cuda:1, ...
 # shellcheck disable=SC2154  # the options and what db.sh and cmd.sh set
@@ -26,9 +28,19 @@ set -euo pipefail
 recipe=$(sertk recipe-shell "${BASH_SOURCE[0]}" -- "$@")
 eval "$recipe"
 
-corpus=$(realpath "$corpus") conf=$here/conf members=("$here/conf/members"/*.toml)
-[ "${CONF:-}" != gpu ] || members=("$here/conf/gpu"/*.toml)
-enter "${exp:-$here/exp/paper}"
+corpus=$(realpath "$corpus") conf=$here/conf/small members=("$here/conf/small/members"/*.toml)
+case $preset in
+  whisper) conf=$here/conf members=("$here/conf/members"/*.toml) ;;
+  small) ;;
+  wide) members=("$here/conf/small/gpu"/*.toml) ;;
+  *) echo "--preset $preset: there are whisper, small and wide" >&2 && exit 2 ;;
+esac
+case $labels in
+  votes) read_as=() ;;
+  acted) read_as=(--acted) ;;
+  *) echo "--labels $labels: there are votes and acted" >&2 && exit 2 ;;
+esac
+enter "${exp:-$here/exp/$preset}"
 exp=$PWD
 manifest=data/manifest.jsonl.gz
 on=(--device "$device" "${force[@]}")
@@ -36,7 +48,7 @@ on=(--device "$device" "${force[@]}")
 for fold in $folds; do
   enter "$exp/fold$fold"
   if want 1; then
-    sertk data prepare crema_d "$corpus" --fold "$fold" --out "$manifest" "${force[@]}"
+    sertk data prepare crema_d "$corpus" --fold "$fold" "${read_as[@]}" --out "$manifest" "${force[@]}"
     sertk check "${members[@]}" "$conf"/{vote,soft_vote,prior_corrected,meta,soup}.toml --manifest "$manifest" --split test --quiet
   fi
 done
@@ -56,8 +68,9 @@ for fold in $folds; do
   if want 3; then
     sertk train "${members[@]}" --into members "${on[@]}" --jobs "$train_jobs"
   fi
+  voters=(members/*) && [ "$preset" != whisper ] || voters=(members/linear members/deepser_*)
   if want 4; then
-    sertk extract members/* --manifest "$manifest" --into posteriors "${on[@]}" --splits held_out,test
+    sertk extract "${voters[@]}" --manifest "$manifest" --into posteriors "${on[@]}" --splits held_out,test
   fi
   if want 5; then
     sertk combine "$conf/vote.toml" posteriors/* --out ensembles/vote "${on[@]}"
@@ -68,7 +81,9 @@ for fold in $folds; do
   if want 6; then
     sertk combine "$conf/soup.toml" ensembles/meta/* --out ensembles/soup "${on[@]}"
   fi
-  if want 7; then
+  if want 7 && [ "$preset" = whisper ]; then
+    sertk predict members/linear --manifest "$manifest" --split test --output predictions/test/control.csv "${on[@]}"
+  elif want 7; then
     python "$here/local/control.py" --features ../features/egemaps --manifest "$manifest" \
       --split test --output predictions/test/control.csv "${force[@]}"
   fi

@@ -3,12 +3,13 @@
 #
 #   sertk run recipes/emodb/run.sh --corpus /data/emodb
 #
-# stage 1: prepare - Read the corpus into a manifest a speaker, and see that it has what conf/ asks for
+# stage 1: prepare - Read the corpus into a manifest for each speaker, and see that it has what conf/ asks for
 # stage 2: extract - Run each encoder once over the corpus
 # stage 3: train - Train the members, for each speaker without it
-# stage 4: predict - Run the members over the speaker that was left out, and average them
+# stage 4: predict - Average members, and run all systems over the speaker that was left out
 # stage 5: score - Score all speakers together and write RESULTS.md
 # option --corpus FOLDER = $EMODB: the folder of the corpus; README.md says where to get it
+# option --preset NAME = whisper: whisper, linear models on Whisper's states; or small, networks without any download
 # option --folds NUMBERS = $FOLDS: the numbers of the speakers to leave out, one at a time
 # option --device NAME = auto: cpu, cuda, cuda:1, ...
 # shellcheck disable=SC2154  # the options and what db.sh and cmd.sh set
@@ -16,8 +17,13 @@ set -euo pipefail
 recipe=$(sertk recipe-shell "${BASH_SOURCE[0]}" -- "$@")
 eval "$recipe"
 
-corpus=$(realpath "$corpus") conf=$here/conf
-enter "${exp:-$here/exp/paper}"
+case $preset in
+  whisper) conf=$here/conf against=members-whisper ;;
+  small) conf=$here/conf/small against=ensembles-soft_vote ;;
+  *) echo "--preset $preset: there are whisper and small" >&2 && exit 2 ;;
+esac
+corpus=$(realpath "$corpus")
+enter "${exp:-$here/exp/$preset}"
 exp=$PWD
 manifest=data/manifest.jsonl.gz
 on=(--device "$device" "${force[@]}")
@@ -38,13 +44,17 @@ for fold in $folds; do
     sertk train "$conf"/members/*.toml --into members "${on[@]}" --jobs "$train_jobs"
   fi
   if want 4; then
-    sertk extract members/* --manifest "$manifest" --into posteriors "${on[@]}" --splits held_out,test
-    sertk combine "$conf/soft_vote.toml" posteriors/* --out ensembles/soft_vote "${on[@]}"
-    sertk predict members/* ensembles/soft_vote --manifest "$manifest" --split test --into predictions/test "${on[@]}"
+    if [ "$preset" = small ]; then
+      sertk combine "$conf/soft_vote.toml" members/* --out ensembles/soft_vote "${on[@]}"
+    else
+      sertk combine "$conf/soft_vote.toml" members/{whisper,compare} --out ensembles/soft_vote "${on[@]}"
+      sertk combine "$conf/soft_vote.toml" members/{whisper,compare}_by_speaker --out ensembles/soft_vote_by_speaker "${on[@]}"
+    fi
+    sertk predict members/* ensembles/* --manifest "$manifest" --split test --into predictions/test "${on[@]}"
   fi
 done
 if want 5; then
   python "$here/../crema_d/local/pool.py" $folds --exp "$exp" --into pooled
   sertk score "$exp"/pooled/*.csv --manifest "$exp/pooled/manifest.jsonl.gz" --split test \
-    --results "$exp/RESULTS.md" "${force[@]}"
+    --compare "$exp/pooled/$against.csv" --results "$exp/RESULTS.md" "${force[@]}"
 fi

@@ -50,6 +50,7 @@ def predict(
     audio: str | Path | Sequence[str | Path],
     *,
     text: str | None = None,
+    same_speaker: bool = False,
     output: str | Path | None = None,
     device: str = "auto",
     force: bool = False,
@@ -65,6 +66,8 @@ def predict(
         Recordings, and folders that are searched for recordings.
     text
         The words of a single recording; without it NAME.txt beside each recording is read.
+    same_speaker
+        All recordings are of one speaker, by whose statistics a model may standardise.
     output
         A file for the predictions, `*.csv` or `*.jsonl`; `OUTPUT.left_out.tsv` lists what could not be predicted.
     device
@@ -91,7 +94,9 @@ def predict(
     if target is not None:
         folder = model.checkpoint.folder if isinstance(model, Model) else Path(model)
         refuse_foreign_files(VERB, [target], sides=SIDES, inputs=paths)
-        made = provenance(model=str(folder), audio=[str(path) for path in paths], text=text)
+        made = provenance(
+            model=str(folder), audio=[str(path) for path in paths], text=text, same_speaker=same_speaker
+        )
         if not force and is_current(target, made):
             return Predicted(None, output=target)
     files, unread = find_files(paths)
@@ -99,7 +104,9 @@ def predict(
     recordings, unfit = recordings_of(files, text=text, words=loaded.reads_text)
     remarks: list[Fault] = []
     with (progress if len(recordings) > 1 else silent)("predict", len(recordings)) as advance:
-        predictions, faults = loaded.predict_recordings(recordings, progress=advance, remark=remarks.append)
+        predictions, faults = loaded.predict_recordings(
+            recordings, same_speaker=same_speaker, progress=advance, remark=remarks.append
+        )
     warn_of_remarks(remarks)
     result = Predicted(predictions, (*unread, *unfit, *faults), target)
     warn_of_left_out(result.left_out)

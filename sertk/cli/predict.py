@@ -24,6 +24,7 @@ def command(
     model: Path = typer.Argument(..., help="The folder of a trained model or ensemble."),
     audio: list[Path] = typer.Argument(None, help="Recordings and folders; with --manifest: more models."),
     text: str | None = typer.Option(None, help="The words of a single recording. Default: NAME.txt next to it."),
+    same_speaker: bool = typer.Option(False, help="All recordings are of one speaker, whose statistics may be used."),
     output: Path | None = typer.Option(None, help="Write the predictions to x.csv or x.jsonl."),
     manifest: Path | None = typer.Option(None, help="Predict a corpus instead, from the models' feature stores."),
     split: str | None = typer.Option(None, help="The split of the manifest."),
@@ -42,7 +43,15 @@ def command(
     if manifest is None:
         if not audio or split or into:
             raise typer.BadParameter("give recordings, or --manifest and --split for a corpus with feature stores")
-        result = predict(model, audio, text=text, output=output, device=device, force=force, progress=progress)
+        result = predict(
+            *(model, audio),
+            text=text,
+            same_speaker=same_speaker,
+            output=output,
+            device=device,
+            force=force,
+            progress=progress,
+        )
         _show(result)
         if result.predictions is not None and not len(result.predictions):
             raise typer.Exit(1)

@@ -95,7 +95,7 @@ class Solver(Section):
     blocks: Positive = 1
     """Equal parts of the fused vector, such as the states of an encoder that stand side by side."""
     subsets: Literal["all", "each"] | Annotated[list[list[Count]], Field(min_length=1)] = "all"
-    """Blocks to read, by number from 0: all, the best one of `each`, or the best of some sets of them."""
+    """Blocks to read, by number from 0: all, the best of `each`, or the best of some sets of them."""
     folds: Annotated[int, Field(ge=2)] | Literal["speakers"] | None = None
     """Choose by so many folds of the training speakers, or leaving each of them out, in place of the dev part."""
     with_dev: bool = False
@@ -121,13 +121,12 @@ class Solver(Section):
     @property
     def sets_of_blocks(self) -> list[list[int]]:
         """The subsets to choose from."""
-        every = list(range(self.blocks))
-        by_word = [every] if self.subsets == "all" else [[block] for block in every]
-        return [sorted(subset) for subset in self.subsets] if isinstance(self.subsets, list) else by_word
+        if isinstance(self.subsets, list):
+            return [sorted(subset) for subset in self.subsets]
+        return [[*range(self.blocks)]] if self.subsets == "all" else [[block] for block in range(self.blocks)]
 
 
-OF_EPOCHS = ("epochs", "patience", "sampler", "optimizer", "regularizers", "accumulate", "clip_norm")
-"""What a stage with a solver has no use for."""
+OF_EPOCHS = ("epochs", "patience", "sampler", "optimizer", "regularizers", "accumulate", "clip_norm")  # no solver's
 
 
 class Stage(Section):
@@ -155,10 +154,9 @@ class Stage(Section):
 
     @model_validator(mode="after")
     def _epochs_or_a_solver(self) -> Stage:
-        if self.solver is None:
-            if "epochs" not in self.model_fields_set:
-                raise ValueError("epochs is missing: a stage has epochs, or a solver")
-        elif unused := [key for key in OF_EPOCHS if key in self.model_fields_set]:
+        if self.solver is None and "epochs" not in self.model_fields_set:
+            raise ValueError("epochs is missing: a stage has epochs, or a solver")
+        if self.solver and (unused := [key for key in OF_EPOCHS if key in self.model_fields_set]):
             raise ValueError(f"{', '.join(unused)}: a stage with a solver has none")
         return self
 
@@ -202,6 +200,8 @@ class Experiment(Section):
     """Modality name to the folder of its feature store."""
     standardise: list[str] = []
     """Modalities that the model standardises by the mean and deviation of the training part."""
+    standardise_by: Literal["speaker"] | None = None
+    """By each speaker's own recordings instead, without labels, in training and in prediction."""
     fusion: Use
     """From features to one vector an utterance."""
     head: Head = Head()
@@ -220,6 +220,8 @@ class Experiment(Section):
         for name in self.standardise:
             if name not in self.features:
                 raise ValueError(f"standardise: there is no modality {name!r}; features: {', '.join(self.features)}")
+        if self.standardise_by and not self.standardise:
+            raise ValueError("standardise_by: name the modalities in standardise")
         names = [stage.name for stage in self.stage]
         if len(set(names)) != len(names):
             raise ValueError(f"stage names must differ, got {names}")

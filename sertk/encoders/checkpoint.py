@@ -117,6 +117,11 @@ def checkpoint(*, folder: str, from_stores: bool = False) -> CheckpointEncoder:
     before_weights()
     if from_stores:
         tree, sources = stored_tree(Checkpoint.load(Path(folder)))
+        if tree.by_speaker:
+            raise CheckpointError(
+                f"{folder}: standardises by speaker, so its posteriors hang on the speaker's other recordings "
+                f"and are not kept in a store: give the model itself to `sertk combine` and `sertk predict`"
+            )
         return CheckpointEncoder(tree, {}, {k: s for k, s in sources.items() if isinstance(s, FeatureStore)}).eval()
     tree, specs = load_tree(Path(folder))
     return CheckpointEncoder(tree, specs, {}).eval()

@@ -6,8 +6,8 @@ built, run or read once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -19,20 +19,15 @@ from sertk.cards import (
     Card,
     EncoderSpec,
     is_checkpoint,
-    model_fingerprint,
-    not_installed,
-    read_card,
-    read_experiment,
 )
 from sertk.checkpoint import Checkpoint
 from sertk.config.schema import Experiment
-from sertk.data.manifest import Utterance
-from sertk.errors import CheckpointError, UnknownNameError
-from sertk.features.stale import refuse_stale
+from sertk.data.speakers import read_speakers
+from sertk.errors import CheckpointError
 from sertk.features.store import FeatureStore
-from sertk.files import sha256_file
+from sertk.models.by_speaker import BySpeaker, moved
 from sertk.models.classifier import Classifier
-from sertk.revisions import component_parts
+from sertk.models.standardise import Moments
 from sertk.tensors import Features, Padded
 
 
@@ -43,6 +38,24 @@ class ModelTree:
     checkpoint: Checkpoint
     classifier: Classifier
     inputs: Mapping[str, str | ModelTree]
+    own: Mapping[str, Moments] = field(default_factory=dict)
+    """By leaf key the statistics of the one speaker of all recordings, where they are known."""
+
+    @property
+    def by_speaker(self) -> frozenset[str]:
+        """The keys of the leaves that some model in the tree standardises by speaker."""
+        experiment = self.checkpoint.experiment
+        names = experiment.standardise if experiment.standardise_by else []
+        mine = frozenset(source for name in names if isinstance(source := self.inputs[name], str))
+        return mine.union(*(source.by_speaker for source in self.inputs.values() if isinstance(source, ModelTree)))
+
+    def of_speaker(self, own: Mapping[str, Moments]) -> ModelTree:
+        """The same tree for recordings of one speaker. own: statistics of these recordings, by leaf key."""
+        inputs = {
+            name: source if isinstance(source, str) else source.of_speaker(own)
+            for name, source in self.inputs.items()
+        }
+        return replace(self, inputs=inputs, own=own)
 
     def posteriors(self, leaves: Mapping[str, Padded], /) -> Tensor:
         """Frames by leaf key to (B, C + A): probabilities, then attributes."""
@@ -56,12 +69,19 @@ class ModelTree:
         features: Features = {}
         for name, source in self.inputs.items():
             if isinstance(source, str):
-                features[name] = leaves[source]
+                features[name] = self._of_own_speaker(name, source, leaves[source])
             else:
                 rows = source.posteriors(leaves)  # (B, C + A)
                 lengths = torch.ones(len(rows), dtype=torch.int64, device=rows.device)
                 features[name] = Padded(rows[:, None, :], lengths)  # (B, 1, C + A)
         return features
+
+    def _of_own_speaker(self, name: str, source: str, frames: Padded) -> Padded:
+        experiment, scale = self.checkpoint.experiment, self.classifier.scale
+        if source not in self.own or not experiment.standardise_by or scale is None or name not in scale.names:
+            return frames
+        mean, std = (each.to(frames.data.device) for each in self.own[source])
+        return Padded(moved(frames.data.float(), (mean, std), scale.moments(name)), frames.lengths)
 
     def to(self, device: torch.device) -> ModelTree:
         """Move the networks of the whole tree."""
@@ -108,12 +128,15 @@ def stored_tree(
 
     def load(checkpoint: Checkpoint, above: str) -> ModelTree:
         inputs: dict[str, str | ModelTree] = {}
+        classifier, own = checkpoint.classifier(), checkpoint.experiment.standardise_by
         for name, spec in checkpoint.card.encoders.items():
-            path = _stored(checkpoint.experiment, checkpoint.card, name)
+            path = stored_at(checkpoint.experiment, checkpoint.card, name)
             if path is None:
                 inputs[name] = load(checkpoint.member(name), f"{above}{name}/")
                 continue
-            inputs[name] = key = keys.setdefault((path, spec.fingerprint), f"{above}{name}")
+            relative = own is not None and name in checkpoint.experiment.standardise
+            place = (path, checkpoint.fingerprint if relative else spec.fingerprint)
+            inputs[name] = key = keys.setdefault(place, f"{above}{name}")
             if key in sources:
                 continue
             if path.is_file():
@@ -126,86 +149,21 @@ def stored_tree(
                     f"{path} is not what {checkpoint.folder} was trained on: {spec.use!r} {spec.fingerprint[:12]}, "
                     f"there is {fingerprint[:12]}. Extract it again."
                 )
-            sources[key] = source
-        return ModelTree(checkpoint, checkpoint.classifier(), inputs)
+            sources[key] = _by_speaker(source, checkpoint, classifier, name) if relative else source
+        return ModelTree(checkpoint, classifier, inputs)
 
     return load(checkpoint, ""), sources
 
 
-def _stored(experiment: Experiment, card: Card, name: str) -> Path | None:
+def _by_speaker(source: FeatureSource, checkpoint: Checkpoint, classifier: Classifier, name: str) -> FeatureSource:
+    """A store standardised by the speakers of the manifest that the checkpoint's experiment names."""
+    scale = classifier.scale
+    assert scale is not None  # the experiment has seen to it
+    return BySpeaker(source, read_speakers(Path(checkpoint.experiment.data.manifest)), lambda: scale.moments(name))
+
+
+def stored_at(experiment: Experiment, card: Card, name: str) -> Path | None:
     """Where the features of a modality are kept; None for those of a member that is read from inside."""
     path = Path(experiment.features[name])
     inside = card.encoders[name].use == "checkpoint" and (is_checkpoint(path) or not path.exists())
     return None if inside else path
-
-
-@dataclass(frozen=True)
-class Reads:
-    """What decides the posteriors of a checkpoint beside its weights. uses: the components that are run, by kind.
-
-    leaves: by key as in `stored_tree`, the stores and files that are read. modalities: of the encoders at the leaves.
-    owners: the components' distributions.
-    """
-
-    fingerprint: str
-    uses: tuple[tuple[str, str], ...]
-    leaves: Mapping[str, Path]
-    modalities: frozenset[str]
-    owners: tuple[str, ...]
-
-
-def reads_of(folder: Path, *, stored: bool) -> Reads:
-    """What a checkpoint and the members inside read. Cheap: no weights are loaded.
-
-    stored: from what their experiments name, not from recordings by encoders.
-    """
-    uses: list[tuple[str, str]] = []
-    owners: list[str] = []
-    leaves: dict[str, Path] = {}
-    modalities: set[str] = set()
-
-    def walk(folder: Path, above: str) -> str:
-        card, experiment = read_card(folder), read_experiment(folder)
-        uses.append(("fusion", experiment.fusion.use))
-        owners.append(card.fusion_version)
-        for name, spec in card.encoders.items():
-            path = _stored(experiment, card, name) if stored else None
-            if path is not None:
-                leaves[f"{above}{name}"] = path
-            elif spec.use == "checkpoint":
-                walk(folder / "members" / name, f"{above}{name}/")
-            else:
-                uses.append(("encoder", spec.use))
-                modalities.add(spec.modality)
-                owners.append(spec.owner)
-        return model_fingerprint(card, experiment)
-
-    return Reads(walk(folder, ""), tuple(uses), leaves, frozenset(modalities), tuple(owners))
-
-
-def model_parts(name: str, folder: Path, ids: Collection[str] | None) -> dict[str, str]:
-    """What decides the posteriors of a checkpoint, as parts of a key. name: how the parts begin.
-
-    ids: the utterances that are read from stores; None for recordings, which are read by encoders. Raises
-    CheckpointError for a component that is not installed.
-    """
-    reads = reads_of(folder, stored=ids is not None)
-    parts = {name: reads.fingerprint}
-    for key, path in reads.leaves.items():
-        parts[f"{name}.{key}"] = (
-            sha256_file(path) if path.is_file() else FeatureStore.open(path).fingerprint_of(ids or ())
-        )
-    try:
-        return parts | component_parts(reads.uses)
-    except UnknownNameError as error:
-        raise CheckpointError(f"{folder}: {error} {not_installed(reads.owners)}".strip()) from None
-
-
-def refuse_stale_leaves(folder: Path, utterances: Sequence[Utterance]) -> None:
-    """Raise StoreError where a store that a checkpoint reads was computed from other content than there is now.
-
-    utterances: as `Manifest.located` gives them.
-    """
-    for path in reads_of(folder, stored=True).leaves.values():
-        if not path.is_file():
-            refuse_stale(FeatureStore.open(path), utterances)

@@ -18,7 +18,8 @@ from sertk.cards import EncoderSpec, is_checkpoint, owner_of, spec_of
 from sertk.checkpoint import Checkpoint, checkpoint_of_store
 from sertk.data.labels import LabelSet, unlabelled_table
 from sertk.data.manifest import Utterance
-from sertk.encoders.tree import ModelTree, model_parts, refuse_stale_leaves, stored_tree
+from sertk.encoders.reads import model_parts, refuse_stale_leaves
+from sertk.encoders.tree import ModelTree, stored_tree
 from sertk.ensemble.predictions import Predictions, some
 from sertk.errors import EnsembleError, LabelError
 from sertk.features.stale import refuse_stale

@@ -24,11 +24,13 @@ from sertk.devices import choose_device
 from sertk.encoders.checkpoint import build_encoder
 from sertk.encoders.tree import ModelTree, load_tree
 from sertk.ensemble.predictions import Predictions
-from sertk.errors import AudioError, DataError, Fault, LeftOutWarning, MissingWordsWarning, UsageError
+from sertk.errors import AudioError, DataError, Fault, LeftOutWarning, MissingWordsWarning, SpeakerWarning, UsageError
 from sertk.features.card import StoreCard
 from sertk.features.encode import BatchEncoder, Prepared
 from sertk.features.plan import batches, spoken_seconds
 from sertk.inference.prediction import Prediction, predictions_of, rows
+from sertk.models.by_speaker import FEWEST
+from sertk.models.standardise import moments
 from sertk.tensors import Padded
 
 
@@ -71,7 +73,9 @@ class Model:
     ) -> Prediction: ...
 
     @overload
-    def predict(self, audio: list[str | Path] | list[str] | list[Path] | tuple[str | Path, ...]) -> Predictions: ...
+    def predict(
+        self, audio: list[str | Path] | list[str] | list[Path] | tuple[str | Path, ...], *, same_speaker: bool = False
+    ) -> Predictions: ...
 
     def predict(
         self,
@@ -79,6 +83,7 @@ class Model:
         sample_rate: int | None = None,
         *,
         text: str | None = None,
+        same_speaker: bool = False,
     ) -> Prediction | Predictions:
         """Predict one recording, or several.
 
@@ -90,6 +95,8 @@ class Model:
             Of samples, in Hz.
         text
             The words of a single recording. Without it NAME.txt beside a file is read, where the model reads words.
+        same_speaker
+            All files are of one speaker: a model that standardises by speaker does so by these recordings.
 
         Returns
         -------
@@ -104,7 +111,7 @@ class Model:
             For samples without their rate.
         """
         recordings, one = self._recordings(audio, sample_rate, text)
-        predictions, faults = self.predict_recordings(recordings)
+        predictions, faults = self.predict_recordings(recordings, same_speaker=same_speaker)
         _refuse_or_warn(faults, one)
         return rows(predictions)[0] if one else predictions
 
@@ -143,6 +150,7 @@ class Model:
         self,
         recordings: Sequence[Recording],
         *,
+        same_speaker: bool = False,
         frame_budget: float = 120.0,
         max_batch: int = 32,
         progress: Callable[[int], None] = lambda _: None,
@@ -154,6 +162,9 @@ class Model:
         ----------
         recordings
             Each with its words, where the model reads words; MissingWordsWarning counts those without.
+        same_speaker
+            As for `predict`; recordings are encoded twice then. Without it, or with fewer than two recordings, such a
+            model takes the statistics of its training part, and a SpeakerWarning says so.
         frame_budget
             Seconds of audio in a batch, padding included.
         max_batch
@@ -163,11 +174,34 @@ class Model:
         remark
             Called with what was done to a recording that is predicted all the same, such as cutting its words.
         """
+        tree = self._of_one_speaker(recordings, frame_budget, max_batch) if same_speaker else self.tree
+        if self.tree.by_speaker and not tree.own:
+            message = (
+                f"{self.checkpoint.card.name} standardises by speaker; without {FEWEST} or more recordings that are "
+                f"known to be of one speaker (--same-speaker) it takes the statistics of its training part"
+            )
+            warnings.warn(message, SpeakerWarning, stacklevel=3)
         found, faults = self._computed(
-            recordings, self.tree.posteriors, frame_budget, max_batch, progress=progress, remark=remark
+            recordings, tree.posteriors, frame_budget, max_batch, progress=progress, remark=remark
         )
         values = torch.stack([*found.values()]) if found else torch.empty(0, self._width)
         return predictions_of(self.checkpoint, [*found], values), faults
+
+    def _of_one_speaker(self, recordings: Sequence[Recording], frame_budget: float, max_batch: int) -> ModelTree:
+        """The tree with the statistics of these recordings, where some model wants them and there are enough."""
+        wanted = self.tree.by_speaker
+        frames: dict[str, list[torch.Tensor]] = {key: [] for key in wanted}
+
+        def keep(leaves: Mapping[str, Padded]) -> torch.Tensor:
+            for key in wanted:
+                frames[key] += [leaves[key].sequence(row).cpu() for row in range(len(leaves[key]))]
+            return torch.zeros(len(next(iter(leaves.values()))), 1)
+
+        if not wanted:
+            return self.tree
+        self._computed(recordings, keep, frame_budget, max_batch)
+        enough = {key: moments(of) for key, of in frames.items() if len(of) >= FEWEST}
+        return self.tree.of_speaker(enough) if enough else self.tree
 
     def _recordings(
         self,

@@ -9,7 +9,7 @@ from typing import Any
 from sertk.data.find import find_files, recordings_of
 from sertk.data.manifest import Manifest
 from sertk.digests import file_digests
-from sertk.encoders.tree import model_parts, reads_of, refuse_stale_leaves
+from sertk.encoders.reads import model_parts, reads_of, refuse_stale_leaves
 from sertk.escapes import escaped
 from sertk.files import sha256_json
 from sertk.inputs import located
@@ -22,12 +22,18 @@ REVISION = 1
 
 
 def provenance(
-    *, model: str, manifest: str = "", split: str = "", audio: Sequence[str] = (), text: str | None = None
+    *,
+    model: str,
+    manifest: str = "",
+    split: str = "",
+    audio: Sequence[str] = (),
+    text: str | None = None,
+    same_speaker: bool = False,
 ) -> Provenance:
     """What the predictions of a model are made from: stored features of a split, or recordings.
 
-    audio: files and folders. text: the words of a single recording. Raises SertkError for what cannot be read, and
-    StoreError for features of other content than the manifest has now.
+    audio: files and folders. text: the words of a single recording. same_speaker: of all of them. Raises SertkError
+    for what cannot be read, and StoreError for features of other content than the manifest has now.
     """
     folder = Path(model)
     parts = {"revision": str(REVISION), "inference": INFERENCE}
@@ -49,6 +55,9 @@ def provenance(
     parts |= {"ids": sha256_json([utterance.id for utterance in utterances]), **model_parts("model", folder, None)}
     parts["recordings"] = sha256_json([content[Path(utterance.audio)] for utterance in utterances])
     parts["left out"] = sha256_json([escaped(fault.place) for fault in (*unread, *unfit)])
+    if same_speaker:
+        parts["same speaker"] = "true"
+        call["same_speaker"] = True
     if words:
         parts["words"] = sha256_json([utterance.text for utterance in utterances])
     call |= {"audio": [escaped(from_here(Path(path))) for path in audio], "text": text}

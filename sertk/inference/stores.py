@@ -8,7 +8,7 @@ import torch
 
 from sertk.checkpoint import Checkpoint
 from sertk.data.manifest import Utterance
-from sertk.encoders.tree import refuse_stale_leaves
+from sertk.encoders.reads import refuse_stale_leaves
 from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import Fault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,10 @@ from sertk.tensors import Features, Padded
 
 LIMIT = 10.0
 """Standardised values are cut at so many deviations: functionals have rare values far beyond all others."""
+
+
+Moments = tuple[Tensor, Tensor]
+"""Mean and deviation, (D,) each."""
 
 
 class Standardise(nn.Module):
@@ -29,22 +33,27 @@ class Standardise(nn.Module):
     def fit(self, frames: Mapping[str, Iterator[Tensor]]) -> None:
         """Measure each D over the frames of all sequences (T, D) of each modality; constants keep std 1."""
         for number, name in enumerate(self.names):
-            mean, std = _moments(frames[name])
+            mean, std = moments(frames[name])
             getattr(self, f"mean{number}").copy_(mean)
             getattr(self, f"std{number}").copy_(std)
+
+    def moments(self, name: str) -> Moments:
+        """The (D,) mean and deviation of a modality."""
+        number = self.names.index(name)
+        return getattr(self, f"mean{number}"), getattr(self, f"std{number}")
 
     def forward(self, features: Features) -> Features:
         """{name: (B, T, D)} to the same shapes."""
         changed = dict(features)
-        for number, name in enumerate(self.names):
+        for name in self.names:
             padded = features[name]
-            mean, std = getattr(self, f"mean{number}"), getattr(self, f"std{number}")
+            mean, std = self.moments(name)
             data = ((padded.data - mean) / std).clamp(-LIMIT, LIMIT) * padded.mask[:, :, None]  # (B, T, D)
             changed[name] = Padded(data, padded.lengths)
         return changed
 
 
-def _moments(sequences: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
+def moments(sequences: Iterable[Tensor]) -> Moments:
     """(D,) mean and deviation, in float64 around the first frame so that large values lose nothing."""
     count, shift = 0, None
     total = squares = torch.zeros(())

@@ -11,7 +11,7 @@ from sertk.ensemble.by_ending import under_ids
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
 from sertk.files import sha256_file, sha256_json
-from sertk.provenance import Provenance, from_here, options_as_parts
+from sertk.provenance import Provenance, from_here, options_as_parts, read_record
 
 REVISION = 2
 """Raised when scores change for the same inputs."""
@@ -55,10 +55,22 @@ def score_provenance(
     return Provenance("score", parts, call, tuple(reads))
 
 
+BY_SPEAKER = " [by speaker]"
+"""Marks a system that read other recordings of a test speaker to predict one."""
+
+
 def system_names(paths: Sequence[str]) -> list[str]:
-    """File names without suffix, or the whole paths where two would be called the same."""
+    """File names without suffix, or whole paths where two would be called the same; those by speaker are marked."""
     stems = [Path(path).stem for path in paths]
-    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    return [name + (BY_SPEAKER if _by_speaker(path) else "") for name, path in zip(names, paths, strict=True)]
+
+
+def _by_speaker(path: str) -> bool:
+    """Whether predictions were made with the statistics of their speakers, by their record."""
+    record = read_record(Path(path))
+    parts = record.made.parts if record else {}
+    return any(part == "same speaker" or part.endswith(".speakers") for part in parts)
 
 
 def _labels_digest(corpus: Manifest, utterances: Iterable[Utterance], *, groups: bool = False) -> str:

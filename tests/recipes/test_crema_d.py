@@ -39,19 +39,23 @@ def script(name: str, *words: object) -> str:
 
 @needs_plugins
 def test_all_configurations_of_the_recipes_are_sound_and_read_features_that_are_extracted() -> None:
-    for recipe in (RECIPE, RECIPES / "emodb"):
-        encoders = {path.stem for path in (recipe / "conf" / "encoders").glob("*.toml")}
-        for path in sorted((recipe / "conf" / "encoders").glob("*.toml")):
+    for conf in (recipe / "conf" / preset for recipe in (RECIPE, RECIPES / "emodb") for preset in ("", "small")):
+        encoders = {path.stem for path in (conf / "encoders").glob("*.toml")}
+        assert encoders
+        for path in sorted((conf / "encoders").glob("*.toml")):
             load_encoder_file(path)
-        for path in [*(recipe / "conf" / "members").glob("*.toml"), *(recipe / "conf" / "gpu").glob("*.toml")]:
+        for path in [*(conf / "members").glob("*.toml"), *(conf / "gpu").glob("*.toml")]:
             experiment = load_experiment(path)
             assert {Path(folder).name for folder in experiment.features.values()} <= encoders
-            assert set(experiment.standardise) == set(experiment.features), "openSMILE's scales are unlike each other"
-        for path in (recipe / "conf").glob("*vote.toml"):
+            assert set(experiment.standardise) == set(experiment.features), "scales are unlike each other"
+            assert ("by_speaker" in path.stem) == (experiment.standardise_by == "speaker")
+        for path in conf.glob("*vote.toml"):
             load_combination(path)
-    members = [load_experiment(path) for path in sorted((RECIPE / "conf" / "members").glob("*.toml"))]
-    assert len({member.seed for member in members}) == len(members) >= 3
-    assert load_ablations(RECIPE / "conf" / "ablations.toml").seeds >= 3
+    for preset in ("", "small"):
+        members = [load_experiment(path) for path in sorted((RECIPE / "conf" / preset / "members").glob("*.toml"))]
+        trained = [member for member in members if member.stage[0].solver is None]
+        assert len({member.seed for member in trained}) == len(trained) >= 3
+        assert load_ablations(RECIPE / "conf" / preset / "ablations.toml").seeds >= 3
 
 
 def test_the_scripts_declare_their_stages_and_say_what_is_missing() -> None:

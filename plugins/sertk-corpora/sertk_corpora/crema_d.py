@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sertk.data.corpora.recordings import named_recordings, with_recordings
@@ -36,6 +36,8 @@ SENTENCES = {
     "TSI": "The surface is slick.",
     "WSI": "We'll stop in a couple of minutes.",
 }
+ACTED = dict(zip(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"), CREMA_D.names, strict=True))
+"""The emotion that the actor was asked for, by its code in the name of a clip."""
 KNOWN_ISSUES = {
     "1064_IEO_DIS_MD": "the recording that raters heard is a minute long and has all emotions",
     "1064_TIE_SAD_XX": "the recording that raters heard has no duration",
@@ -62,7 +64,7 @@ class Clip:
 
 @revision(2)
 def read_crema_d(
-    folder: Path, /, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
+    folder: Path, /, *, fold: int = 1, acted: bool = False, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:
     """CREMA-D, with the votes of listeners who heard the voice alone.
 
@@ -76,6 +78,8 @@ def read_crema_d(
         The fold, 1 to 5, of which the speakers are `test`; those of the next fold are `held_out`, all others `train`.
         A fold has 18 speakers by number, the last one the rest; columns `fold1` to `fold5` of a `metadata.csv` count
         instead.
+    acted
+        The label is the emotion that the actor was asked for, as published results have it; there are no votes then.
     allow_partial
         Accept an incomplete copy of the corpus.
     audio
@@ -113,11 +117,13 @@ def read_crema_d(
     if len(clips) != CLIPS:
         report.form += f"; {len(clips):,} clips, a part of {CLIPS:,}"
     utterances = [_utterance(clip, report) for clip in clips]
+    if acted:
+        utterances = [replace(u, votes={}, emotion=ACTED[u.id[9:12]]) for u in utterances]
     if audio:
         there = named_recordings({clip.id: clip.audio for clip in clips}, report)
         utterances = with_recordings(utterances, there, report, allow_partial=allow_partial)
     report.count(utterances)
-    note = f"fold {fold} of {FOLDS}; audio-only votes"
+    note = f"fold {fold} of {FOLDS}; {'acted emotions' if acted else 'audio-only votes'}"
     return Manifest("crema_d", CREMA_D, {"intensity": INTENSITY}, tuple(utterances), note), report
 
 

@@ -15,6 +15,7 @@ from sertk.errors import DataError
 from sertk.files import atomic_folder, sha256_file, sha256_json
 from sertk.outputs import refuse_foreign
 from sertk.provenance import Provenance, is_current, write_record
+from sertk.scoring.provenance import BY_SPEAKER, system_names
 
 
 def main() -> None:
@@ -32,6 +33,9 @@ def main() -> None:
     ]
     manifests = [folder / "data" / "manifest.jsonl.gz" for folder in folders]
     read = [*manifests, *(part / name for part in parts for name in systems)]
+    for name in systems:
+        if BY_SPEAKER in system_names([str(parts[0] / name)])[0] and "by_speaker" not in name:
+            raise DataError(f"{name}: standardised by speaker, so its name must say by_speaker in the pooled table")
     made = Provenance(
         "pool",
         {

@@ -18,7 +18,7 @@ from sertk.config.build import build
 from sertk.config.files import load_experiment
 from sertk.config.schema import EncoderFile, Experiment, Stage, Use
 from sertk.data.manifest import Manifest
-from sertk.encoders.tree import reads_of
+from sertk.encoders.reads import reads_of
 from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import ConfigError, Fault

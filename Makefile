@@ -13,7 +13,7 @@ export OMP_NUM_THREADS := 1
 export HF_HUB_OFFLINE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env wheels test-install demo recipe-tiny test test-slow test-faults fuzz fuzz-guided test-plugins lint format docs bench clean
+.PHONY: help env wheels test-install demo recipe-tiny test test-slow test-real test-faults fuzz fuzz-guided test-plugins lint format docs bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,9 +41,10 @@ recipe-tiny: $(READY) ## Run all fourteen members of the recipe on tiny checkpoi
 	$(BIN)/sertk run $(RECIPE)/run.sh --corpus toy --exp $(RECIPE)/exp/tiny --preset tiny
 
 # COVERAGE=1 measures what the tests run of sertk/, and fails below what pyproject.toml asks for.
-# Every test is in one of four targets: tests/plugins, tests/faults, the slow ones of the rest, the others of the rest.
+# Every test is in one of five targets: tests/plugins, tests/faults, those on real data, the slow ones of the rest, the
+# others of the rest.
 test: $(READY) ## Run the tests
-	$(PYTEST) -n 2 --dist worksteal --ignore=tests/faults -m 'not slow' $(if $(COVERAGE),--cov --cov-report=term)
+	$(PYTEST) -n 2 --dist worksteal --ignore=tests/faults -m 'not slow and not real' $(if $(COVERAGE),--cov --cov-report=term)
 
 test-faults: $(READY) ## Kill, fill disks, damage files; write the fault table to faults.md
 	FAULT_TABLE=faults.md $(PYTEST) -n 2 --dist worksteal tests/faults
@@ -56,7 +57,11 @@ fuzz-guided: $(READY) ## The same guided by coverage, with atheris, which is ins
 	$(BIN)/python tests/fuzz/guided.py $(or $(FUZZ_SECONDS),1800)
 
 test-slow: $(READY) .venv/docs .venv/ray ## Run the tests that take more than some seconds
-	$(PYTEST) -n 2 --dist worksteal --ignore=tests/faults --ignore=tests/plugins -m slow
+	$(PYTEST) -n 2 --dist worksteal --ignore=tests/faults --ignore=tests/plugins -m 'slow and not real'
+
+# Set SERTK_WEIGHTS (a folder with whisper-base and whisper-tiny.en), SERTK_CREMAD and SERTK_EMODB (with metadata.csv).
+test-real: $(READY) ## Run the tests on real models and corpora, where SERTK_WEIGHTS, SERTK_CREMAD and SERTK_EMODB name them
+	$(PYTEST) -rsP --show-capture=stdout -m real
 
 test-plugins: $(READY) ## Generate, install and use a plugin of every kind; run each shipped plugin alone
 	$(PYTEST) -n 2 --dist worksteal tests/plugins

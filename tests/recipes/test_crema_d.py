@@ -141,6 +141,7 @@ def test_pooling_refuses_folds_that_test_an_utterance_twice(tmp_path: Path) -> N
 
 
 @needs_plugins
+@pytest.mark.real
 @pytest.mark.skipif(not os.environ.get("SERTK_CREMAD"), reason="needs the corpus: set SERTK_CREMAD to its folder")
 def test_real_clips_go_through_prepare_and_extract_and_the_silent_one_is_listed(tmp_path: Path) -> None:
     corpus = Path(os.environ["SERTK_CREMAD"]).absolute()

@@ -208,6 +208,7 @@ def test_contract(check: Check) -> None:
     check()
 
 
+@pytest.mark.real
 @pytest.mark.skipif(not os.environ.get("SERTK_CREMAD"), reason="needs the corpus: set SERTK_CREMAD to its folder")
 def test_the_corpus_itself_has_its_counts_ties_and_folds() -> None:
     folder = Path(os.environ["SERTK_CREMAD"])

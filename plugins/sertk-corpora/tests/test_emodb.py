@@ -151,6 +151,7 @@ def test_contract(check: Check) -> None:
     check()
 
 
+@pytest.mark.real
 @pytest.mark.skipif(not os.environ.get("SERTK_EMODB"), reason="needs the corpus: set SERTK_EMODB to its folder")
 def test_the_corpus_itself_has_its_counts() -> None:
     manifest, _ = read_emodb(Path(os.environ["SERTK_EMODB"]), fold=3)

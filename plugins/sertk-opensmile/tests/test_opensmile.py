@@ -23,7 +23,6 @@ from sertk.testing import checks
 
 SHAPES = [("eGeMAPSv02", "lld", 25), ("eGeMAPSv02", "functionals", 88), ("ComParE_2016", "lld", 65)]
 SHAPES += [("ComParE_2016", "functionals", 6373)]
-CORPORA = Path(os.environ.get("SERTK_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 def voice(samples: int, seed: int = 0) -> Recording:
@@ -81,9 +80,10 @@ def test_the_card_names_the_licence() -> None:
     assert "non-commercial" in card.licence
 
 
-@pytest.mark.skipif(not (CORPORA / "emodb").is_dir(), reason="needs EmoDB under $SERTK_DATA/emodb")
+@pytest.mark.real
+@pytest.mark.skipif(not os.environ.get("SERTK_EMODB"), reason="needs the corpus: set SERTK_EMODB to its folder")
 def test_emodb_recordings_give_what_openSMILE_gives_for_the_file() -> None:
-    recordings = sorted((CORPORA / "emodb" / "audio").glob("*.flac"))[::40]
+    recordings = sorted((Path(os.environ["SERTK_EMODB"]) / "audio").glob("*.flac"))[::40]
     assert recordings
     own = smile.Smile(feature_set=smile.FeatureSet.eGeMAPSv02, feature_level=smile.FeatureLevel.Functionals)
     encoder = opensmile()

@@ -44,6 +44,9 @@ EMOTION_LABELS = frozenset(
     | {"arousal", "valence", "dominance"}
 )
 
+TENSORS = "tensors 1"
+"""What digests of tensors are remembered as; the number is raised when they are made in another way."""
+
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -92,7 +95,7 @@ def tensors_digest(files: Iterable[Path]) -> str:
     digests: dict[str, str] = {}
     for path in files:
         try:
-            digests |= json.loads(remembered(path, "tensors", _tensor_digests))
+            digests |= json.loads(remembered(path, TENSORS, _tensor_digests))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, MemoryError) as error:
             raise EncoderError(f"{path}: cannot be loaded as safetensors: {error}. Copy it again") from None
     return sha256_json(digests)

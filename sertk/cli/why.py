@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from sertk.cli.models_option import MODELS
 from sertk.cli.output import fail, say, say_json, show
 from sertk.tables import listing
 
@@ -23,6 +24,7 @@ SHOWN = 16
 def command(
     out: Path = typer.Argument(help="A result: a manifest, a feature store, a model, predictions, scores, a page."),
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs, with whole digests."),
+    models: Path | None = MODELS,
 ) -> None:
     """Show what a result was made from and, where it is not up to date, which part differs and what would run again.
 

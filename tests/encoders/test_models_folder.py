@@ -94,6 +94,7 @@ def test_the_option_serves_processes_too_and_is_forgotten(
     assert "lab/roberta: not in this machine's hub cache" in capsys.readouterr().err
     assert main(["extract", "words.toml", *given, "--models", "models"]) == 0
     assert len(FeatureStore.open(Path("out/words")).lengths) == 4
+    assert main(["why", "out/words", "--models", "models"]) == 0
     assert "SERTK_MODELS" not in os.environ
 
 

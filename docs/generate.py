@@ -32,6 +32,7 @@ BELOW = {
     "Data": "[data]",
     "Head": "[head]",
     "Stage": "[[stage]]",
+    "Solver": "[stage.solver]",
     "Selection": "[selection]",
     "Compute": "[compute]",
 }

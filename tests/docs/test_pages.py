@@ -160,7 +160,9 @@ def _completed(data: dict[str, Any]) -> dict[str, Any]:
     if "aggregator" in data:
         return place | data
     data["data"] = place["data"] | data.get("data", {})
-    data["stage"] = [{"name": f"stage-{n}", "epochs": 1} | one for n, one in enumerate(data.get("stage", []))]
+    stages = data.get("stage", [])
+    left = [{"name": f"stage-{n}"} | ({} if "solver" in one else {"epochs": 1}) for n, one in enumerate(stages)]
+    data["stage"] = [given | one for given, one in zip(left, stages, strict=True)]
     return {"features": {"speech": "features/speech"}, "fusion": {"use": "concat"}} | data
 
 

@@ -108,6 +108,17 @@ def test_votes_are_those_of_the_voice_alone_and_a_tie_is_no_agreement(authors: P
     assert report.rater_rows == sum(sum(votes) for votes, _ in CLIPS.values())
 
 
+def test_acted_emotions_are_what_the_actors_were_asked_for(authors: Path, table: Path) -> None:
+    for folder in (authors, table):
+        manifest, _ = read_crema_d(folder, acted=True, allow_partial=True)
+        acted = {u.id: u.emotion for u in manifest}
+        assert acted["1001_DFA_ANG_XX"] == "Anger"
+        assert acted["1019_TIE_SAD_XX"] == "Sadness"  # which listeners did not agree on
+        assert acted["1091_WSI_FEA_XX"] == "Fear"
+        assert not any(u.votes for u in manifest)
+        assert "acted emotions" in manifest.note
+
+
 def test_a_majority_that_the_votes_do_not_bear_out_lowers_the_agreement(authors: Path) -> None:
     path = authors / "processedResults" / "tabulatedVotes.csv"
     path.write_text(path.read_text().replace('"F:N"', '"F"'))

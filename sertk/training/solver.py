@@ -78,26 +78,26 @@ def solve(
         computed(classifier.embeddings, data, batch_size=64, device=device, what="fused vectors")
         for data in (part, dev)
     )
-    size = width // solver.blocks
+    every, size = np.arange(len(part)), width // solver.blocks
     candidates: list[Candidate] = []
+    chosen: tuple[Candidate, Problem, Tensor] | None = None
     for subset in solver.sets_of_blocks:
         columns = torch.cat([torch.arange(block * size, (block + 1) * size) for block in subset])
         problem = Problem(inputs[:, columns], part.table, stage.loss, head)
         if solver.folds is None:
-            given = problem.predicted(outside[:, columns].double(), np.arange(len(part)), solver.penalties)
-            table = dev.table
+            given, table = problem.predicted(outside[:, columns].double(), every, solver.penalties), dev.table
         else:
-            given = _out_of_fold(problem, _folds(stage, part.table, seed), solver.penalties)
-            table = part.table
+            given, table = _out_of_fold(problem, _folds(stage, part.table, seed), solver.penalties), part.table
         for penalty, posteriors in zip(solver.penalties, given, strict=True):
             candidates.append(Candidate(subset, penalty, score(posteriors, table, selection, seed)))
-    chosen = max(candidates, key=lambda each: each.score)
-    columns = torch.cat([torch.arange(block * size, (block + 1) * size) for block in chosen.subset])
-    problem = Problem(inputs[:, columns], part.table, stage.loss, head)
-    weights = problem.fit(np.arange(len(part)), chosen.penalty)
+            if chosen is None or candidates[-1].score > chosen[0].score:
+                chosen = candidates[-1], problem, columns
+    assert chosen is not None  # there is a subset, and a penalty
+    best, problem, columns = chosen
+    weights = problem.fit(every, best.penalty, problem.nearly.get(best.penalty))
     _set_weights(head, problem.unrotated(weights), columns)
-    loss = problem.loss(np.arange(len(part)), weights)
-    return Solved(chosen, candidates, loss, problem.steps, len(part), _remarks(solver, chosen))
+    loss = problem.loss(every, weights)
+    return Solved(best, candidates, loss, problem.steps, len(part), _remarks(solver, best))
 
 
 def _linear_head(classifier: Classifier, stage: Stage) -> LinearHead:

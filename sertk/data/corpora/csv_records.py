@@ -48,8 +48,8 @@ def csv_records(
 
 
 def delimiter_of(header: str) -> str:
-    """What separates the cells of a file: commas, or semicolons where its first line has more of them."""
-    return ";" if header.count(";") > header.count(",") else ","
+    """What separates the cells of a file: commas, or semicolons or tabs where its first line has more of them."""
+    return max((",", ";", "\t"), key=header.count)
 
 
 def _records(

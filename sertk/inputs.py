@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from sertk.batching.dataset import FeatureSet, FeatureSource, feature_set
+from sertk.batching.dataset import FeatureSet, feature_set
 from sertk.config.schema import Data, Experiment
 from sertk.data.labels import LabelTable
 from sertk.data.manifest import Manifest, Utterance
@@ -81,7 +82,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     parts |= {f"features.{name}": store.fingerprint_of(ids) for name, store in stores.items()}
     if experiment.standardise_by:
         speakers = speakers_of(manifest)
-        sets = [_by_speaker(each, speakers, experiment.standardise, sets[0].table.ids) for each in sets]
+        sets = _by_speaker(sets, speakers, experiment.standardise)
         parts["speakers"] = speakers.digest(ids)
         beside = speakers.beside(ids)
         parts |= {f"speakers.{name}": stores[name].fingerprint_of(beside) for name in experiment.standardise}
@@ -96,14 +97,13 @@ def read_inputs(experiment: Experiment) -> Inputs:
     )
 
 
-def _by_speaker(data: FeatureSet, speakers: Speakers, names: Sequence[str], train: Sequence[str]) -> FeatureSet:
-    """The same utterances with features that are standardised by speaker. train: ids of the training part."""
-
-    def changed(source: FeatureSource) -> BySpeaker:
-        return BySpeaker(source, speakers, lambda: moments(source[id] for id in train))
-
-    sources = {name: changed(source) if name in names else source for name, source in data.sources.items()}
-    return replace(data, sources=sources)
+def _by_speaker(sets: Sequence[FeatureSet], speakers: Speakers, names: Sequence[str]) -> list[FeatureSet]:
+    """The same utterances with features that are standardised by speaker. sets: the training part first."""
+    train, sources = sets[0].table.ids, dict(sets[0].sources)
+    for name in names:
+        raw = sets[0].sources[name]
+        sources[name] = BySpeaker(raw, speakers, partial(lambda raw: moments(raw[id] for id in train), raw))
+    return [replace(each, sources=sources) for each in sets]
 
 
 def table_digest(table: LabelTable) -> str:

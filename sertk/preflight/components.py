@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from sertk import registry
 from sertk.config.build import build
-from sertk.config.schema import Experiment, Use
+from sertk.config.schema import Experiment, Stage, Use
 from sertk.data.labels import LabelTable
-from sertk.errors import Fault
-from sertk.models.classifier import build_classifier
+from sertk.errors import ConfigError, Fault
+from sertk.models.classifier import Classifier, build_classifier
 from sertk.preflight.complaints import alike, complaints
 from sertk.preflight.made_up import made_up_batch
 from sertk.tensors import Outputs
 from sertk.training.hooks import check_hooks, run_hooks
 from sertk.training.optimizers import build_optimizer
 from sertk.training.seeds import seeded
+from sertk.training.solver import linear_head, speaker_folds_of
 
 DIM = 12
 LARGEST_DIM = 50_000
 """Of made-up features. A fusion whose options divide only more than these is not tried."""
+
+
+def solver_faults(
+    experiment: Experiment, stage: Stage, train: LabelTable, dev: LabelTable, *, made_up: bool
+) -> list[Fault]:
+    """Why a solver cannot fit the head of a model, or cannot choose by folds of speakers that are not made up."""
+    assert stage.solver is not None  # the caller has seen to it
+    step = math.lcm(DIM, *(number for number in _numbers(experiment.fusion.options) if 0 < number <= 64))
+    try:
+        with torch.device("meta"):
+            linear_head(_model(experiment, train, dict.fromkeys(experiment.features, step)), stage)
+        if stage.solver.folds is not None and not made_up:
+            speaker_folds_of(stage, train.with_rows(dev) if stage.solver.with_dev else train, experiment.seed)
+    except ConfigError as error:
+        return list(error.faults)
+    return []
 
 
 def model_faults(experiment: Experiment, table: LabelTable) -> list[Fault]:
@@ -38,14 +55,7 @@ def model_faults(experiment: Experiment, table: LabelTable) -> list[Fault]:
 
     def attempt(dim: int) -> None:
         dims = dict.fromkeys(experiment.features, dim)
-        model = build_classifier(
-            experiment.fusion,
-            experiment.head,
-            dims=dims,
-            classes=len(table.labels),
-            ranges=table.ranges,
-            seed=experiment.init_seed,
-        )
+        model = _model(experiment, table, dims)
         features, _ = made_up_batch(dims, len(table.labels), len(table.ranges))
         with torch.no_grad():
             model.eval()(features)
@@ -55,6 +65,17 @@ def model_faults(experiment: Experiment, table: LabelTable) -> list[Fault]:
             return alike(lambda dim: complaints("fusion", experiment.fusion, lambda: attempt(dim)), (step, 2 * step))
 
     return tried("cpu") if tried("meta") else []
+
+
+def _model(experiment: Experiment, table: LabelTable, dims: Mapping[str, int]) -> Classifier:
+    return build_classifier(
+        experiment.fusion,
+        experiment.head,
+        dims=dims,
+        classes=len(table.labels),
+        ranges=table.ranges,
+        seed=experiment.init_seed,
+    )
 
 
 def sampler_faults(place: str, use: Use, table: LabelTable, *, made_up: bool) -> list[Fault]:

@@ -18,6 +18,7 @@ from sertk.preflight.components import (
     optimizer_faults,
     regularizer_faults,
     sampler_faults,
+    solver_faults,
 )
 from sertk.training.evaluate import score
 
@@ -44,6 +45,8 @@ def experiment_faults(experiment: Experiment, manifest: Manifest, *, made_up: bo
         return [part for part in (train, dev) if isinstance(part, Fault)]
     faults = [*_selection_faults(experiment, dev), *model_faults(experiment, train)]
     for stage in experiment.stage:
+        if stage.solver is not None and not faults:
+            faults += solver_faults(experiment, stage, train, dev, made_up=made_up)
         faults += _stage_faults(experiment, stage, train, made_up=made_up)
     return faults
 
@@ -93,8 +96,10 @@ def _selection_faults(experiment: Experiment, dev: LabelTable) -> list[Fault]:
 
 def _stage_faults(experiment: Experiment, stage: Stage, table: LabelTable, *, made_up: bool) -> list[Fault]:
     place = f"stage.{stage.name}"
-    faults = sampler_faults(f"{place}.sampler", stage.sampler, table, made_up=made_up)
-    faults += optimizer_faults(f"{place}.optimizer", stage.optimizer)
+    faults = []
+    if stage.solver is None:
+        faults += sampler_faults(f"{place}.sampler", stage.sampler, table, made_up=made_up)
+        faults += optimizer_faults(f"{place}.optimizer", stage.optimizer)
     for number, term in enumerate(stage.loss):
         faults += loss_faults(f"{place}.loss[{number}]", term, table, made_up=made_up)
     for number, use in enumerate(stage.regularizers):

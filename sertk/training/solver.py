@@ -68,7 +68,7 @@ def solve(
     """
     solver = stage.solver
     assert solver is not None  # the caller has seen to it
-    head = _linear_head(classifier, stage)
+    head = linear_head(classifier, stage)
     width = head.emotion.in_features
     if width % solver.blocks:
         raise _fault(stage, "blocks", f"{solver.blocks} do not divide the fused vector of {width} values")
@@ -87,7 +87,10 @@ def solve(
         if solver.folds is None:
             given, table = problem.predicted(outside[:, columns].double(), every, solver.penalties), dev.table
         else:
-            given, table = _out_of_fold(problem, _folds(stage, part.table, seed), solver.penalties), part.table
+            given, table = (
+                _out_of_fold(problem, speaker_folds_of(stage, part.table, seed), solver.penalties),
+                part.table,
+            )
         for penalty, posteriors in zip(solver.penalties, given, strict=True):
             candidates.append(Candidate(subset, penalty, score(posteriors, table, selection, seed)))
             if chosen is None or candidates[-1].score > chosen[0].score:
@@ -100,15 +103,13 @@ def solve(
     return Solved(best, candidates, loss, problem.steps, len(part), _remarks(solver, best))
 
 
-def _linear_head(classifier: Classifier, stage: Stage) -> LinearHead:
+def linear_head(classifier: Classifier, stage: Stage) -> LinearHead:
     """The head of a model in which nothing else is learnt. Raises ConfigError for any other."""
     head = classifier.head
-    learnt = sum(parameter.numel() for parameter in classifier.fusion.parameters())
-    if learnt:
-        message = (
-            f"fits a linear head alone, and the fusion has {learnt} weights to learn: use concat with pooled means"
+    if any(parameter.numel() for parameter in classifier.fusion.parameters()):
+        raise _fault(
+            stage, "use", "fits a linear head alone, and the fusion has weights to learn: use concat with means"
         )
-        raise _fault(stage, "use", message)
     if not isinstance(head, LinearHead) or head.activation != "none":
         raise _fault(stage, "use", 'fits a linear head: set head.activation = "none"')
     return head
@@ -125,7 +126,7 @@ def _out_of_fold(problem: Problem, folds: Sequence[Rows], penalties: Sequence[fl
     return given
 
 
-def _folds(stage: Stage, table: LabelTable, seed: int) -> list[Rows]:
+def speaker_folds_of(stage: Stage, table: LabelTable, seed: int) -> list[Rows]:
     """The rows of each fold: whole speakers, classes spread as far as they allow."""
     from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold
 

@@ -21,6 +21,7 @@ from sertk.experiment import run
 from sertk.inference.stores import predict_stores
 from sertk.models.classifier import Classifier, build_classifier
 from sertk.models.pooling import mean_frames
+from sertk.preflight.experiment import experiment_faults
 from sertk.testing.tiny import write_tiny_corpus
 from sertk.training.evaluate import infer
 from sertk.training.solver import solve
@@ -239,3 +240,16 @@ def test_a_penalty_at_the_end_of_the_list_is_said(tmp_path: Path) -> None:
     asked = experiment(tmp_path, "{ penalty = [1e-9, 1e-8] }")
     with pytest.warns(SertkWarning, match=r"penalty, 1e-0[89], was chosen: widen the list"):
         run(asked, tmp_path / "model", device=CPU)
+
+
+def test_check_says_beforehand_what_training_would_refuse(tmp_path: Path) -> None:
+    asked = experiment(tmp_path, '{ folds = "speakers" }')
+    manifest = Manifest.read(tmp_path / "manifest.jsonl.gz")
+    assert experiment_faults(asked, manifest) == []
+    gated = asked.model_copy(update={"fusion": Use.model_validate({"use": "gated", "width": 8})})
+    (fault,) = experiment_faults(gated, manifest, made_up=True)
+    assert (fault.place, fault.message[:25]) == ("stage.linear.solver.use", "fits a linear head alone,")
+    nobody = manifest.with_utterances([replace(u, speaker=None) for u in manifest])
+    (fault,) = experiment_faults(asked, nobody)
+    assert fault.place == "stage.linear.solver.folds"
+    assert "are unknown" in fault.message

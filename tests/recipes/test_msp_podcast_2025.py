@@ -62,6 +62,7 @@ def test_run_again_it_does_nothing_and_says_so(done: tuple[Path, str]) -> None:
     assert _digests(exp) == before
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_training_it_ends_with_the_same_weights(done: tuple[Path, str]) -> None:
     exp, _ = done
     before = {name: digest for name, digest in _digests(exp).items() if name.startswith("members/")}

@@ -31,6 +31,6 @@ def test_its_own_tests_pass(
     wheels(*(PLUGINS / each for each in NAMES))  # all at the first call
     environment = fresh(*(PLUGINS / each for each in with_dependencies(name)))
     shutil.copytree(PLUGINS / name / "tests", tmp_path / "tests")
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\nmarkers =\n  slow\n  plugins\n")
-    options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-m", "not slow")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\nmarkers =\n  slow\n  real\n  plugins\n")
+    options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-m", "not slow and not real")
     assert " passed" in environment.run("pytest", *options, "tests", cwd=tmp_path)

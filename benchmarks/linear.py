@@ -96,13 +96,13 @@ def plain(train: NDArray[np.float32], truth: Classes, dev: NDArray[np.float32], 
         columns = slice(state * WIDTH, (state + 1) * WIDTH)
         scaler = StandardScaler().fit(train[:, columns])
         x, x_dev = scaler.transform(train[:, columns]), scaler.transform(dev[:, columns])
-        best, said = -1.0, np.zeros(len(dev), dtype=np.int64)
+        best, predicted = -1.0, np.zeros(len(dev), dtype=np.int64)
         for penalty in PENALTIES:
             model = LogisticRegression(C=1 / (penalty * len(x)), max_iter=2000).fit(x, truth)
             recall = recall_score(dev_truth, model.predict(x_dev), average="macro", zero_division=0)
             if recall >= best:  # ties to the larger penalty, which comes last
-                best, said = recall, model.predict(x_dev)
-        found.append(said)
+                best, predicted = recall, model.predict(x_dev)
+        found.append(predicted)
     return found
 
 
@@ -129,16 +129,16 @@ def main() -> None:
             "scikit-learn": lambda: plain(arrays[0], truths[0], arrays[1], truths[1]),
         }
         took: dict[str, list[float]] = {way: [] for way in ways}
-        said: dict[str, list[Classes]] = {}
+        predicted: dict[str, list[Classes]] = {}
         warnings.simplefilter("ignore")
         for number in range(given.rounds + 1):  # the first one warms up
             for way, run in ways.items():
                 clock = Clock()
-                said[way] = run()
+                predicted[way] = run()
                 if number:
                     took[way].append(clock.read()[1])
     ratios = [ours / theirs for ours, theirs in zip(took["sertk"], took["scikit-learn"], strict=True)]
-    same = float(np.mean(np.concatenate(said["sertk"]) == np.concatenate(said["scikit-learn"])))
+    same = float(np.mean(np.concatenate(predicted["sertk"]) == np.concatenate(predicted["scikit-learn"])))
     print(f"six linear models, CPU seconds: sertk {shown(took['sertk'])}, scikit-learn {shown(took['scikit-learn'])}")
     print(f"ratio {shown(ratios)}; the same class for {same:.1%} of the dev part's answers")
     result = {

@@ -32,7 +32,7 @@ def solver_faults(
 ) -> list[Fault]:
     """Why a solver cannot fit the head of a model, or cannot choose by folds of speakers that are not made up."""
     assert stage.solver is not None  # the caller has seen to it
-    step = math.lcm(DIM, *(number for number in _numbers(experiment.fusion.options) if 0 < number <= 64))
+    step = _made_up_dim(experiment)
     try:
         with torch.device("meta"):
             linear_head(_model(experiment, train, dict.fromkeys(experiment.features, step)), stage)
@@ -49,7 +49,7 @@ def model_faults(experiment: Experiment, table: LabelTable) -> list[Fault]:
     They are tried without memory first. Complaints count once they are repeated with memory: a component that looks
     at the values of its tensors cannot be tried without.
     """
-    step = math.lcm(DIM, *(number for number in _numbers(experiment.fusion.options) if 0 < number <= 64))
+    step = _made_up_dim(experiment)
     if step > LARGEST_DIM:
         return []
 
@@ -65,6 +65,11 @@ def model_faults(experiment: Experiment, table: LabelTable) -> list[Fault]:
             return alike(lambda dim: complaints("fusion", experiment.fusion, lambda: attempt(dim)), (step, 2 * step))
 
     return tried("cpu") if tried("meta") else []
+
+
+def _made_up_dim(experiment: Experiment) -> int:
+    """A width of features that the numbers in the fusion's options divide."""
+    return math.lcm(DIM, *(number for number in _numbers(experiment.fusion.options) if 0 < number <= 64))
 
 
 def _model(experiment: Experiment, table: LabelTable, dims: Mapping[str, int]) -> Classifier:

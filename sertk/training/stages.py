@@ -47,9 +47,12 @@ def run_stage(
     state: the folder of what a stopped run needs to go on. report: gets a line of the history after every epoch.
     """
     if stage.solver is not None:
-        return _solve(
-            experiment, stage, classifier, train, dev, progress, state=state, report=report, workers=workers
-        )
+        row = _solve(experiment, stage, classifier, train, dev)
+        if row["score"] > progress.best and workers.first:
+            progress = save_best(classifier, state, progress)
+        report(row)
+        best = max(row["score"], progress.best)
+        return workers.of_first(replace(progress, best=best, history=(*progress.history, row)))
     table = train.table
     seed = derive(experiment.seed, stage.name)
     optimizer = build_optimizer(classifier, stage.optimizer)
@@ -99,29 +102,15 @@ def run_stage(
 
 
 def _solve(
-    experiment: Experiment,
-    stage: Stage,
-    classifier: Classifier,
-    train: FeatureSet,
-    dev: FeatureSet,
-    progress: Progress,
-    *,
-    state: Path,
-    report: Report,
-    workers: Workers,
-) -> Progress:
-    """The one step of a solver; every process takes it alike, and the first one keeps the result."""
+    experiment: Experiment, stage: Stage, classifier: Classifier, train: FeatureSet, dev: FeatureSet
+) -> dict[str, Any]:
+    """The one step of a solver, which every process takes alike; give its line of the history."""
     began = time.perf_counter()
     solved = solve(classifier, train, dev, stage, experiment.selection, seed=experiment.seed)
-    row = {"stage": stage.name, "epoch": 1, "epochs": 1, **solved.row(), "seconds": time.perf_counter() - began}
-    value = solved.chosen.score
-    if value > progress.best and workers.first:
-        progress = save_best(classifier, state, progress)
-    progress = replace(progress, best=max(value, progress.best), history=(*progress.history, row))
-    report(row)
     for remark in solved.remarks:
         warnings.warn(f"stage {stage.name}: {remark}", SertkWarning, stacklevel=2)
-    return workers.of_first(progress)
+    seconds = time.perf_counter() - began
+    return {"stage": stage.name, "epoch": 1, "epochs": 1, **solved.row(), "seconds": seconds}
 
 
 def _dev_score(experiment: Experiment, classifier: Classifier, dev: FeatureSet, device: torch.device) -> float:

@@ -18,9 +18,9 @@ def id_fault(id: str) -> str | None:
     return name_fault("id", id)
 
 
-def names_fault(id: str, speaker: str | None, split: str | None) -> str | None:
-    """What makes an utterance's id, speaker or split unfit for files, or None."""
-    return id_fault(id) or name_fault("speaker", speaker) or name_fault("split", split)
+def names_fault(id: str, **names: str | None) -> str | None:
+    """What makes an utterance's id, or a name that it has (its speaker, its split, ...), unfit for files, or None."""
+    return id_fault(id) or next(filter(None, (name_fault(what, name) for what, name in names.items())), None)
 
 
 def name_fault(what: str, name: str | None) -> str | None:

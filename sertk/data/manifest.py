@@ -30,8 +30,9 @@ class Utterance:
     """One utterance: where its audio is, who speaks, what is said, and what raters heard.
 
     audio: path of the recording, relative to the folder that the header names or absolute. start, duration: seconds
-    (duration None: to the end). emotion: the consensus, `Other`, or None without agreement. votes: primary
-    votes by class. raters: the raters' own rows, where a corpus gives them. attributes: by name, missing left out.
+    (duration None: to the end). fold: the part of a cross-validation that it is tested in. corpus: where it comes
+    from, in a manifest of several. emotion: the consensus, `Other`, or None without agreement. votes: primary votes by
+    class. raters: the raters' own rows, where a corpus gives them. attributes: by name, missing left out.
     """
 
     __pydantic_config__ = STRICT
@@ -45,6 +46,8 @@ class Utterance:
     gender: str | None = None
     language: str | None = None
     split: str | None = None
+    fold: str | None = None
+    corpus: str | None = None
     text: str | None = None
     text_source: str | None = None
     votes: Mapping[str, float] = field(default_factory=dict)
@@ -146,10 +149,10 @@ class Manifest:
     def write(self, path: Path) -> None:
         """Write `*.jsonl` or `*.jsonl.gz`, whole or not at all; the same content gives the same bytes.
 
-        Raises DataError for an id, speaker or split that could not be read again, and for text that is not UTF-8.
+        Raises DataError for an id or a name that could not be read again, and for text that is not UTF-8.
         """
         for utterance in self.utterances:
-            if fault := names_fault(utterance.id, utterance.speaker, utterance.split):
+            if fault := unfit_name(utterance):
                 raise DataError(f"{path}: utterance {escaped(utterance.id)!r}: {fault}")
         with atomic_path(path) as temporary, open_text(temporary, "w", like=path) as file:
             for line in self._lines(self.audio_folder(path)):
@@ -178,6 +181,12 @@ class _Header:
     attributes: dict[str, tuple[float, float]]
     note: str = ""
     audio: str = ""
+
+
+def unfit_name(utterance: Utterance) -> str | None:
+    """What makes an utterance's id or one of its names unfit for files, or None."""
+    names = {name: getattr(utterance, name) for name in ("speaker", "split", "fold", "corpus")}
+    return names_fault(utterance.id, **names)
 
 
 _HEADER = TypeAdapter(_Header)
@@ -225,7 +234,7 @@ def _parse(path: Path, lines: Iterable[str], *, any_names: bool) -> Manifest:
                 manifest = Manifest(header.corpus, labels, header.attributes, (), header.note, place, anchored)
             else:
                 utterance = _UTTERANCE.validate_json(line)
-                if not any_names and (fault := names_fault(utterance.id, utterance.speaker, utterance.split)):
+                if not any_names and (fault := unfit_name(utterance)):
                     raise DataError(f"{path}, line {number}: {fault}; `sertk data fix` drops such utterances")
                 utterances.append(utterance)
         except ValidationError as error:

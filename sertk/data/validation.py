@@ -6,9 +6,8 @@ import math
 from dataclasses import replace
 
 from sertk.data.formats import of_windows
-from sertk.data.ids import names_fault
 from sertk.data.labels import OTHER
-from sertk.data.manifest import Manifest, Utterance
+from sertk.data.manifest import Manifest, Utterance, unfit_name
 from sertk.errors import DataError, Fault, LabelError, did_you_mean
 
 
@@ -65,7 +64,7 @@ def shared_speakers(manifest: Manifest, first: str, second: str) -> list[str]:
 
 
 def _faults(manifest: Manifest, utterance: Utterance, *, audio: bool) -> list[str]:
-    unfit = names_fault(utterance.id, utterance.speaker, utterance.split)
+    unfit = unfit_name(utterance)
     faults: list[str] = [unfit] if unfit else []
     for name in dict.fromkeys([*utterance.votes, utterance.emotion or OTHER]):
         try:

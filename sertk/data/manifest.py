@@ -23,6 +23,7 @@ from sertk.escapes import escaped
 from sertk.files import atomic_path
 
 STRICT = ConfigDict(extra="forbid", strict=True)
+NAMES = ("speaker", "split", "fold", "corpus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Utterance:
 
     audio: path of the recording, relative to the folder that the header names or absolute. start, duration: seconds
     (duration None: to the end). fold: the part of a cross-validation that it is tested in. corpus: where it comes
-    from, in a manifest of several. emotion: the consensus, `Other`, or None without agreement. votes: primary votes by
-    class. raters: the raters' own rows, where a corpus gives them. attributes: by name, missing left out.
+    from, in a manifest of several. emotion: the consensus, `Other`, or None without agreement. votes: by class.
+    raters: the raters' own rows, where a corpus gives them. attributes: by name, missing left out.
     """
 
     __pydantic_config__ = STRICT
@@ -164,8 +165,7 @@ class Manifest:
     def _lines(self, audio: str = "") -> Iterator[str]:
         ranges = {name: (float(low), float(high)) for name, (low, high) in self.ranges.items()}
         header = _Header(1, self.corpus, list(self.labels.names), self.labels.letters, ranges, self.note, audio)
-        values = {key: value for key, value in vars(header).items() if key != "audio" or value}
-        yield json.dumps(values, ensure_ascii=False) + "\n"
+        yield json.dumps({k: v for k, v in vars(header).items() if k != "audio" or v}, ensure_ascii=False) + "\n"
         for utterance in self.utterances:
             yield json.dumps(_row(utterance), ensure_ascii=False) + "\n"
 
@@ -185,8 +185,7 @@ class _Header:
 
 def unfit_name(utterance: Utterance) -> str | None:
     """What makes an utterance's id or one of its names unfit for files, or None."""
-    names = {name: getattr(utterance, name) for name in ("speaker", "split", "fold", "corpus")}
-    return names_fault(utterance.id, **names)
+    return names_fault(utterance.id, **{name: getattr(utterance, name) for name in NAMES})
 
 
 _HEADER = TypeAdapter(_Header)

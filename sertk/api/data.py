@@ -164,7 +164,7 @@ def audit(
     force: bool = False,
     progress: Bars = silent,
 ) -> dict[str, Any] | None:
-    """Look for shared speakers, duplicates, odd recordings and missing transcripts; measure the raters' agreement.
+    """Look for what a reviewer would doubt: shared speakers, duplicates, odd recordings, whatever tells the label.
 
     Parameters
     ----------

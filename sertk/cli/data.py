@@ -103,9 +103,9 @@ def audit(
     no_audio: bool = NO_AUDIO,
     force: bool = FORCE,
 ) -> None:
-    """Look for shared speakers, duplicates, odd recordings and missing transcripts; measure the raters' agreement."""
+    """Look for what a reviewer would doubt: shared speakers, duplicates, odd recordings, whatever tells the label."""
     from sertk.api.data import audit as look
-    from sertk.reports.audit_page import agreement_table, findings, split_tables
+    from sertk.reports.audit_page import agreement_table, concern_lines, findings, split_tables
 
     bar = silent if as_json else _bar
     report = look(manifest, html=html, audio=not no_audio, force=force or as_json, progress=bar)
@@ -120,6 +120,8 @@ def audit(
     for what, count, cases in findings(report):
         shown = "; ".join(cases[:3]) + ("; ..." if len(cases) > 3 else "")
         say(f"{count:,} {what}{f': {shown}' if count else ''}", style="red" if count else None)
+    for line in concern_lines(report):
+        say(f"concern  {line}", style="red")
     if report["recordings"] is None:
         say("the recordings were not read")
     if html:

@@ -26,6 +26,8 @@ OFFSET = 0.01
 SHORT_SECONDS = 0.3
 """A shorter recording hardly holds a syllable."""
 OVER = 1.0 + 1e-6
+QUIET = 0.05
+"""Below this share of the peak a recording has not begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class AudioStats:
     """What one recording is like. error: why it cannot be used, and nothing else is known then.
 
     digest: of its samples. peak: of full scale. clipped: number of samples in clipped runs. offset: the mean
-    sample of the channel where it is farthest from zero. remark: what was done to read it, or "".
+    sample of the channel where it is farthest from zero. lead: seconds before the first sound. remark: what was done
+    to read it, or "".
     """
 
     id: str
@@ -44,6 +47,7 @@ class AudioStats:
     peak: float = 0.0
     clipped: int = 0
     offset: float = 0.0
+    lead: float = 0.0
     remark: str = ""
     error: str | None = None
 
@@ -83,6 +87,7 @@ def audio_stats_of(utterance: Utterance) -> AudioStats:
         float(np.abs(samples).max()),
         clipped_samples(samples),
         float(max(samples.mean(axis=0, dtype=np.float64), key=abs)),
+        leading_samples(samples) / info.sample_rate,
         info.remark,
     )
 
@@ -97,3 +102,9 @@ def clipped_samples(samples: NDArray[np.float32]) -> int:
         lengths = edges[1::2] - edges[::2] + 1
         count += int(lengths[lengths >= CLIPPED_RUN].sum())
     return count
+
+
+def leading_samples(samples: NDArray[np.float32]) -> int:
+    """Count the samples of (frames, channels) before the first that is louder than `QUIET` of the peak."""
+    level = np.abs(samples).max(axis=1)
+    return int((level > QUIET * level.max()).argmax())

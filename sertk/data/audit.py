@@ -15,6 +15,7 @@ import numpy as np
 
 from sertk.data.agreement import interval_alpha, mean_entropy, nominal_alpha
 from sertk.data.audio_stats import ODD, AudioStats
+from sertk.data.concerns import Concern, concerns
 from sertk.data.labels import OTHER
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.validation import validate
@@ -30,6 +31,7 @@ def audit(manifest: Manifest, stats: Iterable[AudioStats] | None = None) -> dict
     for utterance in manifest:
         splits[utterance.split or "none"].append(utterance)
     faults = validate(manifest)
+    sound = None if stats is None else list(stats)
     return {
         "corpus": manifest.corpus,
         "note": manifest.note,
@@ -38,7 +40,8 @@ def audit(manifest: Manifest, stats: Iterable[AudioStats] | None = None) -> dict
         "faults": {"count": len(faults), "listed": [[fault.place, fault.message] for fault in faults[:LISTED]]},
         "shared_speakers": shared_speakers(splits),
         "transcripts": transcripts(manifest),
-        "recordings": None if stats is None else recordings(stats),
+        "recordings": None if sound is None else recordings(sound),
+        "concerns": [_concern(one) for one in concerns(manifest, sound or ())],
         "agreement": agreement(manifest, manifest.utterances),
         "splits": {name: split_table(manifest, splits[name]) for name in sorted(splits)},
     }
@@ -141,6 +144,10 @@ def split_table(manifest: Manifest, utterances: Sequence[Utterance]) -> dict[str
         "attributes": attributes,
         "agreement": agreement(manifest, utterances),
     }
+
+
+def _concern(one: Concern) -> dict[str, Any]:
+    return {"kind": one.kind, "message": one.message, **_listed([*one.cases])}
 
 
 def _listed(cases: list[Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from sertk.errors import DataError
 from sertk.files import sha256_json
 from sertk.provenance import RECORD, Provenance, from_here, options_as_parts
 
-SPLIT, FIX, AUDIT = 1, 2, 2
+SPLIT, FIX, AUDIT = 1, 2, 3
 """The revisions of the verbs: each is raised when its outputs change for the same inputs."""
 
 REPORT = ".report.jsonl"

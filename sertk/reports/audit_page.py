@@ -97,6 +97,15 @@ def findings(report: Mapping[str, Any]) -> list[tuple[str, int, list[str]]]:
     ]
 
 
+def concern_lines(report: Mapping[str, Any], cases: int = 3) -> list[str]:
+    """A line for each concern of an audit, with its first cases."""
+    lines = []
+    for one in report["concerns"]:
+        shown = "; ".join(one["listed"][:cases]) + ("; ..." if one["count"] > cases else "")
+        lines.append(f"{one['kind']}: {one['message']}{f': {shown}' if shown else ''}")
+    return lines
+
+
 def _share(classes: Mapping[str, int], name: str) -> str | None:
     total = sum(classes.values())
     return f"{classes[name]:,} ({classes[name] / total:.1%})" if total else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,7 @@ def split(
     into: str = "held_out",
     share: float = 0.1,
     seed: int = 1,
+    join: bool = False,
     force: bool = False,
 ) -> Prepared:
     """Move about a share of a split into a new one, whole speakers at a time.
@@ -111,15 +112,20 @@ def split(
         Of the utterances, from 0 to 0.9.
     seed
         The same seed gives the same split.
+    join
+        First put all utterances into `part`, whatever split they are in: for a final model.
     force
         Write again what is up to date.
     """
     source, place = Path(manifest), Path(out)
     refuse_foreign_files("data split", [place], inputs=[source])
-    made = split_provenance(str(source), str(place), part, into, share, seed)
+    made = split_provenance(str(source), str(place), part, into, share, seed, join)
     if not force and is_current(place, made):
         return Prepared(place, up_to_date=True)
-    corpus = hold_out(Manifest.read(source), part, into=into, share=share, seed=seed)
+    corpus = Manifest.read(source)
+    if join:
+        corpus = corpus.with_utterances(replace(u, split=part) for u in corpus)
+    corpus = hold_out(corpus, part, into=into, share=share, seed=seed)
     with making(place, made) as edited:
         corpus.write(place)
     warn_of_edited(edited)

@@ -68,12 +68,15 @@ def split(
         0.1, min=0.0, max=0.9, help="The approximate share of the split to move, in whole speakers."
     ),
     seed: int = typer.Option(1, help="The same seed gives the same split."),
+    join: bool = typer.Option(
+        False, "--join", help="First put all utterances into the split to take from: for a final model."
+    ),
     force: bool = FORCE,
 ) -> None:
     """Move a share of a split into a new one, whole speakers at a time."""
     from sertk.api.data import split as hold_out
 
-    made = hold_out(manifest, out=out, part=part, into=into, share=share, seed=seed, force=force)
+    made = hold_out(manifest, out=out, part=part, into=into, share=share, seed=seed, join=join, force=force)
     if made.up_to_date:
         return up_to_date(out)
     say(f"wrote  {out}  {', '.join(f'{name} {count:,}' for name, count in made.splits.items())} utterances")

@@ -31,7 +31,7 @@ def command(
         None, metavar="PATH|toy", help="The folder of the corpus, or toy for the synthetic one."
     ),
     exp: Path | None = typer.Option(
-        None, metavar="DIR", help="The folder for results. Default: exp/toy or exp/paper in the recipe."
+        None, metavar="DIR", help="The folder for results. Default: the recipe's own, or exp/toy or exp/paper in it."
     ),
     force: bool = typer.Option(False, "--force", help="Run again even if up to date."),
     models: Path | None = MODELS,

@@ -30,12 +30,14 @@ FEW = 20
 Progress = Callable[[int], object]
 
 
-def split_provenance(manifest: str, out: str, part: str, into: str, share: float, seed: int) -> Provenance:
+def split_provenance(
+    manifest: str, out: str, part: str, into: str, share: float, seed: int, join: bool = False
+) -> Provenance:
     """Plan `sertk data split`."""
-    options = {"split": part, "into": into, "share": share, "seed": seed}
+    options = {"split": part, "into": into, "share": share, "seed": seed, **({"join": True} if join else {})}
     parts = {"revision": str(SPLIT), **manifest_parts(Manifest.read(Path(manifest)), Path(out))}
     parts |= options_as_parts("options", options)
-    call = {"part": part, "into": into, "share": share, "seed": seed}
+    call = {"part": part, "into": into, "share": share, "seed": seed, "join": join}
     return _of_manifest("data split", parts, manifest, call | {"out": from_here(Path(out))})
 
 

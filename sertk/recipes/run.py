@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,10 +11,11 @@ from sertk.errors import RecipeError
 from sertk.locks import locked
 from sertk.recipes.options import parse_options, read_options
 from sertk.recipes.runner import StageResult, run_stage
-from sertk.recipes.stages import RecipeStage, choose_stages, read_stages
+from sertk.recipes.stages import RecipeStage, choose_stages, read_script, read_stages
 
 TOY = "toy"
 """The corpus that is made up, and the name of its experiment folder."""
+RESULTS = re.compile(r"^# results (?P<folder>\S+)$", re.M)
 
 
 def script_of(recipe: Path) -> Path:
@@ -22,8 +24,15 @@ def script_of(recipe: Path) -> Path:
 
 
 def experiment_folder(recipe: Path, *, corpus: str | None, exp: Path | None) -> Path:
-    """Give the folder of the results: `exp`, or `exp/toy` or `exp/paper` in the recipe's folder."""
-    return exp.absolute() if exp else script_of(recipe).parent / "exp" / (TOY if corpus == TOY else "paper")
+    """Give the folder of the results: `exp`, or that of a line `# results FOLDER` in the recipe's `run.sh`.
+
+    Without that line it is `exp/toy` or `exp/paper`. The folder is relative to that of `run.sh`.
+    """
+    script = script_of(recipe)
+    if exp:
+        return exp.absolute()
+    declared = RESULTS.search(read_script(script)) if script.is_file() else None
+    return script.parent / (declared["folder"] if declared else f"exp/{TOY if corpus == TOY else 'paper'}")
 
 
 def run_recipe(

@@ -12,7 +12,7 @@ from sertk.reports.audio import data_uri
 from sertk.reports.gather import Clip, Model, Part, Report, System
 from sertk.reports.made_by import made_by
 from sertk.reports.plots import Bar, Line, confusion_plot, curves_plot, intervals_plot, reliability_plot
-from sertk.reports.score_tables import classes_table, systems_table
+from sertk.reports.score_tables import chance_sentences, classes_table, systems_table
 from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.groups import Group
 from sertk.scoring.names import metric_names
@@ -76,7 +76,7 @@ def _part(report: Report, part: Part) -> list[str]:
     first = systems[0].score
     intro = (
         f"<p>{first.utterances} utterances, {first.consensus} with a consensus, {first.voted} with votes, of "
-        f"{first.who}.</p>"
+        f"{first.who}. {escape(' '.join(chance_sentences(first)))}</p>"
     ) + "".join(f'<p class="note">{escape(remark[0].upper() + remark[1:])}.</p>' for remark in _remarks(systems))
     agreed = [one for one in systems if one.score.classes]
     sections = [_section(f"Systems on {split}", intro + _overview(agreed, part.best) + _scores(systems, part.best))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sertk.reports.made_by import made_by
-from sertk.reports.score_tables import p_value, systems_table
+from sertk.reports.score_tables import chance_sentences, p_value, systems_table
 from sertk.scoring.bootstrap import LEVEL
 from sertk.scoring.compare import Comparison
 from sertk.scoring.names import metric_names
@@ -44,7 +44,7 @@ def results_markdown(
         "",
     ]
     if first.classes:
-        lines += [_floor(first), ""]
+        lines += [*chance_sentences(first), ""]
     lines += [*_remarks(scores), ""]
     if comparisons:
         lines += [f"## Differences from {other}, paired over {next(iter(comparisons.values())).resampled}", ""]
@@ -75,15 +75,3 @@ def _remarks(scores: Mapping[str, Score]) -> list[str]:
         f"* {remark[0].upper()}{remark[1:]}." if len(names) == len(scores) else f"* {', '.join(names)}: {remark}."
         for remark, names in of.items()
     ]
-
-
-def _floor(one: Score) -> str:
-    """What the answer that listens to nothing gets."""
-    most = max(one.classes, key=lambda item: item.support)
-    share = most.support / one.consensus
-    present = sum(item.support > 0 for item in one.classes)
-    macro = 2 * share / (1 + share) / present
-    return (
-        f"Always answering {most.name}: macro-F1 {macro:.3f}, micro-F1 {share:.3f}, UAR {1 / present:.3f}, "
-        f"balanced macro-F1 {2 / (present + 1) / present:.3f}."
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from sertk.scoring.bootstrap import FEWEST
+from sertk.scoring.chance import chance
 from sertk.scoring.compare import Comparison
 from sertk.scoring.groups import Group
 from sertk.scoring.names import metric_names
@@ -73,6 +74,13 @@ def difference_table(name: str, other: str, comparison: Comparison) -> Table:
     about = f"{comparison.utterances} utterances of {comparison.who}"
     title = f"{name} less {other}, paired over {comparison.resampled}, {about}"
     return Table(("metric", name, other, "difference", "p"), rows, title)
+
+
+def chance_sentences(one: Score) -> list[str]:
+    """What a system gets that listens to nothing, on the utterances that another was scored on."""
+    if not one.classes:
+        return []
+    return chance([item.name for item in one.classes], [item.support for item in one.classes]).sentences()
 
 
 def p_value(value: float | None) -> str | None:

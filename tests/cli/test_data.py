@@ -257,3 +257,16 @@ import sertk_msp_podcast.submit, sertk_msp_podcast.submission
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_split_joins_all_splits_first_when_asked_to(prepared: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "all.jsonl.gz"
+    words = ("data", "split", prepared, "--join", "--share", "0.2", "--out", out)
+    assert sertk(*words) == 0
+    whole = Manifest.read(out)
+    assert {u.split for u in whole} == {"train", "held_out"}
+    assert [u.id for u in whole] == [u.id for u in Manifest.read(prepared)]
+    assert shared_speakers(whole, "train", "held_out") == []
+    capsys.readouterr()
+    assert sertk("why", out) == 0
+    assert "up to date" in capsys.readouterr().out

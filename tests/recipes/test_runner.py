@@ -218,3 +218,14 @@ def test_a_range_without_stages_names_those_there_are(recipe: Path) -> None:
     stages = read_stages(recipe / "run.sh")
     with pytest.raises(RecipeError, match=r"no stage from 7 on\. The recipe has: 1 prepare, 2 train, 3 score\."):
         choose_stages(stages, 7, None)
+
+
+def test_a_recipe_names_its_own_folder_of_results(recipe: Path, run: Run, tmp_path: Path) -> None:
+    (recipe / "run.sh").write_text(SCRIPT.replace("# A small recipe.", "# results ."), encoding="utf-8")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    assert run("--corpus", str(corpus), "--stage", "1", "--stop-stage", "1") == 0
+    assert (recipe / "corpus").read_text() == f"{corpus}\n"
+    assert (recipe / "logs" / "stage-01-prepare.log").is_file()
+    assert run("--corpus", str(corpus), "--stop-stage", "1", "--exp", str(tmp_path / "other")) == 0
+    assert (tmp_path / "other" / "corpus").is_file()

@@ -36,6 +36,7 @@ def score(
     output: str | Path | None = None,
     results: str | Path | None = None,
     card: str | Path | None = None,
+    cross_validated: bool = False,
     force: bool = False,
 ) -> Scored:
     """Score predictions against labels and votes, with 95 % intervals that resample speakers.
@@ -62,6 +63,9 @@ def score(
         A page of Markdown for the scores and how they were computed.
     card
         The model that predicted; its card and README.md take the scores up.
+    cross_validated
+        The predictions are not of the model of `card` but of models trained in the same way, each without the
+        utterances that it predicted, as those of `crossval` are. The card says so.
     force
         Score again although the outputs are up to date.
 
@@ -76,6 +80,8 @@ def score(
         raise UsageError("--calibrate takes one system: its predictions and its held-out predictions")
     if card is not None and len(files) > 1:
         raise UsageError("--card takes one model and the predictions of that model")
+    if cross_validated and card is None:
+        raise UsageError("--cross-validated says what scores on a card are of: give --card MODEL too")
     source, other, held_out, page, table, model = (
         None if path is None else Path(path) for path in (manifest, compare, calibrate, results, output, card)
     )
@@ -93,10 +99,12 @@ def score(
         seed,
     )
     current = [is_current(path, made) for path in written]
+    name_on_card = ""
     if model is not None:
-        from sertk.reports.on_card import on_card  # which loads torch
+        from sertk.reports.on_card import CROSS_VALIDATED, on_card  # which loads torch
 
-        current.append(on_card(model, ", ".join(splits)) == made.key)
+        name_on_card = CROSS_VALIDATED if cross_validated else ", ".join(splits)
+        current.append(on_card(model, name_on_card) == made.key)
         written.append(model)
     if written and not force and all(current):
         return Scored(splits, up_to_date=tuple(written))
@@ -131,11 +139,12 @@ def score(
 
         put_on_card(
             model,
-            ", ".join(splits),
+            name_on_card,
             scored.scores[names[0]],
             systems[names[0]],
             predictions=files[0],
             made_from=made.key,
+            cross_validated=cross_validated,
         )
     return scored
 

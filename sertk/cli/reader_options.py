@@ -14,7 +14,9 @@ from sertk.config.options import options_model
 from sertk.registry import corpora
 
 
-def with_reader_options(command: Callable[..., None], corpus: str | None) -> Callable[..., None]:
+def with_reader_options(
+    command: Callable[..., None], corpus: str | None, *, without: Sequence[str] = ()
+) -> Callable[..., None]:
     """A verb's function that takes the options of a reader besides its own, for Typer.
 
     Parameters
@@ -23,8 +25,10 @@ def with_reader_options(command: Callable[..., None], corpus: str | None) -> Cal
         Called with its own options, and with those of the reader that were typed as `options`.
     corpus
         The name of the reader; None where none is named, which adds no option.
+    without
+        Options of the reader that the verb does not have.
     """
-    added = [] if corpus is None else _parameters(corpora.get(corpus))
+    added = [] if corpus is None else [p for p in _parameters(corpora.get(corpus)) if p.name not in without]
     own = [one for one in inspect.signature(command, eval_str=True).parameters.values() if one.name != "options"]
 
     def run(**values: Any) -> None:

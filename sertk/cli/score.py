@@ -26,6 +26,9 @@ def command(
         None, help="Write a Markdown page with the scores and the command that computed them."
     ),
     card: Path | None = typer.Option(None, help="The model that predicted: add the scores to its model card."),
+    cross_validated: bool = typer.Option(
+        False, "--cross-validated", help="With --card: the scores are of models trained alike, of `sertk crossval`."
+    ),
     force: bool = typer.Option(False, "--force", help="Score again even if the output is up to date."),
 ) -> None:
     """Score predictions against labels and votes, with 95 % intervals that resample speakers."""
@@ -43,6 +46,7 @@ def command(
         output=output,
         results=results,
         card=card,
+        cross_validated=cross_validated,
         force=force,
     )
     if scored.up_to_date:

@@ -114,17 +114,22 @@ class Report:
 def find_sources(exp: Path, *, manifest: Path | None = None) -> Sources:
     """Look where verbs leave their files: `predictions/`, models beside it, in `members/` and `ensembles/`, `data/`.
 
-    Predictions are in `predictions/SPLIT/SYSTEM.csv`, or in `predictions/SYSTEM.csv`, where their ids tell the split.
+    Predictions are in `predictions/SPLIT/SYSTEM.csv`, or in `predictions/SYSTEM.csv`, where their ids tell the split;
+    a folder of `sertk crossval` has them in `pooled/`, beside the manifest of what it tested.
     Splits whose labels are withheld are passed over when the report is gathered. Raises DataError when there are no
     predictions or no manifest.
     """
-    manifest = manifest or exp / "data" / "manifest.jsonl.gz"
     predictions: dict[str, dict[str, Path]] = {}
+    pooled = exp / "pooled"
+    if (pooled / "manifest.jsonl.gz").is_file():
+        manifest = manifest or pooled / "manifest.jsonl.gz"
+        predictions["test"] = {path.stem: path for path in sorted(pooled.glob("*.csv"))}
+    manifest = manifest or exp / "data" / "manifest.jsonl.gz"
     for path in sorted([*(exp / "predictions").glob("*"), *(exp / "predictions").glob("*/*")]):
         if path.suffix in SPLIT_SUFFIXES and not path.name.startswith("."):
             split = path.parent.name if path.parent.parent == exp / "predictions" else _split_of(path, manifest)
             predictions.setdefault(split, {})[path.stem] = path
-    if not predictions:
+    if not any(predictions.values()):
         raise DataError(
             f"{exp} has no predictions/SPLIT/SYSTEM.csv: `sertk predict --split SPLIT --into predictions/SPLIT` "
             f"writes them"

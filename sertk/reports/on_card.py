@@ -26,6 +26,13 @@ from sertk.scoring.truth import AlignedPredictions
 SHOWN = tuple(metric_names("micro_f1"))
 """The metrics that a card carries, where the labels allow them."""
 
+CROSS_VALIDATED = "cross-validation"
+"""The name of cross-validated scores on a card."""
+OF_FOLDS = (
+    "the scores are not of this model but of models trained in the same way, each without the speakers that it was "
+    "scored on"
+)
+
 
 def on_card(folder: Path, name: str) -> str | None:
     """The fingerprint of what the scores under a name on a checkpoint's card were made from; None without such."""
@@ -47,29 +54,41 @@ def card_scores(score: Score, made_from: str) -> dict[str, Any]:
 
 
 def put_on_card(
-    folder: Path, name: str, score: Score, aligned: AlignedPredictions, *, predictions: Path, made_from: str
+    folder: Path,
+    name: str,
+    score: Score,
+    aligned: AlignedPredictions,
+    *,
+    predictions: Path,
+    made_from: str,
+    cross_validated: bool = False,
 ) -> None:
     """Put a score under a name, such as its split, on the card of the checkpoint in `folder`.
 
-    predictions: the file that was scored. made_from: the fingerprint of what was scored and how. The folder is
-    replaced whole or not at all, its weights untouched. Raises DataError for predictions that another model made, by
-    their record, and for utterances that the model was trained on; CheckpointError for a folder that is no
+    predictions: the file that was scored. made_from: the fingerprint of what was scored and how. cross_validated: the
+    scores are of models trained in the same way, each without what it was scored on, and the card says so. The folder
+    is replaced whole or not at all, its weights untouched. Raises DataError for predictions that another model made,
+    by their record, and for utterances that the model was trained on; CheckpointError for a folder that is no
     checkpoint.
     """
     with sole_writer(folder):
-        checkpoint, record = Checkpoint.load(folder), read_record(predictions)
+        checkpoint, record = Checkpoint.load(folder), None if cross_validated else read_record(predictions)
         if record is not None and record.made.parts.get("model", checkpoint.fingerprint) != checkpoint.fingerprint:
             raise DataError(
                 f"{predictions} was predicted by another model than {folder}, or by an earlier version of it: "
                 f"predict again, or name that model"
             )
-        seen = [id for id in aligned.truth.ids if id in checkpoint.train_ids]
+        trained_on = frozenset() if cross_validated else checkpoint.train_ids
+        seen = [id for id in aligned.truth.ids if id in trained_on]
         if seen:
             raise DataError(
                 f"{folder} was trained on {len(seen)} of the {len(aligned)} scored utterances ({some(seen)}): its "
                 f"card carries scores of other utterances only"
             )
-        card = replace(checkpoint.card, scores={**checkpoint.card.scores, name: card_scores(score, made_from)})
+        scores = card_scores(score, made_from)
+        if cross_validated:
+            scores["remarks"] = [OF_FOLDS, *scores["remarks"]]
+        card = replace(checkpoint.card, scores={**checkpoint.card.scores, name: scores})
         values: Mapping[str, Any] = asdict(card)
         with atomic_folder(folder) as temporary:
             shutil.copytree(folder, temporary, ignore=shutil.ignore_patterns(".*", SUMS), dirs_exist_ok=True)

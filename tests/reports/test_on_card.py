@@ -91,6 +91,21 @@ def test_scores_of_training_utterances_do_not_come_on_a_card(
     assert (folder / "m" / "card.json").read_bytes() == before
 
 
+def test_cross_validated_scores_come_on_a_card_that_says_so(
+    tiny_store: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(tiny_store, folder, "--cross-validated", split="train") == 0
+    on_card = read_card(folder / "m").scores["cross-validation"]
+    assert on_card["remarks"][0].startswith("the scores are not of this model but of models trained in the same way")
+    assert "* the scores are not of this model" in (folder / "m" / "README.md").read_text()
+    capsys.readouterr()
+    assert score(tiny_store, folder, "--cross-validated", split="train") == 0
+    assert capsys.readouterr().out == f"up to date  {folder / 'm'}\n"
+    files = [str(folder / "train.csv"), "--manifest", str(tiny_store / "manifest.jsonl.gz"), "--split", "train"]
+    assert main(["score", *files, "--cross-validated"]) == 2
+    assert "give --card MODEL too" in capsys.readouterr().err
+
+
 def test_scores_on_the_card_make_nothing_again(
     tiny_store: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,6 +103,19 @@ def test_the_page_is_whole_and_asks_for_nothing(exp: Path) -> None:
     assert all(len(svg["aria-label"] or "") > 20 for svg in drawings)
 
 
+def test_a_cross_validation_is_reported_from_its_pooled_predictions(exp: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "crossval"
+    pooled = folder / "pooled"
+    (folder / "pooled").mkdir(parents=True)
+    for path in (exp / "predictions" / "test").iterdir():
+        (pooled / path.name).write_bytes(path.read_bytes())
+    corpus = Manifest.read(exp / "data" / "manifest.jsonl.gz")
+    corpus.write(pooled / "manifest.jsonl.gz")
+    report = gather(find_sources(folder), clips=0, draws=20)
+    assert [part.split for part in report.parts] == ["test"]
+    assert {system.name for system in report.parts[0].systems} == {"ensembles-soup", "members-01"}
+
+
 def test_the_page_says_what_was_run_and_how_it_went(exp: Path) -> None:
     report = gather(find_sources(exp), clips=1, draws=50)
     text = render(report, command="sertk report exp --seed 1")

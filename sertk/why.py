@@ -19,6 +19,7 @@ PLANNERS = {
     "data prepare": "sertk.corpora:prepare_provenance",
     "data split": "sertk.data.provenance:split_provenance",
     "data fix": "sertk.data.provenance:fix_provenance",
+    "data map": "sertk.data.provenance:map_provenance",
     "data audit": "sertk.data.provenance:audit_provenance",
     "transcribe": "sertk.transcribers.provenance:transcribe_provenance",
     "extract": "sertk.extraction.differences:provenance",

@@ -1,6 +1,5 @@
 """`sertk data`: manifests, splits, fixes, audits and tables of corpora."""
 
-# Longer than others: six commands of one verb.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Read, split,
 OUT = typer.Option(..., "--out", help="The manifest to write, *.jsonl or *.jsonl.gz.")
 FORCE = typer.Option(False, "--force", help="Run again even if up to date.")
 AS_JSON = typer.Option(False, "--json", help="Write JSON for programs.")
+MAP_HELP = "A label map: four, six or eight, for the usual classes, or a file, *.toml."
 NO_AUDIO = typer.Option(False, "--no-audio", help="Do not read the recordings.")
 
 
@@ -80,6 +80,25 @@ def split(
     if made.up_to_date:
         return up_to_date(out)
     say(f"wrote  {out}  {', '.join(f'{name} {count:,}' for name, count in made.splits.items())} utterances")
+
+
+@app.command("map")
+def map_(
+    manifest: Path = typer.Argument(..., help="A manifest."),
+    out: Path = OUT,
+    map_name: str = typer.Option(..., "--map", help=MAP_HELP),
+    force: bool = FORCE,
+) -> None:
+    """Map the classes of a manifest to others, and count what is merged or left out."""
+    from sertk.api.mapping import map_labels
+
+    made = map_labels(manifest, map_name, out=out, force=force)
+    if made.report is None:
+        return up_to_date(out)
+    show(made.report.table())
+    for line in made.report.remarks():
+        say(line)
+    say(f"wrote  {out}  {made.utterances:,} of {made.before:,} utterances")
 
 
 @app.command()

@@ -39,7 +39,7 @@ class LabelSet:
             raise LabelError(fault)
         if OTHER in self.names:
             raise LabelError(f"{OTHER!r} is the vote outside the label set and cannot be one of its classes")
-        if self.letters and len(set(self.letters)) != len(self.names):
+        if self.letters and not len(set(self.letters)) == len(self.letters) == len(self.names):
             raise LabelError(f"{len(self.names)} classes need as many distinct letters, got {self.letters!r}")
 
     def __len__(self) -> int:

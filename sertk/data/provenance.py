@@ -1,4 +1,4 @@
-"""What the verbs of `sertk data` make their outputs from: the planners of `split`, `fix` and `audit`."""
+"""What the verbs of `sertk data` make their outputs from: the planners of `split`, `fix`, `map` and `audit`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from sertk.data.formats import AUDIO_SUFFIXES
+from sertk.data.label_map import read_label_map, shipped_maps
 from sertk.data.manifest import Manifest
 from sertk.digests import file_digests
 from sertk.errors import DataError
 from sertk.files import sha256_json
 from sertk.provenance import RECORD, Provenance, from_here, options_as_parts
 
-SPLIT, FIX, AUDIT = 1, 2, 3
+SPLIT, FIX, AUDIT, MAP = 1, 2, 3, 1
 """The revisions of the verbs: each is raised when its outputs change for the same inputs."""
 
 REPORT = ".report.jsonl"
@@ -48,6 +49,18 @@ def fix_provenance(manifest: str, out: str, audio: bool) -> Provenance:
     if audio:
         parts["recordings that are missing"] = sha256_json(_missing(corpus))
     return _of_manifest("data fix", parts, manifest, {"out": from_here(Path(out)), "audio": audio})
+
+
+def map_provenance(manifest: str, out: str, map: str) -> Provenance:
+    """Plan `sertk data map`."""
+    parts = {"revision": str(MAP), **manifest_parts(Manifest.read(Path(manifest)), Path(out))}
+    parts["map"] = read_label_map(map).digest
+    return _of_manifest("data map", parts, manifest, {"out": from_here(Path(out)), "map": map_from_here(map)})
+
+
+def map_from_here(map: str) -> str:
+    """A label map as records have it: the name of a shipped one, or the path of a file."""
+    return map if map in shipped_maps() else from_here(Path(map))
 
 
 def audit_provenance(manifest: str, audio: bool, *, progress: Progress | None = None) -> Provenance:

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sertk.config.schema import Positive
 from sertk.data.recording import Recording
 from sertk.encoders.hf_layers import Layers, pick, states
-from sertk.encoders.pooled import VALUES, Pool, pooled
+from sertk.encoders.pooled import VALUES, Pool, averaged, pooled
 from sertk.encoders.whisper_context import Context, context_samples, positions
 from sertk.encoders.windows import check_windows, join, window_samples, windows
 from sertk.errors import AudioError, EncoderError
@@ -57,6 +58,7 @@ def hf_speech(
     context: Context = "window",
     margin_seconds: float = 0.5,
     pool: Pool = "none",
+    average: Positive = 1,
     dtype: Dtype = "float32",
     attention: Attention = "auto",
     challenge_legal: bool | None = None,
@@ -95,6 +97,8 @@ def hf_speech(
         by their number, not one less). With layers = "all" state after state, [mean 0, deviation 0, mean 1, ...], so
         that a fusion's `input_layers`, the number of states, mixes whole states. What is beyond float16 (65,504) is
         not stored as that: extraction names the utterance, and asks for bfloat16 or float32.
+    average
+        So many successive frames become their mean: 5 gives 10 frames per second, and a fusion a fifth of the work.
     dtype
         Of the weights and of computing.
     attention
@@ -135,6 +139,12 @@ def hf_speech(
                 f"{model}: pool = {pool!r} is of the utterance's own frames, keep_padding keeps others"
             )
         options["pool"] = pool
+    if average != 1:
+        if pool != "none" or keep_padding or average < 1:
+            raise EncoderError(
+                f"{model}: average = {average} is a number of frames, 1 or more, without pool and keep_padding"
+            )
+        options["average"] = average
     loaded: Any = load_model(checkpoint, MODEL_CLASSES[checkpoint.architecture], dtype=dtype, attention=attention)
     front = replace(_front(checkpoint, loaded.config), keep_padding=keep_padding)
     if context == "utterance":
@@ -149,6 +159,7 @@ def hf_speech(
         front,
         layers=layers,
         pool=pool,
+        average=average,
         window=front.window if window_seconds is None else front.samples(window_seconds),
         overlap=front.samples(overlap_seconds),
         fingerprint=checkpoint.fingerprint({"encoder": ["hf_speech", REVISION], **options}, tokenizer=False),
@@ -214,6 +225,7 @@ class SpeechEncoder(nn.Module):
         *,
         layers: Layers,
         pool: Pool,
+        average: int,
         window: int | None,
         overlap: int,
         fingerprint: str,
@@ -224,6 +236,7 @@ class SpeechEncoder(nn.Module):
         self.front = front
         self.layers: Layers = layers
         self.pool: Pool = pool
+        self.average = average
         self.window = window
         self.overlap = overlap
         self.count: int = model.config.num_hidden_layers
@@ -231,7 +244,7 @@ class SpeechEncoder(nn.Module):
         self.states = used if layers == "all" else 1
         self.modality: Modality = "speech"
         self.dim: int = model.config.hidden_size * self.states * VALUES.get(pool, 1)
-        self.frames_per_second = front.sample_rate / front.stride if pool == "none" else 0.0
+        self.frames_per_second = front.sample_rate / (front.stride * average) if pool == "none" else 0.0
         self.fingerprint = fingerprint
         self.batching: Batching = "padded" if front.pads else "equal_length"
         self.challenge_legal = challenge_legal
@@ -278,7 +291,8 @@ class SpeechEncoder(nn.Module):
         stride = self.front.stride
         step = 0 if self.window is None else (self.window - self.overlap) // stride
         whole = (join(parts, step=step, overlap=self.overlap // stride) for parts in rows)
-        return Padded.of([pooled(frames, self.pool, states=self.states) for frames in whole]).to(self.device)
+        fewer = (averaged(frames, self.average) for frames in whole)
+        return Padded.of([pooled(frames, self.pool, states=self.states) for frames in fewer]).to(self.device)
 
     def _windows(self, samples: int) -> list[tuple[int, int]]:
         if self.window is None or samples <= self.window:

@@ -1,4 +1,4 @@
-"""One frame per utterance: the mean and the standard deviation of its frames, state by state."""
+"""Fewer frames: one per utterance, the mean and the standard deviation of its frames; or the means of a few each."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def pooled(frames: Tensor, pool: Pool, *, states: int = 1) -> Tensor:
         frames.float().reshape(len(frames), states, -1), dim=0, correction=0
     )  # (states, width)
     return (mean if pool == "mean" else torch.cat([mean, deviation], dim=1)).reshape(1, -1)
+
+
+def averaged(frames: Tensor, count: int) -> Tensor:
+    """(T, D) of one utterance, without padding, to (ceil(T / count), D) float32: means of `count` successive frames.
+
+    The last is the mean of those that are left.
+    """
+    if count == 1:
+        return frames
+    return torch.stack([part.float().mean(dim=0) for part in frames.split(count)])

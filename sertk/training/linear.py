@@ -64,6 +64,7 @@ class Problem:
         from scipy.optimize import minimize  # takes as long to import as much of the rest
 
         features, terms = self.features[rows], self._terms(rows)
+        penalties = penalty * self._units(terms)  # (K, 1)
         if until >= TO_CHOOSE:
             features = features.float()
         shape = (self.outputs, features.shape[1] + 1)
@@ -71,7 +72,8 @@ class Problem:
 
         def value(flat: Any) -> tuple[float, Any]:
             weights = torch.from_numpy(flat).reshape(shape).requires_grad_()
-            total = self._loss(features, targets, weights, terms) + penalty / 2 * weights[:, :-1].square().sum()
+            squares = (penalties * weights[:, :-1].square()).sum()
+            total = self._loss(features, targets, weights, terms) + squares / 2
             gradient = torch.autograd.grad(total, weights)[0]
             return total.item(), gradient.reshape(-1).numpy()
 
@@ -111,6 +113,18 @@ class Problem:
     def _terms(self, rows: Rows) -> list[tuple[float, Any]]:
         table = self.table.take(rows)
         return [(term.weight, build(registry.losses, term, table)) for term in self.terms]
+
+    def _units(self, terms: list[tuple[float, Any]]) -> Tensor:
+        """(K, 1) factors of the penalty: 1 for classes, and for attributes the weight of their loss.
+
+        So attributes have the ridge regression of that penalty, whatever their unit and the weight of their loss.
+        """
+        rows, classes = len(self.table), len(self.table.labels)
+        asked = Outputs(torch.zeros(rows, classes), torch.zeros(rows, self.outputs - classes, requires_grad=True))
+        read = sum(weight for weight, loss in terms if loss(asked, self.targets).requires_grad)
+        units = torch.ones(self.outputs, 1, dtype=torch.float64)
+        units[classes:] = read or 1.0
+        return units
 
     def _loss(self, features: Tensor, targets: Targets, weights: Tensor, terms: list[tuple[float, Any]]) -> Tensor:
         outputs = self._given(features, weights)

@@ -108,6 +108,19 @@ def test_a_fusion_mixes_whole_states(tiny: Tiny, speech: Speech) -> None:
     torch.testing.assert_close(inputs({"speech": found})["speech"].data, batch(one, [speech(20_000)]).data)
 
 
+@pytest.mark.parametrize("name", ["wavlm", "whisper"])
+def test_frames_are_averaged_by_five_and_the_last_over_what_is_left(name: str, tiny: Tiny, speech: Speech) -> None:
+    whole = hf_speech(model=str(tiny(name)), layers="all")
+    fewer = hf_speech(model=str(tiny(name)), layers="all", average=5)
+    frames, found = (batch(encoder, [speech(20_001)]).sequence(0).numpy() for encoder in (whole, fewer))
+    wanted = [frames[first : first + 5].mean(axis=0) for first in range(0, len(frames), 5)]
+    np.testing.assert_allclose(found, wanted, atol=1e-6, rtol=0)
+    assert (fewer.dim, fewer.frames_per_second) == (whole.dim, 10.0)
+    assert fewer.fingerprint != whole.fingerprint
+    with pytest.raises(EncoderError, match="average = 5 is a number of frames"):
+        hf_speech(model=str(tiny(name)), average=5, pool="mean")
+
+
 def test_none_leaves_the_fingerprint_as_it_is(tiny: Tiny) -> None:
     folder = str(tiny("wavlm"))
     options = {"layers": "last4_sum", "dtype": "float32", "attention": "auto", "window": None}
@@ -146,4 +159,7 @@ def test_logmel_without_pool_keeps_its_fingerprint() -> None:
 def test_contract(name: str, tiny: Tiny) -> None:
     options = {"model": str(tiny(name)), "layers": "all", "pool": "mean_std"}
     for check in checks("encoder", "hf_speech", options=options, other={"pool": "mean"}):
+        check()
+    averaged = {"model": str(tiny(name)), "average": 5}
+    for check in checks("encoder", "hf_speech", options=averaged, other={"average": 4}):
         check()

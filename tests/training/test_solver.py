@@ -88,6 +88,18 @@ def test_attributes_are_those_of_ridge_regression(data: Any) -> None:
     np.testing.assert_allclose(said, ridge.predict(x), atol=1e-4)
 
 
+def test_the_weight_of_the_attributes_loss_does_not_change_the_fit(data: Any) -> None:
+    train = data(60, attributes=1)
+    said = []
+    for weight in (1.0, 0.01):
+        model = linear(train, attributes=["arousal"])
+        asked = stage({"penalty": 0.1})
+        terms = [asked.loss[0], asked.loss[1].model_copy(update={"weight": weight})]
+        solve(model, train, train, asked.model_copy(update={"loss": terms}), SELECTION, seed=1)
+        said.append(infer(model, train, device=CPU).double().numpy())
+    np.testing.assert_allclose(said[0], said[1], atol=1e-3)
+
+
 def test_class_weights_are_those_of_the_loss(data: Any) -> None:
     train = data(80)
     plain, weighted = linear(train), linear(train)

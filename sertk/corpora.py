@@ -51,7 +51,9 @@ def prepare_provenance(
         parts |= folder_parts(name, each, audio=resolved["audio"], progress=progress)
     called = str(place) if place.is_absolute() else from_here(place)  # it decides how the manifest names the folder
     given = {name: value for name, value in plain.items() if name in options}
-    given |= {name: [from_here(path) for path in paths] for name, paths in further.items()}
+    for name, paths in further.items():
+        named = [from_here(path) for path in paths]
+        given[name] = named[0] if isinstance(resolved[name], Path) else named
     call = {"corpus": corpus, "folder": called, "out": from_here(Path(out)), "options": given}
     return Provenance("data prepare", parts, call)
 

@@ -232,7 +232,11 @@ checkers = Registry("checker")
 """Of plugins: `(path, corpus) -> Section | None` for `sertk check`; None for a file of another kind."""
 
 PROVIDERS: dict[str, dict[str, str]] = {
-    "corpus": {"crema_d": "sertk-corpora", "emodb": "sertk-corpora", "msp_podcast": "sertk-msp-podcast"},
+    "corpus": {
+        **dict.fromkeys(("crema_d", "crema_d_acted", "emodb", "emovo", "filenames"), "sertk-corpora"),
+        **dict.fromkeys(("esd", "iemocap", "ravdess", "savee", "shemo", "tess"), "sertk-corpora"),
+        "msp_podcast": "sertk-msp-podcast",
+    },
     "encoder": {"opensmile": "sertk-opensmile", "s3prl": "sertk-s3prl"},
     "fusion": {"deepser": "sertk-deepser"},
     "sampler": {"balanced": "sertk-balanced"},

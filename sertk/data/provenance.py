@@ -87,8 +87,11 @@ def recordings_digest(manifest: Manifest, *, progress: Progress | None = None) -
 def folder_parts(name: str, folder: Path, *, audio: bool, progress: Progress | None = None) -> dict[str, str]:
     """The content of a corpus's folder as parts: a file each, or one of all files of a folder and an ending.
 
-    audio: whether recordings are read too. What sertk made, which has a record, is not of the corpus.
+    A single file, which an option may name too, is one part. audio: whether recordings are read too. What sertk made,
+    which has a record, is not of the corpus.
     """
+    if folder.is_file():
+        return {name: str(file_digests([folder])[folder])}
     endings = TABLES | AUDIO_SUFFIXES if audio else TABLES
     paths = [path for path in corpus_files(folder) if path.suffix.lower() in endings]
     digests = file_digests(paths, progress=progress)

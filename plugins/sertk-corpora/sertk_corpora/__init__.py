@@ -1,1 +1,1 @@
-"""Readers of public corpora of emotional speech: CREMA-D and EMO-DB."""
+"""Readers of public corpora of emotional speech: CREMA-D, EMO-DB, RAVDESS and others."""

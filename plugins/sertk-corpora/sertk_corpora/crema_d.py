@@ -104,7 +104,8 @@ def read_crema_d(
     else:
         raise DataError(
             f"{folder} is not a known layout of CREMA-D: it has neither metadata.csv nor "
-            f"processedResults/tabulatedVotes.csv. Name the folder that holds AudioWAV and processedResults."
+            f"processedResults/tabulatedVotes.csv. Name the folder that holds AudioWAV and processedResults; "
+            f"recordings alone are read by crema_d_acted."
         )
     if len(clips) != CLIPS and not allow_partial:
         raise DataError(

@@ -6,8 +6,8 @@
     answer = model.predict("recording.wav", text="what the speaker says")
     answer.emotion, answer.probabilities["Happy"], answer.attributes["arousal"]
 
-Each verb of the command line is a function: `prepare`, `map_labels`, `transcribe`, `extract`, `train`, `combine`,
-`predict`, `predict_corpus`, `score`, `report`; `score_frames` scores tables in memory. What to look at
+Each verb of the command line is a function: `prepare`, `map_labels`, `merge`, `transcribe`, `extract`, `train`,
+`combine`, `predict`, `predict_corpus`, `score`, `report`; `score_frames` scores tables in memory. What to look at
 next, with `help`:
 
     sertk.contracts          what a component of each kind is given and returns
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sertk.api.data import prepare
     from sertk.api.extract import extract
     from sertk.api.frames import score_frames
-    from sertk.api.mapping import map_labels
+    from sertk.api.mapping import map_labels, merge
     from sertk.api.predict import predict, predict_corpus
     from sertk.api.report import report
     from sertk.api.score import score
@@ -39,6 +39,7 @@ __version__ = "0.1.0"
 FUNCTIONS = {
     "prepare": "sertk.api.data",
     "map_labels": "sertk.api.mapping",
+    "merge": "sertk.api.mapping",
     "transcribe": "sertk.api.transcribe",
     "extract": "sertk.api.extract",
     "train": "sertk.api.train",
@@ -57,6 +58,7 @@ __all__ = [
     "extract",
     "load",
     "map_labels",
+    "merge",
     "predict",
     "predict_corpus",
     "prepare",

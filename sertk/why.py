@@ -20,6 +20,7 @@ PLANNERS = {
     "data split": "sertk.data.provenance:split_provenance",
     "data fix": "sertk.data.provenance:fix_provenance",
     "data map": "sertk.data.provenance:map_provenance",
+    "data merge": "sertk.data.provenance:merge_provenance",
     "data audit": "sertk.data.provenance:audit_provenance",
     "transcribe": "sertk.transcribers.provenance:transcribe_provenance",
     "extract": "sertk.extraction.differences:provenance",

@@ -54,7 +54,7 @@ def score(
     calibrate
         A single system's predictions of held-out utterances, on which its probabilities are calibrated.
     groups
-        Score also by gender, duration, agreement and speaker.
+        Score also by corpus, gender, duration, agreement and speaker.
     draws, seed
         Resamples of speakers for the intervals, and their seed.
     output

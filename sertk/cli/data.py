@@ -102,6 +102,32 @@ def map_(
 
 
 @app.command()
+def merge(
+    manifests: list[Path] = typer.Argument(..., help="Manifests of two or more corpora."),
+    out: Path = OUT,
+    map_name: str | None = typer.Option(None, "--map", help=f"{MAP_HELP} Not needed for the same classes."),
+    names: str = typer.Option("", help="Names of the corpora, between commas, in place of those of the manifests."),
+    scale: tuple[float, float] | None = typer.Option(
+        None, "--range", help="Lowest and highest value to convert all attributes to; by default the first corpus's."
+    ),
+    force: bool = FORCE,
+) -> None:
+    """Merge corpora into one manifest; ids and speakers begin with the name of their corpus."""
+    from sertk.api.mapping import merge as join
+
+    chosen = [name.strip() for name in names.split(",")] if names else []
+    made = join(manifests, out=out, map=map_name, names=chosen, scale=scale, force=force)
+    if made.report is None:
+        return up_to_date(out)
+    for table in (*(one.table() for one in made.report.maps), made.report.table()):
+        show(table)
+        say()
+    for line in (*(line for one in made.report.maps for line in one.remarks()), *made.report.remarks):
+        say(line)
+    say(f"wrote  {out}  {made.utterances:,} utterances")
+
+
+@app.command()
 def fix(
     manifest: Path = typer.Argument(..., help="A manifest."),
     out: Path = OUT,

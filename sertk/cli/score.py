@@ -17,7 +17,9 @@ def command(
     calibrate: Path | None = typer.Option(
         None, help="The system's predictions of held-out utterances: fit calibration on them."
     ),
-    groups: bool = typer.Option(False, "--groups", help="Add tables by gender, duration, agreement and speaker."),
+    groups: bool = typer.Option(
+        False, "--groups", help="Add tables by corpus, gender, duration, agreement and speaker."
+    ),
     draws: int = typer.Option(1000, min=1, help="Number of resamples for the 95 % intervals."),
     seed: int = typer.Option(1, min=0, help="Seed of the resamples."),
     as_json: bool = typer.Option(False, "--json", help="Write JSON for programs."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sertk.errors import DataError
 from sertk.files import sha256_json
 from sertk.provenance import RECORD, Provenance, from_here, options_as_parts
 
-SPLIT, FIX, AUDIT, MAP = 1, 2, 3, 1
+SPLIT, FIX, AUDIT, MAP, MERGE = 1, 2, 3, 1, 1
 """The revisions of the verbs: each is raised when its outputs change for the same inputs."""
 
 REPORT = ".report.jsonl"
@@ -56,6 +56,25 @@ def map_provenance(manifest: str, out: str, map: str) -> Provenance:
     parts = {"revision": str(MAP), **manifest_parts(Manifest.read(Path(manifest)), Path(out))}
     parts["map"] = read_label_map(map).digest
     return _of_manifest("data map", parts, manifest, {"out": from_here(Path(out)), "map": map_from_here(map)})
+
+
+def merge_provenance(
+    manifests: Sequence[str],
+    out: str,
+    map: str | None = None,
+    names: Sequence[str] = (),
+    scale: Sequence[float] | None = None,
+) -> Provenance:
+    """Plan `sertk data merge`."""
+    parts = {"revision": str(MERGE)}
+    for number, path in enumerate(manifests, start=1):
+        found = manifest_parts(Manifest.read(Path(path)), Path(out))
+        parts |= {f"{part} {number}": value for part, value in found.items()}
+    parts |= options_as_parts("options", {"names": [*names], "range": scale and [*scale]})
+    parts |= {} if map is None else {"map": read_label_map(map).digest}
+    reads = tuple(from_here(Path(path)) for path in manifests)
+    call = {"manifests": [*reads], "out": from_here(Path(out)), "map": None if map is None else map_from_here(map)}
+    return Provenance("data merge", parts, call | {"names": [*names], "scale": scale and [*scale]}, reads)
 
 
 def map_from_here(map: str) -> str:

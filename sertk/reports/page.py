@@ -139,7 +139,7 @@ def _reliability(one: System) -> str:
 
 def _groups(rows: Sequence[Group]) -> str:
     figures = []
-    for by in ("gender", "duration", "agreement"):
+    for by in ("corpus", "gender", "duration", "agreement"):
         bars = [_bar(one) for one in rows if one.by == by]
         if bars:
             figures.append(_figure(intervals_plot(f"macro-F1 by {by}", bars, axis="macro-F1"), f"by {by}"))

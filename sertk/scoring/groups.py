@@ -34,7 +34,7 @@ class Group:
 
 
 def groups(aligned: AlignedPredictions, *, draws: int = 1000, seed: int = 1) -> tuple[Group, ...]:
-    """Score every group of each of the four tables that has an utterance with a consensus.
+    """Score every group of each of the tables that has an utterance with a consensus.
 
     duration: terciles in seconds. agreement: share of the votes for the most voted class: all, more than half, less.
     """
@@ -64,6 +64,7 @@ def memberships(aligned: AlignedPredictions) -> dict[str, tuple[str | None, ...]
     votes = truth.votes.max(axis=1)
     agreement = [None if np.isnan(top) else _agreement(float(top)) for top in votes]
     return {
+        **({"corpus": truth.corpora} if truth.corpora else {}),
         "gender": truth.genders,
         "duration": tuple(named.get(int(third)) for third in thirds),
         "agreement": tuple(agreement),

@@ -79,7 +79,7 @@ def _labels_digest(corpus: Manifest, utterances: Iterable[Utterance], *, groups:
     def row(u: Utterance) -> list[Any]:
         values: list[Mapping[str, float]] = [u.votes, u.attributes]
         numbers = [sorted((name, float(value)) for name, value in each.items()) for each in values]
-        return [u.id, u.emotion, u.speaker, *numbers, *([u.gender, u.duration] if groups else [])]
+        return [u.id, u.emotion, u.speaker, *numbers, *([u.gender, u.duration, u.corpus] if groups else [])]
 
     head = [corpus.corpus, corpus.note, [*corpus.labels.names], corpus.labels.letters, [*corpus.ranges]]
     return sha256_json([head, [row(utterance) for utterance in utterances]])

@@ -21,6 +21,7 @@ class Truth:
 
     consensus: (N,) class index, NO_AGREEMENT without one. votes: (N, C) shares of the raters, NaN rows without.
     attributes: (N, A), NaN where missing. seconds: (N,), NaN where the manifest has no duration.
+    corpora: of a manifest of several, else empty.
     """
 
     ids: tuple[str, ...]
@@ -32,6 +33,7 @@ class Truth:
     speakers: tuple[str | None, ...]
     genders: tuple[str | None, ...]
     seconds: NDArray[np.float64]
+    corpora: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -48,6 +50,7 @@ class Truth:
             tuple(self.speakers[row] for row in rows),
             tuple(self.genders[row] for row in rows),
             self.seconds[rows],
+            tuple(self.corpora[row] for row in rows) if self.corpora else (),
         )
 
 
@@ -111,6 +114,7 @@ def truth_of(manifest: Manifest, utterances: Sequence[Utterance]) -> Truth:
         speakers=tuple(utterance.speaker for utterance in utterances),
         genders=tuple(utterance.gender for utterance in utterances),
         seconds=np.array([np.nan if u.duration is None else u.duration for u in utterances], dtype=np.float64),
+        corpora=tuple(u.corpus for u in utterances) if any(u.corpus for u in utterances) else (),
     )
 
 

@@ -24,6 +24,7 @@ VERBS = {
     "data split": ("data split corpus.jsonl --share 0.3 --out OUT", (), False),
     "data fix": ("data fix m.jsonl --no-audio --out OUT", (".report.jsonl",), False),
     "data map": ("data map m.jsonl --map four --out OUT", (".report.jsonl",), False),
+    "data merge": ("data merge m.jsonl m.jsonl --names a,b --out OUT", (".report.jsonl",), False),
     "data audit": ("data audit m.jsonl --no-audio --html OUT", (), False),
     "transcribe": ("transcribe split.jsonl --out OUT", (".words.jsonl", ".report.json"), False),
     "score": (f"score {ON} --output OUT", (), False),

@@ -234,7 +234,7 @@ checkers = Registry("checker")
 PROVIDERS: dict[str, dict[str, str]] = {
     "corpus": {
         **dict.fromkeys(("crema_d", "crema_d_acted", "emodb", "emovo", "esd", "filenames"), "sertk-corpora"),
-        **dict.fromkeys(("iemocap", "msp_improv", "ravdess", "savee", "shemo", "tess"), "sertk-corpora"),
+        **dict.fromkeys(("iemocap", "meld", "msp_improv", "ravdess", "savee", "shemo", "tess"), "sertk-corpora"),
         "msp_podcast": "sertk-msp-podcast",
     },
     "encoder": {"opensmile": "sertk-opensmile", "s3prl": "sertk-s3prl"},

@@ -51,7 +51,7 @@ def test_all_configurations_of_the_recipes_are_sound_and_read_features_that_are_
             assert ("by_speaker" in path.stem) == (experiment.standardise_by == "speaker")
         for path in conf.glob("*vote.toml"):
             load_combination(path)
-    for preset in ("", "small"):
+    for preset, ablations in (("", "ablations"), ("small", "")):
         members = [load_experiment(path) for path in sorted((RECIPE / "conf" / preset / "members").glob("*.toml"))]
         trained = [member for member in members if member.stage[0].solver is None]
         assert len({member.seed for member in trained}) == len(trained) >= 3

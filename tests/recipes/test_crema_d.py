@@ -55,12 +55,7 @@ def test_all_configurations_of_the_recipes_are_sound_and_read_features_that_are_
         members = [load_experiment(path) for path in sorted((RECIPE / "conf" / preset / "members").glob("*.toml"))]
         trained = [member for member in members if member.stage[0].solver is None]
         assert len({member.seed for member in trained}) == len(trained) >= 3
-        assert (
-            load_ablations(
-                RECIPE / "conf" / preset / ("ablations" if preset == "" or preset == "." else ".") / "ablations.toml"
-            ).seeds
-            >= 3
-        )
+        assert load_ablations(RECIPE / "conf" / preset / ablations / "ablations.toml").seeds >= 3
 
 
 def test_the_scripts_declare_their_stages_and_say_what_is_missing() -> None:

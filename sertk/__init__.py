@@ -7,8 +7,8 @@
     answer.emotion, answer.probabilities["Happy"], answer.attributes["arousal"]
 
 Each verb of the command line is a function: `prepare`, `map_labels`, `merge`, `transcribe`, `extract`, `train`,
-`combine`, `predict`, `predict_corpus`, `score`, `report`; `score_frames` scores tables in memory. What to look at
-next, with `help`:
+`combine`, `predict`, `predict_corpus`, `crossval`, `score`, `report`; `score_frames` scores tables in memory. What to
+look at next, with `help`:
 
     sertk.contracts          what a component of each kind is given and returns
     sertk.registry           the components that are installed
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sertk.api.combine import combine
+    from sertk.api.crossval import crossval
     from sertk.api.data import prepare
     from sertk.api.extract import extract
     from sertk.api.frames import score_frames
@@ -46,6 +47,7 @@ FUNCTIONS = {
     "combine": "sertk.api.combine",
     "predict": "sertk.api.predict",
     "predict_corpus": "sertk.api.predict",
+    "crossval": "sertk.api.crossval",
     "score": "sertk.api.score",
     "score_frames": "sertk.api.frames",
     "report": "sertk.api.report",
@@ -55,6 +57,7 @@ FUNCTIONS = {
 __all__ = [
     "__version__",
     "combine",
+    "crossval",
     "extract",
     "load",
     "map_labels",

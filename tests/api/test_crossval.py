@@ -1,0 +1,195 @@
+"""Cross-validation: each speaker is tested once, by models that never saw it, however the work was interrupted."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import sertk
+from sertk.checkpoint import Checkpoint
+from sertk.cli import main
+from sertk.data.manifest import Manifest
+from sertk.ensemble.predictions import Predictions
+from sertk.errors import ConfigError, DataError, OutputError, UsageError
+from sertk.testing.tiny import write_tiny_corpus
+from sertk.why import explain
+
+pytestmark = pytest.mark.filterwarnings("ignore:stage linear")
+LINEAR = """
+seed = {seed}
+standardise = [{names}]
+[data]
+manifest = "elsewhere.jsonl.gz"
+[features]
+{features}
+[fusion]
+use = "concat"
+[head]
+activation = "none"
+[selection]
+metric = "uar"
+[compute]
+threads = 1
+[[stage]]
+name = "linear"
+loss = [{{ use = "cross_entropy" }}]
+[stage.solver]
+penalty = [0.03, 0.1]
+folds = "speakers"
+with_dev = true
+"""
+VOTE = 'fit = "held_out"\n[aggregator]\nuse = "soft_vote"\n[data]\nmanifest = "elsewhere.jsonl.gz"\n'
+M = "manifest.jsonl.gz"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A made-up corpus with two linear members, as the working folder."""
+    monkeypatch.chdir(tmp_path)
+    write_tiny_corpus(tmp_path)
+    for name, store in (("one", "speech"), ("two", "words")):
+        Path(f"{name}.toml").write_text(
+            LINEAR.format(seed=1, names=f'"{store}"', features=f'{store} = "features/{store}"')
+        )
+    Path("vote.toml").write_text(VOTE)
+    return tmp_path
+
+
+WORDS = [
+    "crossval",
+    "one.toml",
+    "two.toml",
+    "--manifest",
+    M,
+    "--folds",
+    "3",
+    "--combine",
+    "vote.toml",
+    "--device",
+    "cpu",
+]
+
+
+def pooled(folder: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(Path(folder, "pooled").glob("*.csv"))}
+
+
+def change(**fields: object) -> None:
+    corpus = Manifest.read(Path(M))
+    corpus.with_utterances(replace(u, **fields) for u in corpus).write(Path(M))  # type: ignore[arg-type]
+
+
+def test_every_utterance_is_predicted_once_by_a_model_that_never_saw_its_speaker(place: Path) -> None:
+    found = sertk.crossval(["one.toml", "two.toml"], M, "cv", folds=3, combine=["vote.toml"], device="cpu")
+    assert [*found.systems] == ["one", "two", "vote"]
+    corpus = Manifest.read(found.manifest)
+    speaker_of = {u.id: u.speaker for u in corpus}
+    assert {u.split for u in corpus} == {"test"}
+    for path in found.systems.values():
+        assert sorted(Predictions.read(path).ids) == sorted(speaker_of)
+    for fold in found.folds:
+        tested = {speaker_of[id] for id in Predictions.read(fold.systems["vote"]).ids}
+        for model in ("members/one", "ensembles/vote"):
+            trained = Checkpoint.load(place / f"cv/fold_{fold.name}" / model).train_ids
+            assert not tested & {speaker_of[id] for id in trained}
+    assert len(sertk.score([*found.systems.values()], found.manifest, "test", draws=9).scores) == 3
+
+
+def test_function_verb_and_jobs_give_the_same_bytes_and_then_all_is_up_to_date(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sertk.crossval(["one.toml", "two.toml"], M, "a", folds=3, combine=["vote.toml"], device="cpu")
+    assert main([*WORDS, "--into", "b", "--jobs", "2"]) == 0
+    assert pooled("a") == pooled("b") != {}
+    capsys.readouterr()
+    assert main([*WORDS, "--into", "b"]) == 0
+    assert capsys.readouterr().out == "up to date  b\n"
+
+
+def test_a_changed_member_trains_its_own_folds_alone(place: Path) -> None:
+    assert main([*WORDS, "--into", "cv"]) == 0
+    before = {path: path.stat().st_mtime_ns for path in Path("cv").glob("fold_*/members/*/card.json")}
+    text = Path("one.toml").read_text()
+    Path("one.toml").write_text(text.replace("penalty = [0.03, 0.1]", "penalty = [0.3]"))
+    assert main([*WORDS, "--into", "cv"]) == 0
+    ran = {path.parent.name for path, time in before.items() if path.stat().st_mtime_ns != time}
+    assert ran == {"one"}
+    assert not explain(Path("cv")).differs
+    assert not explain(Path("cv/pooled/vote.csv")).differs
+
+
+@pytest.mark.slow
+def test_killed_ten_times_and_run_again_it_gives_the_same_predictions(place: Path) -> None:
+    assert main([*WORDS, "--into", "whole"]) == 0
+    rng, killed = random.Random(1), 0
+    for _ in range(10):
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("sertk"), *WORDS, "--into", "cv"], stdout=subprocess.DEVNULL
+        )
+        time.sleep(rng.uniform(1.5, 4.0))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+    assert killed
+    assert main([*WORDS, "--into", "cv"]) == 0
+    assert pooled("cv") == pooled("whole")
+
+
+def test_folds_of_the_manifest_are_taken_and_utterances_without_one_are_counted(place: Path) -> None:
+    corpus = Manifest.read(Path(M))
+    fold_of = {s: (None, "x2", "x10")[n % 3] for n, s in enumerate(sorted({u.speaker or "" for u in corpus}))}
+    corpus.with_utterances(replace(u, fold=fold_of[u.speaker or ""]) for u in corpus).write(Path(M))
+    found = sertk.crossval("one.toml", M, "cv", dev=0.2, device="cpu")
+    assert [fold.name for fold in found.folds] == ["x2", "x10"]
+    assert found.without_fold == sum(fold_of[u.speaker or ""] is None for u in corpus) > 0
+    assert found.how == "2 folds as given"
+
+
+def test_unknown_speakers_are_refused_unless_each_recording_counts_as_one(place: Path) -> None:
+    change(speaker=None)
+    Path("one.toml").write_text(Path("one.toml").read_text().replace('folds = "speakers"\nwith_dev = true', ""))
+    with pytest.raises(
+        DataError, match=r"speakers of 90 of 90 utterances are unknown .*the same voice may be trained"
+    ):
+        sertk.crossval("one.toml", M, "cv", device="cpu")
+    found = sertk.crossval("one.toml", M, "cv", folds=3, by_recording=True, device="cpu")
+    assert found.how == "3 folds by speaker; 90 unknown speakers, by recording"
+
+
+def test_what_cannot_be_cross_validated_is_refused_before_any_work(place: Path) -> None:
+    with pytest.raises(DataError, match="25 speakers cannot be divided into 26 folds"):
+        sertk.crossval("one.toml", M, "cv", folds=26, device="cpu")
+    with pytest.raises(UsageError, match="two systems are called 'one'"):
+        sertk.crossval(["one.toml", "one.toml"], M, "cv", device="cpu")
+    with pytest.raises(UsageError, match=r"no system is called 'three'"):
+        sertk.crossval("one.toml", M, "cv2", folds=3, combine=["vote.toml:three"], device="cpu")
+    Path("mine").mkdir()
+    Path("mine/notes").write_text("mine")
+    with pytest.raises(OutputError, match="mine is a folder with notes"):
+        sertk.crossval("one.toml", M, "mine", device="cpu")
+    assert not Path("cv").exists()
+
+
+def test_a_fold_that_has_all_of_a_class_is_named(place: Path) -> None:
+    corpus = Manifest.read(Path(M))
+    moved = []
+    for u in corpus:
+        rare = u.speaker == "speaker-00"
+        others = {name: votes for name, votes in u.votes.items() if name != "Happy"} or {"Angry": 1.0}
+        emotion = "Happy" if rare else "Angry" if u.emotion == "Happy" else u.emotion
+        moved.append(replace(u, emotion=emotion, votes={"Happy": 5.0} if rare else others))
+    corpus.with_utterances(moved).write(Path(M))
+    with pytest.raises(DataError, match=r"fold \d: no utterance of its training part is Happy"):
+        sertk.crossval("one.toml", M, "cv", folds=3, device="cpu")
+
+
+def test_a_member_for_another_corpus_is_refused(place: Path) -> None:
+    Path("one.toml").write_text(Path("one.toml").read_text().replace("[head]", '[head]\nattributes = ["liking"]'))
+    with pytest.raises(ConfigError, match="the corpus has no attribute 'liking'"):
+        sertk.crossval("one.toml", M, "cv", folds=3, device="cpu")

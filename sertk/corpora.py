@@ -38,8 +38,9 @@ def prepare_provenance(
     """
     resolved = dict(checked_options(corpora, Use(use=corpus, **options)))
     place = Path(folder)
-    if not place.is_dir():
+    if not (place.is_dir() or place.is_file()):
         raise DataError(f"{folder}: there is no such folder. Name the folder of the corpus.")
+    file, place = place, place if place.is_dir() else place.parent
     further = {name: paths for name, value in resolved.items() if (paths := _paths(value))}
     plain = {name: value for name, value in resolved.items() if name not in further}
     recordings = place if place.is_absolute() else os.path.relpath(place, Path(out).parent)
@@ -49,7 +50,9 @@ def prepare_provenance(
     folders |= {f"{name} {n}": path for name, paths in further.items() for n, path in enumerate(paths)}
     for name, each in folders.items():
         parts |= folder_parts(name, each, audio=resolved["audio"], progress=progress)
-    called = str(place) if place.is_absolute() else from_here(place)  # it decides how the manifest names the folder
+    if file != place:
+        parts["table"] = file.name
+    called = str(file) if file.is_absolute() else from_here(file)  # it decides how the manifest names the folder
     given = {name: value for name, value in plain.items() if name in options}
     for name, paths in further.items():
         named = [from_here(path) for path in paths]

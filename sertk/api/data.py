@@ -55,7 +55,7 @@ def prepare(
     corpus
         Which corpus it is: the name of a reader, such as msp_podcast, crema_d or emodb.
     folder
-        The folder of the corpus.
+        The folder of the corpus; for `table` also the table itself.
     out
         The manifest to write, `*.jsonl` or `*.jsonl.gz`; `OUT.report.jsonl` lists faults.
     force
@@ -79,7 +79,8 @@ def prepare(
         return Prepared(place, up_to_date=True)
     manifest, report = read_corpus(corpus, Path(folder), options)
     with making(place, made, sides=[REPORT]) as edited:
-        manifest.based_in(Path(folder)).write(place)
+        base = Path(folder)
+        manifest.based_in(base if base.is_dir() else base.parent).write(place)
         if report.faults:
             report.write(beside(place, REPORT))
     warn_of_edited(edited)

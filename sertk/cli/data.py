@@ -36,7 +36,7 @@ def build(words: Sequence[str]) -> typer.Typer:
 
 def prepare(
     corpus: str = typer.Argument(..., help="The reader of the corpus, such as msp_podcast: see `sertk list corpus`."),
-    folder: Path = typer.Argument(..., help="The folder of the corpus."),
+    folder: Path = typer.Argument(..., help="The folder of the corpus, or its table."),
     out: Path = OUT,
     force: bool = FORCE,
     *,
@@ -52,6 +52,8 @@ def prepare(
     first, *more = made.report.lines()
     for line in (first, f"read  {', '.join(made.report.files)}"):
         say(line)
+    if made.report.columns:
+        show(made.report.columns_table())
     show(made.report.table())
     for line in more:
         say(line)

@@ -16,6 +16,8 @@ from sertk.errors import AudioError, DataError, Fault
 
 SAMPLE_RATE, CHANNELS = 16_000, 1
 """What the recordings of the corpora that are read here should be, Hz and number."""
+LATE_SECONDS = 0.05
+"""So much later than its recording may an utterance end without a word: times are rounded."""
 FEW, FEW_SHARE = 10, 0.01
 """So many recordings, or this share, may be missing before something is wrong with the copy."""
 
@@ -99,7 +101,15 @@ def with_recordings(
             report.add("odd format", [Fault(utterance.id, what)])
         if info.remark:
             report.add("no length", [Fault(utterance.id, f"{info.remark}; kept")])
-        kept.append(replace(utterance, duration=round(info.seconds, 6), sample_rate=info.sample_rate))
+        rest = round(info.seconds - utterance.start, 6)
+        if rest <= 0:
+            bad.append(Fault(utterance.id, f"starts at {utterance.start:g} s of {info.seconds:.3f} s; left out"))
+            continue
+        if utterance.duration is not None and utterance.duration > rest + LATE_SECONDS:
+            what = f"ends at {utterance.start + utterance.duration:g} s of {info.seconds:.3f} s; cut at its end"
+            report.add("ends after its recording", [Fault(utterance.id, what)])
+        duration = rest if utterance.duration is None else min(utterance.duration, rest)
+        kept.append(replace(utterance, duration=duration, sample_rate=info.sample_rate))
     report.add("bad recording", bad)
     if there and not kept:
         raise DataError(f"none of {len(there):,} recordings could be read. The first: {bad[0].message}")

@@ -22,7 +22,8 @@ class CorpusReport:
     files: what was read, relative to its folder. form: of the label files, and where labels come from.
     values_missing, ratings_missing: by attribute, rows of the consensus and of the raters without a readable value.
     own_words: primary votes for `Other`, most with free text. compared: how many consensus labels and attribute means
-    could be drawn again from the raters, and how many came out the same. faults: by kind.
+    could be drawn again from the raters, and how many came out the same. columns: of a table what each was read as,
+    how many rows have it, and its first value. faults: by kind.
     """
 
     release: str | None = None
@@ -35,6 +36,7 @@ class CorpusReport:
     ratings_missing: dict[str, int] = field(default_factory=dict)
     own_words: int = 0
     splits: dict[str, dict[str, float]] = field(default_factory=dict)
+    columns: list[tuple[str, str, int, str]] = field(default_factory=list)
     compared: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
 
@@ -80,6 +82,10 @@ class CorpusReport:
         ]
         return Table(("split", "utterances", "speakers", "hours"), rows)
 
+    def columns_table(self) -> Table:
+        """What each column was read as."""
+        return Table(("column", "read as", "rows", "first"), self.columns, align="llrl")
+
     def lines(self) -> list[str]:
         """What was read, then how much of what, and how far the raters bear the consensus out."""
         of = "a part of release" if "count" in self.faults else "release"
@@ -107,6 +113,7 @@ class CorpusReport:
             "ratings_missing": self.ratings_missing,
             "own_words": self.own_words,
             "splits": self.splits,
+            "columns": self.columns,
             "consensus_agreement": self.consensus_agreement,
             "attribute_agreement": self.attribute_agreement,
             "faults": {kind: len(faults) for kind, faults in self.faults.items()},

@@ -16,10 +16,11 @@ _COMMA = re.compile(r"[+-]?\d+,\d+")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table. place: file and line, for messages."""
+    """One line of a table. place: file and line, for messages. folder: where its paths start, in the corpus's."""
 
     place: str
     cells: Mapping[str, str]
+    folder: Path = Path()
 
     def text(self, column: str) -> str:
         """A cell that must not be empty. Raises DataError."""
@@ -36,7 +37,7 @@ class Row:
 
     def path(self, column: str) -> Path:
         """A cell as a path, with the slashes of this system. Raises DataError for an empty one."""
-        return Path(self.text(column).replace("\\", "/"))
+        return self.folder / self.text(column).replace("\\", "/")
 
 
 def decimal(text: str) -> float:

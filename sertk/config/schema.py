@@ -85,8 +85,7 @@ class Head(Section):
 class Solver(Section):
     """Fits the head to the whole training part at once: a convex problem with one solution, so nothing is drawn.
 
-    Minimises the stage's loss + penalty / 2 |W|^2 over the weights W of a linear head on pooled features. The squares
-    of attributes' weights are multiplied by the weight of their loss: so neither it nor their unit changes the fit.
+    Minimises loss + penalty / 2 |W|^2 over the weights W of a linear head; those of attributes count by their loss's weight.
     """
 
     use: Literal["lbfgs"] = "lbfgs"

@@ -35,4 +35,4 @@ def averaged(frames: Tensor, count: int) -> Tensor:
     """
     if count == 1:
         return frames
-    return torch.stack([part.float().mean(dim=0) for part in frames.split(count)])
+    return torch.stack([part.float().mean(dim=0) for part in torch.split(frames, count)])

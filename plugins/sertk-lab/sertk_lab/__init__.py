@@ -1,1 +1,1 @@
-"""Ablations and plans: what a recipe compares, and what it will take."""
+"""Baselines, cross-corpus matrices, ablations and plans."""

@@ -1,0 +1,1 @@
+"""Across corpora: trained on one, tested on each."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sertk_lab.across.cells import cell, classes_of
+from sertk_lab.across.cells import cell, classes_of, with_its_classes
 from sertk_lab.across.run import cross_corpora
 from sklearn.metrics import f1_score, recall_score
 
@@ -63,6 +63,16 @@ def test_classes_that_nobody_has_are_none(predicted: tuple[Manifest, Predictions
     manifest, _ = predicted
     without = manifest.with_utterances([u for u in manifest if u.emotion != "bored"])
     assert classes_of(without) == ("angry", "happy", "sad")
+
+
+def test_votes_for_classes_that_a_corpus_lacks_are_votes_outside() -> None:
+    given = {"angry": 2.0, "bored": 3.0, "Other": 1.0}
+    utterances = (Utterance("a", "a.wav", emotion="angry", votes=given), Utterance("b", "b.wav", emotion="sad"))
+    made = with_its_classes(Manifest("x", LABELS, {}, utterances))
+    assert made.labels.names == ("angry", "sad")
+    assert made.utterances[0].votes == {"angry": 2.0, "Other": 4.0}
+    whole = Manifest("x", LabelSet(("angry", "sad")), {}, utterances)
+    assert with_its_classes(whole) is whole
 
 
 def test_one_corpus_is_no_matrix(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sertk.data.labels import LabelSet
+from sertk.data.labels import OTHER, LabelSet
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
@@ -45,6 +45,20 @@ def classes_of(manifest: Manifest) -> tuple[str, ...]:
     """The classes that some utterance has as its label, in the order of the label set."""
     found = {utterance.emotion for utterance in manifest}
     return tuple(name for name in manifest.labels.names if name in found)
+
+
+def with_its_classes(manifest: Manifest) -> Manifest:
+    """The same corpus with the classes alone that it has; votes for others count as `Other`, the vote outside."""
+    names = classes_of(manifest)
+    if names == manifest.labels.names:
+        return manifest
+    made = []
+    for utterance in manifest:
+        votes = {name: count for name, count in utterance.votes.items() if name in names}
+        if others := sum(utterance.votes.values()) - sum(votes.values()):
+            votes[OTHER] = others
+        made.append(replace(utterance, votes=votes))
+    return replace(manifest.with_utterances(made), labels=LabelSet(names))
 
 
 def cell(

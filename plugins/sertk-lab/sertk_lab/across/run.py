@@ -11,15 +11,15 @@ from pathlib import Path
 
 import sertk
 from sertk.api.combine import by_name
-from sertk.api.data import split
+from sertk.api.data import fix, split
 from sertk.api.remarks import warn_of_edited
 from sertk.data.manifest import Manifest
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import UsageError
 from sertk.files import sha256_file, write_text
 from sertk.outputs import making_in, refuse_foreign
-from sertk.provenance import Provenance, from_here, is_current
-from sertk_lab.across.cells import Cell, cell, classes_of
+from sertk.provenance import Provenance, from_here, is_current, read_record, write_record
+from sertk_lab.across.cells import Cell, cell, classes_of, with_its_classes
 from sertk_lab.across.matrix import texts
 from sertk_lab.baselines.features import DEFAULT, built_encoder
 from sertk_lab.baselines.recipe import folds_of, recipe_files
@@ -90,7 +90,10 @@ def cross_corpora(
     if len(named) < 2:
         raise UsageError("give two manifests or more: one is trained on, the others are tested on")
     place, sources = Path(out).absolute(), {name: path.absolute() for name, path in named.items()}
-    refuse_foreign(place, VERB, own=[*sources, *PAGES])
+    refuse_foreign(place, VERB)
+    if read_record(place) is None:
+        place.mkdir(parents=True, exist_ok=True)
+        write_record(place, Provenance(VERB, {}), finished=False)
     for name, source in sources.items():
         with _inside(place / name):
             _prepare(name, source, map, features, folds, jobs=jobs, device=device, force=force, tell=tell)
@@ -146,14 +149,13 @@ def _prepare(
     tell: Callable[[str], None],
 ) -> None:
     """All of one corpus, in its folder: labels, features, cross-validation, and a model of all of it."""
-    manifest, whole = Path("data/manifest.jsonl.gz"), Path("data/all.jsonl.gz")
+    mapped, manifest, whole = (Path("data") / f"{part}.jsonl.gz" for part in ("mapped", "manifest", "all"))
     if map is not None:
-        sertk.map_labels(source, map, out=manifest, force=force)
+        sertk.map_labels(source, map, out=mapped, force=force)
     else:
-        from sertk.api.data import fix
-
-        fix(source, out=manifest, force=force)
-    corpus = Manifest.read(manifest)
+        fix(source, out=mapped, force=force)
+    corpus = with_its_classes(Manifest.read(mapped))
+    corpus.write(manifest)
     divided = folds_of(corpus, folds)
     texts_of = recipe_files(
         corpus, [], features=features, folds=divided, deepser=False, by_recording=False, jobs=jobs

@@ -87,7 +87,7 @@ CHOICES: Mapping[str, Choice] = {
         '[encoder]\nuse       = "logmel"\nmels      = 64\nnormalise = "none"\npool      = "mean_std"\n',
         "# 64 bands, ten frames side by side: 640 values, 10 times a second. The level is kept.\n"
         '[encoder]\nuse       = "logmel"\nmels      = 64\nstack     = 10\nnormalise = "none"\n',
-        "[0.001, 0.003, 0.01, 0.03, 0.1, 0.3]",
+        "[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0]",
     ),
 }
 DEFAULT = "whisper"

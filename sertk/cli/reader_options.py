@@ -58,7 +58,7 @@ def _parameter(name: str, annotation: Any, default: Any, meaning: str) -> inspec
         kind = list[str]
     else:
         kind = next((one for one in (str, bool, int, float) if one in (annotation, *inner)), str)
-    help = f"{meaning} Default: {default}." if default not in (None, (), True, False) else meaning
+    help = f"{meaning} Default: {default}." if default not in (None, (), "", True, False) else meaning
     words = f" /--no-{flag}" if default is True else f"--{flag}"
     option = typer.Option([] if kind == list[str] else None, words, help=help)
     annotated = kind if kind == list[str] else kind | None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sertk.corpora import read_corpus
 from sertk.data.audio_stats import audio_stats
@@ -17,6 +18,7 @@ from sertk.data.packed import open_text
 from sertk.errors import DataError
 from sertk.recipes.run import run_recipe
 from sertk.recipes.runner import StageResult
+from sertk.registry import corpora
 from sertk_lab.baselines.estimate import Step, estimate
 from sertk_lab.baselines.features import DEFAULT, choice, require_deepser
 from sertk_lab.baselines.recipe import folds_of, recipe_files, write_recipe
@@ -123,13 +125,18 @@ def _corpus(path: Path, reader: str, options: Mapping[str, Any]) -> tuple[Manife
         if options:
             raise DataError(f"{path} is a manifest: it takes no options of a reader ({', '.join(options)})")
         return Manifest.read(path), ["sertk", "data", "fix", str(path.absolute())]
-    folder, given = path, dict(options)
-    if path.is_file():
-        folder, given = path.parent, {"table": path.name, **options}
-    if not folder.is_dir():
+    if not path.exists():
         raise DataError(f"there is no table, folder or manifest {path}")
-    manifest, _ = read_corpus(reader, folder, given)
-    return manifest, ["sertk", "data", "prepare", reader, str(folder.absolute()), *_words(given)]
+    given = _absolute(reader, options)
+    manifest, _ = read_corpus(reader, path, given)
+    return manifest, ["sertk", "data", "prepare", reader, str(path.absolute()), *_words(given)]
+
+
+def _absolute(reader: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a reader with paths that hold in any folder."""
+    kinds = inspect.signature(corpora.get(reader), eval_str=True).parameters
+    paths = {name for name, one in kinds.items() if Path in (one.annotation, *get_args(one.annotation))}
+    return {name: str(Path(value).absolute()) if name in paths else value for name, value in options.items()}
 
 
 def _words(options: Mapping[str, Any]) -> Sequence[str]:

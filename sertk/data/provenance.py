@@ -22,7 +22,7 @@ SPLIT, FIX, AUDIT, MAP, MERGE = 1, 2, 3, 1, 1
 REPORT = ".report.jsonl"
 """The ending of the side file that lists faults."""
 
-TABLES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl"})
+TABLES = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".gz", ".yaml", ".parquet"})
 """The endings of the label files that readers of corpora read."""
 
 FEW = 20

@@ -13,6 +13,7 @@ from sertk.cli.output import say, up_to_date
 class Format(StrEnum):
     """The formats that a manifest is exported to."""
 
+    audformat = "audformat"
     lhotse = "lhotse"
 
 
@@ -25,7 +26,7 @@ def command(
     """Export a manifest to the format of another library."""
     from sertk_corpora import export
 
-    write = {Format.lhotse: export.write_lhotse}[format]
+    write = {Format.audformat: export.write_audformat, Format.lhotse: export.write_lhotse}[format]
     made = write(manifest, out, force=force)
     if made.up_to_date:
         return up_to_date(out)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sertk.api.remarks import warn_of_edited
+from sertk.api.remarks import warn, warn_of_edited
 from sertk.data.audio import AudioInfo
 from sertk.data.headers import read_headers
 from sertk.data.manifest import Manifest
-from sertk.errors import AudioError, DataError
+from sertk.errors import AudioError, DataError, LeftOutWarning
 from sertk.files import remove, sha256_json
 from sertk.outputs import making_in, refuse_foreign
 from sertk.provenance import Provenance, from_here, is_current, read_record
-from sertk_corpora import lhotse_out
+from sertk_corpora import audformat_out, lhotse_out
+from sertk_corpora.audformat_library import library
 
-VERB, REVISIONS = "export", {"lhotse": 1}
+VERB, REVISIONS = "export", {"audformat": 1, "lhotse": 1}
 """The verb, and for each format a revision, raised when its outputs change for the same inputs."""
 Write = Callable[[Manifest, Mapping[str, AudioInfo], Path], None]
 
@@ -53,6 +54,36 @@ def write_lhotse(manifest: str | Path, folder: str | Path, *, force: bool = Fals
         DataError for recordings that cannot be read; OutputError for a folder with other files.
     """
     return _export("lhotse", Path(manifest), Path(folder), lambda _: lhotse_out.FILES, lhotse_out.write_files, force)
+
+
+def write_audformat(manifest: str | Path, folder: str | Path, *, force: bool = False) -> Exported:
+    """Write a manifest as a database of audformat: `db.yaml`, and a table for each split.
+
+    Tables are filewise where every utterance is a whole recording, else segmented. The speaker scheme says gender and
+    language. Recordings are named by their absolute paths, those below the folder by their paths from there. The
+    raters' own rows are left out.
+
+    Parameters
+    ----------
+    manifest
+        The manifest.
+    folder
+        The folder to write.
+    force
+        Write again what is up to date.
+
+    Raises
+    ------
+    SertkError
+        DataError without the library audformat, for recordings that cannot be read, and for what the library refuses;
+        OutputError for a folder with other files.
+    """
+    library()
+    names, write = audformat_out.file_names, audformat_out.write_files
+    made = _export("audformat", Path(manifest), Path(folder), names, write, force)
+    if not made.up_to_date and (count := sum(bool(u.raters) for u in Manifest.read(Path(manifest)))):
+        warn(f"the raters' own rows of {count:,} utterances are left out; their votes are kept", LeftOutWarning)
+    return made
 
 
 def provenance(manifest: str, out: str, format: str) -> Provenance:

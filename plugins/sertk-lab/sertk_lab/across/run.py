@@ -14,6 +14,7 @@ from sertk.api.combine import by_name
 from sertk.api.data import fix, split
 from sertk.api.remarks import warn_of_edited
 from sertk.data.manifest import Manifest
+from sertk.engine import Placement
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import UsageError
 from sertk.files import sha256_file, write_text
@@ -167,7 +168,7 @@ def _prepare(
             write_text(conf[Path(path).name], text)
     if not Path("features/pooled/card.json").is_file():
         built_encoder(features, conf["pooled.toml"])
-    sertk.extract(conf["pooled.toml"], manifest, into="features", device=device, force=force)
+    sertk.extract(conf["pooled.toml"], manifest, into="features", device=device, force=force, on=Placement(jobs=jobs))
     tell(f"extracted  {name}  {len(corpus):,} utterances")
     sertk.crossval(conf["linear.toml"], manifest, "crossval", folds=divided, device=device, jobs=jobs, force=force)
     tell(f"cross-validated  {name}")

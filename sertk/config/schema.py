@@ -85,7 +85,7 @@ class Head(Section):
 class Solver(Section):
     """Fits the head to the whole training part at once: a convex problem with one solution, so nothing is drawn.
 
-    Minimises loss + penalty / 2 |W|^2 for weights W of a linear head; those of attributes count by their loss's weight.
+    Minimises loss + penalty / 2 |W|^2 for weights W of a linear head; those of attributes count by their loss.
     """
 
     use: Literal["lbfgs"] = "lbfgs"

@@ -6,9 +6,9 @@
     answer = model.predict("recording.wav", text="what the speaker says")
     answer.emotion, answer.probabilities["Happy"], answer.attributes["arousal"]
 
-Each verb of the command line is a function: `prepare`, `map_labels`, `merge`, `transcribe`, `extract`, `train`,
-`combine`, `predict`, `predict_corpus`, `crossval`, `score`, `report`; `score_frames` scores tables in memory. What to
-look at next, with `help`:
+Each verb of the command line is a function: `prepare`, `map_labels`, `merge`, `transcribe`, `extract`,
+`store_features`, `train`, `combine`, `predict`, `predict_corpus`, `crossval`, `score`, `report`; `score_frames`
+scores tables in memory. What to look at next, with `help`:
 
     sertk.contracts          what a component of each kind is given and returns
     sertk.registry           the components that are installed
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sertk.api.crossval import crossval
     from sertk.api.data import prepare
     from sertk.api.extract import extract
+    from sertk.api.features import store_features
     from sertk.api.frames import score_frames
     from sertk.api.mapping import map_labels, merge
     from sertk.api.predict import predict, predict_corpus
@@ -43,6 +44,7 @@ FUNCTIONS = {
     "merge": "sertk.api.mapping",
     "transcribe": "sertk.api.transcribe",
     "extract": "sertk.api.extract",
+    "store_features": "sertk.api.features",
     "train": "sertk.api.train",
     "combine": "sertk.api.combine",
     "predict": "sertk.api.predict",
@@ -68,6 +70,7 @@ __all__ = [
     "report",
     "score",
     "score_frames",
+    "store_features",
     "train",
     "transcribe",
 ]

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sertk.config.schema import Experiment
 from sertk.errors import CheckpointError
-from sertk.features.card import Dtype, StoreCard
+from sertk.features.card import EXTERNAL, Dtype, StoreCard
 from sertk.files import damaged, parse_json, parse_toml, sha256_json
 from sertk.registry import REGISTRIES
 
@@ -198,6 +198,16 @@ def spec_of(name: str, card: StoreCard) -> tuple[EncoderSpec, Path | None]:
         owner=owner_of(card.encoder),
     )
     return spec, folder
+
+
+def refuse_external(spec: EncoderSpec) -> None:
+    """Raise CheckpointError for features that another program made, where they are to be made of a recording."""
+    if spec.use == EXTERNAL:
+        raise CheckpointError(
+            f"the model reads the features {spec.options.get('name', '')!r}, which were made outside of sertk, so "
+            f"sertk cannot compute them for a recording: store them with `sertk data features` and predict a "
+            f"corpus with --manifest"
+        )
 
 
 def versions(distributions: Mapping[str, str]) -> dict[str, str]:

@@ -22,6 +22,7 @@ PLANNERS = {
     "data map": "sertk.data.provenance:map_provenance",
     "data merge": "sertk.data.provenance:merge_provenance",
     "data audit": "sertk.data.provenance:audit_provenance",
+    "data features": "sertk.features.external:provenance",
     "transcribe": "sertk.transcribers.provenance:transcribe_provenance",
     "extract": "sertk.extraction.differences:provenance",
     "train": "sertk.experiment:provenance",

@@ -130,6 +130,37 @@ def merge(
 
 
 @app.command()
+def features(
+    name: str = typer.Argument(..., help="A name for the features, for the program and settings that made them."),
+    source: Path = typer.Option(
+        ..., "--from", help="A folder of .npy files named by utterance id, or a file *.npz, *.safetensors or *.csv."
+    ),
+    manifest: Path = typer.Option(..., help="The manifest (*.jsonl, *.jsonl.gz)."),
+    out: Path = typer.Option(..., help="The folder of the feature store to write."),
+    modality: str = typer.Option("speech", help="What the features are of: speech or text."),
+    dtype: str = typer.Option("float32", help="The type to store: float32 or float16."),
+    frames_per_second: float = typer.Option(0.0, help="Rate of the frames; 0 where they are no time steps."),
+    force: bool = FORCE,
+) -> None:
+    """Store features that another program computed."""
+    from sertk.api.features import store_features
+
+    made = store_features(
+        name,
+        source,
+        manifest=manifest,
+        out=out,
+        modality=modality,
+        dtype=dtype,  # type: ignore[arg-type]
+        frames_per_second=frames_per_second,
+        force=force,
+    )
+    if made.up_to_date:
+        return up_to_date(out)
+    say(f"wrote  {out}  {made.utterances:,} utterances  {made.dim:,} values per frame")
+
+
+@app.command()
 def fix(
     manifest: Path = typer.Argument(..., help="A manifest."),
     out: Path = OUT,

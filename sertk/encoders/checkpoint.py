@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sertk import registry
-from sertk.cards import EncoderSpec, not_installed
+from sertk.cards import EncoderSpec, not_installed, refuse_external
 from sertk.checkpoint import Checkpoint
 from sertk.config.build import build
 from sertk.config.schema import Use
@@ -31,6 +31,7 @@ from sertk.tensors import Padded
 
 def build_encoder(spec: EncoderSpec) -> Encoder:
     """Build the encoder of a specification. Raises CheckpointError where it is no longer the same."""
+    refuse_external(spec)
     try:
         encoder: Encoder = build(registry.encoders, Use(use=spec.use, **spec.options))
     except UnknownNameError as error:

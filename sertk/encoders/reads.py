@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertk.cards import model_fingerprint, not_installed, read_card, read_experiment
+from sertk.cards import model_fingerprint, not_installed, read_card, read_experiment, refuse_external
 from sertk.data.manifest import Utterance
 from sertk.data.speakers import read_speakers
 from sertk.encoders.tree import stored_at
@@ -58,6 +58,7 @@ def reads_of(folder: Path, *, stored: bool) -> Reads:
             elif spec.use == "checkpoint":
                 walk(folder / "members" / name, f"{above}{name}/")
             else:
+                refuse_external(spec)
                 uses.append(("encoder", spec.use))
                 modalities.add(spec.modality)
                 owners.append(spec.owner)

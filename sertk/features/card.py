@@ -25,6 +25,10 @@ Precision = Literal["float32", "bfloat16", "float16"]
 FILE = "card.json"
 FORMAT = 2
 VERB = "extract"
+IMPORT = "data features"
+"""The verb that makes stores of arrays that another program computed."""
+EXTERNAL = "external"
+"""What their cards have in place of an encoder's name."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sertk.errors import StoreError
-from sertk.features.card import FILE, VERB, StoreCard, as_json, check_same, read_card, refuse_older
+from sertk.features.card import EXTERNAL, FILE, IMPORT, VERB, StoreCard, as_json, check_same, read_card, refuse_older
 from sertk.features.index import Contents, Index, dropped_value, index_value, read_dropped, read_index, read_shards
 from sertk.features.repair import can_be_read
 from sertk.files import write_json
@@ -37,13 +37,16 @@ def store_provenance(
     return Provenance(VERB, card.parts | waiting, call, reads)
 
 
-def refuse_foreign_store(folder: Path) -> None:
-    """Raise OutputError for a folder with something in it that is no store, StoreError for one of the old format."""
+def refuse_foreign_store(folder: Path, verb: str = VERB) -> None:
+    """Raise OutputError for a folder with something in it that is no store of this verb's, StoreError for an old one.
+
+    verb: `extract`, or the one that stores arrays of other programs.
+    """
     refuse_older(folder)
-    if can_be_read(read_card, folder):
+    if can_be_read(read_card, folder) and (read_card(folder).encoder == EXTERNAL) == (verb == IMPORT):
         return
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    refuse_foreign(folder, VERB, own=[name for name in names if _UNFINISHED.fullmatch(name)])
+    refuse_foreign(folder, verb, own=[name for name in names if _UNFINISHED.fullmatch(name)])
 
 
 def is_foreign(folder: Path, card: StoreCard) -> bool:

@@ -233,8 +233,9 @@ checkers = Registry("checker")
 
 PROVIDERS: dict[str, dict[str, str]] = {
     "corpus": {
-        **dict.fromkeys(("crema_d", "crema_d_acted", "emodb", "emovo", "esd", "filenames"), "sertk-corpora"),
-        **dict.fromkeys(("iemocap", "meld", "msp_improv", "ravdess", "savee", "shemo", "tess"), "sertk-corpora"),
+        **dict.fromkeys(("audformat", "crema_d", "crema_d_acted", "emodb", "emovo", "esd"), "sertk-corpora"),
+        **dict.fromkeys(("filenames", "iemocap", "lhotse", "meld", "msp_improv", "ravdess"), "sertk-corpora"),
+        **dict.fromkeys(("savee", "shemo", "tess"), "sertk-corpora"),
         "msp_podcast": "sertk-msp-podcast",
     },
     "encoder": {"opensmile": "sertk-opensmile", "s3prl": "sertk-s3prl"},
@@ -242,8 +243,13 @@ PROVIDERS: dict[str, dict[str, str]] = {
     "sampler": {"balanced": "sertk-balanced"},
     "regularizer": {"manifold_mixup": "sertk-mixup"},
     "aggregator": {"meta_classifier": "sertk-meta", "soup": "sertk-soup"},
-    "verb": {"ablate": "sertk-lab", "data.toy": "sertk-toy", "plan": "sertk-lab", "submit": "sertk-msp-podcast"},
-    "planner": {"ablate": "sertk-lab", "submit": "sertk-msp-podcast"},
+    "verb": {
+        **dict.fromkeys(("ablate", "baseline", "crosscorpus", "plan"), "sertk-lab"),
+        "data.toy": "sertk-toy",
+        "export": "sertk-corpora",
+        "submit": "sertk-msp-podcast",
+    },
+    "planner": {"ablate": "sertk-lab", "export": "sertk-corpora", "submit": "sertk-msp-podcast"},
     "checker": {"ablation": "sertk-lab"},
 }
 """By kind and name, the plugin of this project that provides it, for the message where it is not installed."""

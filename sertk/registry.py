@@ -5,6 +5,7 @@ a plugin to answer `in`. This strict subclass reads names and owners from metada
 Names and behaviours: docs/design/registries.md.
 """
 
+# Longer than others: it ends with the table of what this project's plugins provide.
 from __future__ import annotations
 
 import ast

@@ -98,17 +98,17 @@ def _utterance(names: NamesFile, path: Path, stem: str) -> Utterance | str:
         return f"is no name of {names.title}" + (f", which are like {names.example}" if names.example else "")
     groups = {name: code or "" for name, code in match.groupdict().items()}
     try:
-        said = {what: names.meaning(what, groups) for what in GROUPS}
+        known = {what: names.meaning(what, groups) for what in GROUPS}
     except KeyError as error:
         return f"has the code {error.args[0]!r}, which {names.title} does not have"
-    id = names.id.format(**groups | {"speaker": said["speaker"]}) if names.id else path.stem
+    id = names.id.format(**groups | {"speaker": known["speaker"]}) if names.id else path.stem
     return Utterance(
         id=id,
         audio=str(path.absolute()),
-        speaker=said["speaker"],
-        gender=said["gender"],
-        language=said["language"],
-        text=said["text"],
-        text_source="corpus" if said["text"] else None,
-        emotion=said["emotion"],
+        speaker=known["speaker"],
+        gender=known["gender"],
+        language=known["language"],
+        text=known["text"],
+        text_source="corpus" if known["text"] else None,
+        emotion=known["emotion"],
     )

@@ -107,8 +107,8 @@ def run_fold(
         predictions = {}
         for system, model in systems.items():
             to = beside(folder / "predictions" / system, ".csv")
-            (said,) = predict_corpus(model, manifest, TEST, output=to, device=device, force=force)
-            current.append(said.up_to_date)
+            (predicted,) = predict_corpus(model, manifest, TEST, output=to, device=device, force=force)
+            current.append(predicted.up_to_date)
             predictions[system] = to
     result = FoldResult(
         name,

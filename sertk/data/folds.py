@@ -36,6 +36,11 @@ class Division:
         dev: `next`, the fold after it is held out; or the share of the others that is, by whole speakers. Raises
         DataError for a class that the training part lacks, and for too few speakers to hold a share out.
         """
+        if dev == "next" and len(self.names) < 3:
+            raise DataError(
+                "of two folds one is tested and the next held out, which leaves nothing to train on: choose three or "
+                "more, or hold out a share of the training part: --dev 0.1"
+            )
         after = self.names[(self.names.index(name) + 1) % len(self.names)] if dev == "next" else ""
 
         def split(fold: str | None) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile
 
@@ -25,7 +26,10 @@ from sertk.files import sha256_json
 
 TYPES = ("float16", "float32", "float64")
 KINDS = "a folder of .npy files, or a file *.npz, *.safetensors or *.csv"
-_DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile, zlib.error, SafetensorError, csv.Error)
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile, zlib.error, SafetensorError, csv.Error),
+    *(TokenError, SyntaxError, OverflowError, MemoryError),  # of the header of an .npy file
+)
 
 
 @dataclass(frozen=True)

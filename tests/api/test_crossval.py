@@ -176,6 +176,11 @@ def test_what_cannot_be_cross_validated_is_refused_before_any_work(place: Path) 
     assert not Path("cv").exists()
 
 
+def test_two_folds_need_a_share_to_hold_out(place: Path) -> None:
+    with pytest.raises(DataError, match="leaves nothing to train on: choose three or more, or hold out a share"):
+        sertk.crossval("one.toml", M, "out", folds=2, device="cpu")
+
+
 def test_a_fold_that_has_all_of_a_class_is_named(place: Path) -> None:
     corpus = Manifest.read(Path(M))
     moved = []

@@ -121,6 +121,12 @@ def test_frames_are_averaged_by_five_and_the_last_over_what_is_left(name: str, t
         hf_speech(model=str(tiny(name)), average=5, pool="mean")
 
 
+def test_the_default_of_average_leaves_the_keys_of_older_stores_alone(tiny: Tiny) -> None:
+    one, five = (hf_speech(model=str(tiny("whisper")), average=n) for n in (1, 5))
+    assert "average" in one.unkeyed
+    assert one.fingerprint != five.fingerprint  # which holds it where it changes the frames
+
+
 def test_none_leaves_the_fingerprint_as_it_is(tiny: Tiny) -> None:
     folder = str(tiny("wavlm"))
     options = {"layers": "last4_sum", "dtype": "float32", "attention": "auto", "window": None}

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
 import pytest
 
 from sertk.cli import main
+from sertk.data.manifest import Manifest
 
 LIMIT_SECONDS = 30
 ON = "--manifest m.jsonl --device cpu"
@@ -53,6 +55,7 @@ FILES = {
     "conf/ablation.toml": 'members = ["one.toml"]\nseeds = 1\nfit = "held_out"\ntest = "development"\n'
     '[[arm]]\nname = "no words"\nset = ["seed=2"]\n',
     "recipe/run.sh": "# stage 1: wait\necho begun\n",
+    "map.toml": 'others = "drop"\n[labels]\nAngry = ["anger"]\nHappy = ["joy"]\nNeutral = ["calm"]\n',
 }
 SITE = [
     "data toy corpus --utterances 64",
@@ -70,11 +73,14 @@ SITE = [
     "score predictions/development/vote.csv --manifest m.jsonl --split development --draws 9 --output scores.json",
     "data fix m.jsonl --out fixed.jsonl",
     "report . --manifest m.jsonl --clips 1 --draws 9 --output report.html",
+    "crossval conf/one.toml --manifest m.jsonl --into crossval --folds 3 --by-recording --device cpu",
 ]
 LABELS = ("labels_consensus.csv", "labels_detailed.csv")
 WAV = "corpus/Audios/MSP-PODCAST_0006_0002.wav"
 """A recording of Test1, which few verbs read."""
 TEXT = "corpus/Transcripts/MSP-PODCAST_0006_0002.txt"
+FIRST = "MSP-PODCAST_0006_0002"
+"""An utterance."""
 STORE = ("card.json", "index.json", "shard-00000.safetensors", "provenance.json")
 MODEL = ("card.json", "config.toml", "model.safetensors", "train_ids.txt.gz", "SHA256SUMS", "provenance.json")
 
@@ -104,6 +110,29 @@ VERBS = {
     ),
     "data split": Verb("data split corpus.jsonl --share 0.25 --out OUT", ("corpus.jsonl",)),
     "data fix": Verb("data fix m.jsonl --out OUT", ("m.jsonl", WAV)),
+    "data map": Verb("data map m.jsonl --map map.toml --out OUT", ("m.jsonl", "map.toml")),
+    "data merge": Verb("data merge m.jsonl split.jsonl --names a,b --out OUT", ("m.jsonl", "split.jsonl")),
+    "data prepare table": Verb(
+        "data prepare table table.csv --out OUT --allow-partial", ("table.csv", "voices/a.wav", "voices")
+    ),
+    "data features": Verb(
+        "data features arrays --from arrays --manifest m.jsonl --out OUT",
+        (f"arrays/{FIRST}.npy", "arrays", "m.jsonl"),
+    ),
+    "export": Verb("export m.jsonl --format lhotse --out OUT", ("m.jsonl", WAV)),
+    "crossval": Verb(
+        "crossval conf/one.toml --manifest m.jsonl --into OUT --folds 3 --by-recording --device cpu",
+        ("conf/one.toml", "m.jsonl"),
+    ),
+    "crossval again": Verb(
+        "crossval conf/one.toml --manifest m.jsonl --into crossval --folds 3 --by-recording --device cpu",
+        (
+            *within("crossval/fold_1/members/one", MODEL),
+            "crossval/fold_1/manifest.jsonl.gz",
+            "crossval/manifest.jsonl.gz",
+        ),
+        ("crossval",),
+    ),
     "data audit": Verb("data audit m.jsonl --html OUT", ("m.jsonl", WAV)),
     "data stats": Verb("data stats m.jsonl", ("m.jsonl",)),
     "transcribe": Verb("transcribe split.jsonl --out OUT", ("split.jsonl",)),
@@ -308,6 +337,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Path("voices").mkdir()
         shutil.copy(WAV, "voices/a.wav")
         shutil.copy(TEXT, "voices/a.txt")
+        Path("table.csv").write_text("file,emotion,speaker\nvoices/a.wav,happy,one\n")
+        Path("arrays").mkdir()
+        for utterance in Manifest.read(Path("m.jsonl")).utterances:
+            np.save(f"arrays/{utterance.id}.npy", np.ones(4, np.float32))
     return place
 
 

@@ -110,11 +110,11 @@ def _columns(
     made: dict[str, tuple[str, list[Any]]] = {}
     for field, column in FIELDS.items():
         values = [getattr(u, field) for u in utterances]
-        said = [
+        in_speaker_table = [
             u.speaker is not None and of_speaker.get(u.speaker, {}).get(field) == getattr(u, field)
             for u in utterances
         ]
-        if field == "emotion" or (any(v is not None for v in values) and not all(said)):
+        if field == "emotion" or (any(v is not None for v in values) and not all(in_speaker_table)):
             made[column] = (column, values)
     for name in dict.fromkeys(name for u in utterances for name in u.attributes):
         made[name] = (name, [u.attributes.get(name) for u in utterances])

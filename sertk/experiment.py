@@ -30,6 +30,8 @@ from sertk.training.workers import Workers, find_workers
 VERB = "train"
 REVISION = 1
 """Of training itself: raised whenever the same inputs give other weights."""
+SOLVER_REVISION = 2
+"""The same, of stages with a solver alone."""
 
 
 def provenance(
@@ -55,6 +57,8 @@ def provenance_of(experiment: Experiment, inputs: Inputs, call: Mapping[str, Any
     options["features"] = list(options["features"])
     parts = {"revision": str(REVISION), "inference": INFERENCE, **inputs.parts}
     parts |= options_as_parts("experiment", options) | component_parts(components_of(whole))
+    if any(stage.solver for stage in experiment.stage):
+        parts["solver revision"] = str(SOLVER_REVISION)
     reads = [experiment.data.manifest, *experiment.features.values()]
     return Provenance(VERB, parts, call, [from_here(Path(path)) for path in reads])
 

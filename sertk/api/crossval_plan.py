@@ -17,6 +17,7 @@ from sertk.data.manifest import Manifest
 from sertk.ensemble.pool import pool_provenance
 from sertk.errors import UsageError
 from sertk.experiment import REVISION as TRAINING
+from sertk.experiment import SOLVER_REVISION
 from sertk.features.store import FeatureStore
 from sertk.files import sha256_json
 from sertk.inputs import read_valid
@@ -61,7 +62,7 @@ class Asked:
         rows = [{**asdict(utterance), "audio": ""} for utterance in division.manifest]
         head = [corpus.corpus, corpus.note, corpus.labels.names, corpus.labels.letters, dict(corpus.ranges)]
         parts = {
-            "revision": f"{REVISION} {TRAINING}",
+            "revision": f"{REVISION} {TRAINING} {SOLVER_REVISION}",
             "inference": INFERENCE,
             "manifest": sha256_json([head, rows]),
             "dev": str(self.dev),

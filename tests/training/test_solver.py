@@ -17,8 +17,9 @@ from sertk.config.files import load_experiment, resolved_toml
 from sertk.config.schema import Experiment, Head, Selection, Stage, Use
 from sertk.data.manifest import Manifest
 from sertk.errors import ConfigError, SertkWarning
-from sertk.experiment import run
+from sertk.experiment import provenance_of, run
 from sertk.inference.stores import predict_stores
+from sertk.inputs import read_inputs
 from sertk.models.classifier import Classifier, build_classifier
 from sertk.models.pooling import mean_frames
 from sertk.preflight.experiment import experiment_faults
@@ -239,6 +240,15 @@ def test_a_linear_member_is_an_ordinary_checkpoint(tmp_path: Path) -> None:
     right = [said.labels.names[said.predicted[said.ids.index(id)]] == label for id, label in truth.items()]
     assert np.mean(right) > 0.6
     assert not faults
+
+
+def test_a_raised_revision_of_the_solver_fits_linear_members_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = experiment(tmp_path, '"lbfgs"')
+    before = provenance_of(member, read_inputs(member)).key
+    monkeypatch.setattr("sertk.experiment.SOLVER_REVISION", 99)
+    assert provenance_of(member, read_inputs(member)).key != before
 
 
 def test_its_file_is_written_whole_and_read_again(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     ids = [id for table in tables for id in table.ids]
     parts |= {f"features.{name}": store.fingerprint_of(ids) for name, store in stores.items()}
     if experiment.standardise_by:
-        speakers = speakers_of(manifest)
+        speakers = speakers_of(manifest, experiment.standardise_by)
         sets = _by_speaker(sets, speakers, experiment.standardise)
         parts["speakers"] = speakers.digest(ids)
         beside = speakers.beside(ids)

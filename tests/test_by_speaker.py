@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from sertk.experiment import provenance, run
 from sertk.features.extract import Target, extract, store_card
 from sertk.features.store import FeatureStore
 from sertk.inference.model import load
+from sertk.scoring.provenance import system_names
 
 CPU = torch.device("cpu")
 LABELS = LabelSet(("Calm", "Loud"))
@@ -139,7 +141,7 @@ def test_an_answer_does_not_depend_on_what_else_is_asked(corpus: Path) -> None:
 
 def test_a_lone_recording_takes_the_training_statistics_and_says_so(corpus: Path) -> None:
     model, absolute = load(corpus / "members" / "relative"), Checkpoint.load(corpus / "members" / "relative")
-    with pytest.warns(SpeakerWarning, match="standardises by speaker; without 2 or more recordings"):
+    with pytest.warns(SpeakerWarning, match="standardises by speaker or corpus; without 2 or more recordings"):
         lone = model.predict(of(corpus, "e")[0])
     with pytest.warns(SpeakerWarning):
         strangers = model.predict(of(corpus, "e"))
@@ -224,3 +226,22 @@ def test_every_table_marks_a_system_that_used_other_recordings_of_the_speaker(co
     scored = score(files, corpus / "manifest.jsonl.gz", "test", draws=10, results=results)
     assert list(scored.scores) == ["relative [by speaker]", "absolute"]
     assert "relative [by speaker]" in results.read_text()
+
+
+def test_a_corpus_of_a_merged_manifest_counts_as_one_speaker(corpus: Path, tmp_path: Path) -> None:
+    merged = Manifest.read(corpus / "manifest.jsonl.gz")
+    of = dict(zip("abcdef", ("one", "one", "two", "three", "four", "four"), strict=True))
+    found = {}
+    for by in ("corpus", "speaker"):
+        fields = [{by: of[u.speaker or ""]} for u in merged]
+        folder = tmp_path / by
+        utterances = [replace(u, **given) for u, given in zip(merged, fields, strict=True)]
+        merged.with_utterances(utterances).write(folder / "manifest.jsonl.gz")
+        (folder / "features").symlink_to(corpus / "features")
+        (folder / "linear.toml").write_text(EXPERIMENT.format(folder, f'standardise_by = "{by}"'))
+        model = run(load_experiment(folder / "linear.toml"), folder / "model", device=CPU).folder
+        predict_corpus(model, folder / "manifest.jsonl.gz", "test", output=folder / "test.csv")
+        found[by] = Predictions.read(folder / "test.csv")
+        assert system_names([str(folder / "test.csv")]) == [f"test [by {by}]"]
+    assert found["corpus"].ids == found["speaker"].ids
+    np.testing.assert_array_equal(found["corpus"].emotion, found["speaker"].emotion)

@@ -200,8 +200,8 @@ class Experiment(Section):
     """Modality name to the folder of its feature store."""
     standardise: list[str] = []
     """Modalities that the model standardises by the mean and deviation of the training part."""
-    standardise_by: Literal["speaker"] | None = None
-    """By each speaker's own recordings instead, without labels, in training and in prediction."""
+    standardise_by: Literal["speaker", "corpus"] | None = None
+    """By the own recordings of each speaker, or of each corpus of a merged manifest, without labels."""
     fusion: Use
     """From features to one vector an utterance."""
     head: Head = Head()

@@ -6,9 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from sertk.data.manifest import Manifest
 from sertk.files import sha256_json
+
+By: TypeAlias = Literal["speaker", "corpus"]
+"""Whose recordings statistics are taken over: a corpus counts as one speaker."""
+OTHERS: dict[By, str] = {"speaker": "speakers", "corpus": "corpora"}
+"""The ends of the parts of a key that hold whose other recordings were read."""
 
 
 class Speakers:
@@ -40,20 +46,22 @@ class Speakers:
         return sha256_json([[speaker, self._ids[speaker]] for speaker in found])
 
 
-def speakers_of(manifest: Manifest) -> Speakers:
+def speakers_of(manifest: Manifest, by: By = "speaker") -> Speakers:
     """Who speaks in all recordings of a corpus, of whatever split, labelled or not."""
+    if by == "corpus":
+        return Speakers({utterance.id: utterance.corpus or manifest.corpus for utterance in manifest})
     return Speakers({utterance.id: utterance.speaker for utterance in manifest})
 
 
-def read_speakers(manifest: Path) -> Speakers:
+def read_speakers(manifest: Path, by: By = "speaker") -> Speakers:
     """The same of a manifest's file, which is read once while it does not change. Raises DataError."""
     try:
         state = manifest.stat()
     except OSError:
-        return speakers_of(Manifest.read(manifest))  # which says what is wrong
-    return _read(manifest.absolute(), state.st_mtime_ns, state.st_size)
+        return speakers_of(Manifest.read(manifest), by)  # which says what is wrong
+    return _read(manifest.absolute(), by, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=4)
-def _read(manifest: Path, changed: int, size: int) -> Speakers:
-    return speakers_of(Manifest.read(manifest))
+def _read(manifest: Path, by: By, changed: int, size: int) -> Speakers:
+    return speakers_of(Manifest.read(manifest), by)

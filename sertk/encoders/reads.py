@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sertk.cards import model_fingerprint, not_installed, read_card, read_experiment, refuse_external
 from sertk.data.manifest import Utterance
-from sertk.data.speakers import read_speakers
+from sertk.data.speakers import OTHERS, By, read_speakers
 from sertk.encoders.tree import stored_at
 from sertk.errors import CheckpointError, UnknownNameError
 from sertk.features.stale import refuse_stale
@@ -21,15 +21,15 @@ from sertk.revisions import component_parts
 class Reads:
     """What decides the posteriors of a checkpoint beside its weights. uses: the components that are run, by kind.
 
-    leaves: by key as in `stored_tree`, the stores and files that are read. speakers: the manifest that names the
-    speakers, of those that are standardised by speaker. modalities: of the encoders at the leaves.
+    leaves: by key as in `stored_tree`, the stores and files that are read. speakers: the manifest of those that
+    are standardised by speaker or corpus, and by which. modalities: of the encoders at the leaves.
     owners: the components' distributions.
     """
 
     fingerprint: str
     uses: tuple[tuple[str, str], ...]
     leaves: Mapping[str, Path]
-    speakers: Mapping[str, Path]
+    speakers: Mapping[str, tuple[Path, By]]
     modalities: frozenset[str]
     owners: tuple[str, ...]
 
@@ -42,7 +42,7 @@ def reads_of(folder: Path, *, stored: bool) -> Reads:
     uses: list[tuple[str, str]] = []
     owners: list[str] = []
     leaves: dict[str, Path] = {}
-    speakers: dict[str, Path] = {}
+    speakers: dict[str, tuple[Path, By]] = {}
     modalities: set[str] = set()
 
     def walk(folder: Path, above: str) -> str:
@@ -54,7 +54,7 @@ def reads_of(folder: Path, *, stored: bool) -> Reads:
             if path is not None:
                 leaves[f"{above}{name}"] = path
                 if experiment.standardise_by and name in experiment.standardise:
-                    speakers[f"{above}{name}"] = Path(experiment.data.manifest)
+                    speakers[f"{above}{name}"] = Path(experiment.data.manifest), experiment.standardise_by
             elif spec.use == "checkpoint":
                 walk(folder / "members" / name, f"{above}{name}/")
             else:
@@ -80,9 +80,10 @@ def model_parts(name: str, folder: Path, ids: Collection[str] | None) -> dict[st
             sha256_file(path) if path.is_file() else FeatureStore.open(path).fingerprint_of(ids or ())
         )
         if key in reads.speakers:
-            speakers = read_speakers(reads.speakers[key])
+            manifest, by = reads.speakers[key]
+            speakers = read_speakers(manifest, by)
             beside = FeatureStore.open(path).fingerprint_of(speakers.beside(ids or ()))
-            parts[f"{name}.{key}.speakers"] = sha256_json([speakers.digest(ids or ()), beside])
+            parts[f"{name}.{key}.{OTHERS[by]}"] = sha256_json([speakers.digest(ids or ()), beside])
     try:
         return parts | component_parts(reads.uses)
     except UnknownNameError as error:

@@ -157,9 +157,11 @@ def stored_tree(
 
 def _by_speaker(source: FeatureSource, checkpoint: Checkpoint, classifier: Classifier, name: str) -> FeatureSource:
     """A store standardised by the speakers of the manifest that the checkpoint's experiment names."""
-    scale = classifier.scale
+    scale, experiment = classifier.scale, checkpoint.experiment
     assert scale is not None  # the experiment has seen to it
-    return BySpeaker(source, read_speakers(Path(checkpoint.experiment.data.manifest)), lambda: scale.moments(name))
+    assert experiment.standardise_by is not None
+    speakers = read_speakers(Path(experiment.data.manifest), experiment.standardise_by)
+    return BySpeaker(source, speakers, lambda: scale.moments(name))
 
 
 def stored_at(experiment: Experiment, card: Card, name: str) -> Path | None:

@@ -177,8 +177,8 @@ class Model:
         tree = self._of_one_speaker(recordings, frame_budget, max_batch) if same_speaker else self.tree
         if self.tree.by_speaker and not tree.own:
             message = (
-                f"{self.checkpoint.card.name} standardises by speaker; without {FEWEST} or more recordings that are "
-                f"known to be of one speaker (--same-speaker) it takes the statistics of its training part"
+                f"{self.checkpoint.card.name} standardises by speaker or corpus; without {FEWEST} or more recordings "
+                f"that are known to be of one (--same-speaker) it takes the statistics of its training part"
             )
             warnings.warn(message, SpeakerWarning, stacklevel=3)
         found, faults = self._computed(

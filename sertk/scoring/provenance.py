@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sertk.data.manifest import Manifest, Utterance
+from sertk.data.speakers import OTHERS
 from sertk.ensemble.by_ending import under_ids
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import DataError
@@ -55,22 +56,19 @@ def score_provenance(
     return Provenance("score", parts, call, tuple(reads))
 
 
-BY_SPEAKER = " [by speaker]"
-"""Marks a system that read other recordings of a test speaker to predict one."""
-
-
 def system_names(paths: Sequence[str]) -> list[str]:
-    """File names without suffix, or whole paths where two would be called the same; those by speaker are marked."""
+    """File names without suffix, or whole paths where two would be called the same; with what `_mark` adds."""
     stems = [Path(path).stem for path in paths]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
-    return [name + (BY_SPEAKER if _by_speaker(path) else "") for name, path in zip(names, paths, strict=True)]
+    return [name + _mark(path) for name, path in zip(names, paths, strict=True)]
 
 
-def _by_speaker(path: str) -> bool:
-    """Whether predictions were made with the statistics of their speakers, by their record."""
+def _mark(path: str) -> str:
+    """Marks predictions that were made with other recordings of the test speakers or corpus, by their record."""
     record = read_record(Path(path))
-    parts = record.made.parts if record else {}
-    return any(part == "same speaker" or part.endswith(".speakers") for part in parts)
+    ends = {part.rpartition(".")[2] for part in record.made.parts} if record else set()
+    by = [by for by, end in OTHERS.items() if end in ends or (by == "speaker" and "same speaker" in ends)]
+    return f" [by {' and '.join(by)}]" if by else ""
 
 
 def _labels_digest(corpus: Manifest, utterances: Iterable[Utterance], *, groups: bool = False) -> str:

@@ -14,7 +14,6 @@ from sertk.config.schema import Data, Experiment
 from sertk.data.labels import LabelTable
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.speakers import Speakers, speakers_of
-from sertk.data.splits import speaker_folds
 from sertk.data.validation import shared_speakers, validate
 from sertk.errors import ConfigError, DataError, Fault
 from sertk.features.stale import refuse_stale
@@ -130,13 +129,8 @@ def read_valid(path: Path) -> Manifest:
 
 
 def training_part(manifest: Manifest, data: Data) -> tuple[Utterance, ...]:
-    """The utterances to train on: the train split or splits, without the fold that is left out."""
-    splits = [data.train] if isinstance(data.train, str) else data.train
-    utterances = manifest.split(*splits)
-    if data.folds is None:
-        return utterances
-    out = speaker_folds(utterances, data.folds)[data.fold]
-    return tuple(utterance for utterance in utterances if utterance.id not in out)
+    """The utterances to train on: the train split or splits."""
+    return manifest.split(*([data.train] if isinstance(data.train, str) else data.train))
 
 
 def refuse_shared_speakers(manifest: Manifest, data: Data) -> None:

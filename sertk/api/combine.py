@@ -56,7 +56,8 @@ def combine(
     out
         The folder of the new model, or of several.
     out_of_fold
-        Folders of stores `fold-*` that stand in for the member of their name while fitting.
+        Cross-validations (`sertk crossval --split train`) whose posteriors are fitted on in place of those of the
+        member of their name.
     sets
         Values to override, such as `aggregator.lr=1e-2`.
     device

@@ -18,12 +18,7 @@ from sertk.errors import OutputError
 from sertk.files import remove, sha256_file
 from sertk.locks import sole_writer
 from sertk.outputs import making, refuse_collisions, refuse_foreign
-from sertk.provenance import (
-    is_current,
-    read_record,
-    record_path,
-    write_record,
-)
+from sertk.provenance import is_current, read_record, record_path, write_record
 
 
 @dataclass(frozen=True)
@@ -53,6 +48,7 @@ def crossval(
     folds: Folds = None,
     dev: float | Literal["next"] = "next",
     splits: Sequence[str] = (),
+    only: Sequence[str] = (),
     by_recording: bool = False,
     sets: Sequence[str] = (),
     device: str = "auto",
@@ -84,6 +80,8 @@ def crossval(
         `next`: the fold after the tested one is held out; or a share of the other speakers, such as 0.1.
     splits
         Only the utterances of these splits take part; none means all.
+    only
+        Test these folds alone, by name; the rest can follow later. None means all.
     by_recording
         Accept utterances of unknown speakers: each counts as a speaker of its own.
     sets
@@ -121,6 +119,7 @@ def crossval(
         (*splits,),
         by_recording,
         sets,
+        (*only,),
     )
     out = Path(into)
     on = Placement(jobs=jobs) if on is HERE else on
@@ -132,12 +131,12 @@ def crossval(
     if not force and is_current(out, made) and (record := read_record(out)):
         names = [Path(name) for name in record.files if name.endswith(".csv")]
         return replace(known, systems={name.stem: out / name for name in names})
-    folders = {name: fold_folder(out, name) for name in division.names}
-    parts = {name: division.fold(name, dev) for name in division.names}
-    asked.check(parts[division.names[0]])
+    parts = {name: division.fold(name, dev) for name in division.chosen(only)}
+    folders = {name: fold_folder(out, name) for name in parts}
+    asked.check(next(iter(parts.values())))
     with sole_writer(out):
         out.mkdir(parents=True, exist_ok=True)
-        others = sorted({*out.glob("fold_*")} - {*folders.values()})
+        others = sorted({*out.glob("fold_*")} - {fold_folder(out, name) for name in division.names})
         if others and not force:
             raise OutputError(
                 f"{out} has folds of another division ({others[0].name}): choose another folder, or --force"
@@ -148,13 +147,14 @@ def crossval(
         division.manifest.write(out / MANIFEST)
         for name, part in parts.items():
             part.write(folders[name] / MANIFEST)
+        alone = on if len(folders) == 1 else HERE  # one fold: its members are trained side by side instead
         tasks = [
-            (name, folder, files, asked.combinations, [*sets], device, force, progress)
+            (name, folder, files, asked.combinations, [*sets], device, force, progress, alone)
             for name, folder in folders.items()
         ]
-        results: list[FoldResult] = on.run(run_fold, tasks, device=device)
+        results: list[FoldResult] = (HERE if len(folders) == 1 else on).run(run_fold, tasks, device=device)
         systems = _pool(out / "pooled", results)
-        division.pooled().write(known.manifest)
+        division.pooled(only).write(known.manifest)
         written = [out / MANIFEST, known.manifest, *systems.values()]
         write_record(out, made, files={path.relative_to(out).as_posix(): sha256_file(path) for path in written})
     for message, kind in dict.fromkeys(warning for result in results for warning in result.warnings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -52,12 +53,14 @@ class Asked:
     splits: Sequence[str]
     by_recording: bool
     sets: Sequence[str] = field(default=())
+    only: Sequence[str] = field(default=())
 
     def plan(self) -> tuple[Division, Provenance, list[Path]]:
         """The folds, what results are made from, and the feature stores. Raises SertkError."""
         self._check_names()
         corpus = read_valid(self.manifest)
         division = divide(corpus, self.folds, splits=tuple(self.splits), by_recording=self.by_recording)
+        names = division.chosen(self.only)
         ids = [utterance.id for utterance in corpus]
         rows = [{**asdict(utterance), "audio": ""} for utterance in division.manifest]
         head = [corpus.corpus, corpus.note, corpus.labels.names, corpus.labels.letters, dict(corpus.ranges)]
@@ -68,6 +71,8 @@ class Asked:
             "dev": str(self.dev),
             "systems": sha256_json([[one.name, one.members] for one in self.combinations]),
         }
+        if len(names) < len(division.names):
+            parts["only"] = json.dumps(names)
         stores: list[Path] = []
         for path in self.configs:
             experiment = load_experiment(path, [*self.sets, *overrides(self.manifest)])
@@ -87,6 +92,7 @@ class Asked:
             "splits": [*self.splits],
             "by_recording": self.by_recording,
             "sets": [*self.sets],
+            "only": [*self.only],
         }
         reads = [from_here(path) for path in dict.fromkeys([self.manifest, *stores])]
         return division, Provenance(VERB, parts, call, reads), stores

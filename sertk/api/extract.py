@@ -26,7 +26,6 @@ def extract(
     *,
     into: str | Path,
     splits: Sequence[str] = (),
-    unseen: bool = False,
     device: str = "auto",
     precision: Precision = "float32",
     frame_budget: float = 120.0,
@@ -37,7 +36,7 @@ def extract(
     repair: bool = False,
     on: Placement = HERE,
     watch: Callable[[Progress], None] | None = None,
-) -> list[list[ExtractReport]]:
+) -> list[ExtractReport]:
     """Fill feature stores in one pass over the audio; go on with what they have.
 
     Parameters
@@ -50,8 +49,6 @@ def extract(
         A folder that gets one feature store per encoder, named after it. `report.jsonl` in each lists failures.
     splits
         Only these; none means all.
-    unseen
-        Only utterances that a trained model was not trained on.
     device
         `cpu`, `cuda`, `cuda:1` or `auto`.
     precision
@@ -71,8 +68,8 @@ def extract(
 
     Returns
     -------
-    list of list of ExtractReport
-        By pass over the corpus (one, or with `unseen` one per model), the report of each part.
+    list of ExtractReport
+        One per part of the corpus.
 
     Raises
     ------
@@ -89,7 +86,6 @@ def extract(
         manifest=Path(manifest),
         into=Path(into),
         splits=tuple(splits),
-        unseen=unseen,
         device=device,
         precision=precision,
         frame_budget=frame_budget,
@@ -100,15 +96,13 @@ def extract(
     )
     refuse_outputs(work)
     if on.here:
-        parts = [extract_part(work, shard, progress=watch)]
-    else:
-        numbers = [(number, on.jobs) for number in range(on.jobs)] if on.jobs > 1 else [shard]
-        with _watched(work, numbers, watch):
-            parts = on.run(_extract, [(work, each) for each in numbers], device=device)
-    return [list(reports) for reports in zip(*parts, strict=True)]
+        return [extract_part(work, shard, progress=watch)]
+    numbers = [(number, on.jobs) for number in range(on.jobs)] if on.jobs > 1 else [shard]
+    with _watched(work, numbers, watch):
+        return on.run(_extract, [(work, each) for each in numbers], device=device)
 
 
-def _extract(work: Extraction, part: tuple[int, int]) -> list[ExtractReport]:
+def _extract(work: Extraction, part: tuple[int, int]) -> ExtractReport:
     """One part of the corpus, in a process of its own, which writes into a file how far it is."""
     path = progress_file(work.stores[0], part)
     latest = 0.0

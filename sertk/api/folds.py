@@ -11,9 +11,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sertk.api.combine import combine
+from sertk.api.extract import extract
 from sertk.api.predict import predict_corpus
 from sertk.api.train import train
+from sertk.cards import read_experiment
+from sertk.config.files import load_combination
 from sertk.data.folds import HELD_OUT, TEST, TRAIN
+from sertk.engine import Placement
 from sertk.ensemble.results import results_in
 from sertk.errors import UsageError
 from sertk.provenance import beside
@@ -87,19 +91,28 @@ def run_fold(
     device: str,
     force: bool,
     progress: Callable[[FoldResult], None] | None,
+    on: Placement,
 ) -> FoldResult:
-    """Train, combine and predict in the folder of a fold, which has its manifest; perhaps in a process of its own."""
+    """Train, combine and predict in the folder of a fold, which has its manifest; perhaps in a process of its own.
+
+    on: where the members are trained.
+    """
     manifest = folder / MANIFEST
     data = overrides(manifest)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        trained = train(configs, into=folder / "members", sets=[*sets, *data], device=device, force=force)
+        trained = train(configs, into=folder / "members", sets=[*sets, *data], device=device, force=force, on=on)
         systems = {one.folder.name: one.folder for one in trained}
-        members = [*systems]
+        members, sources = [*systems], dict(systems)
         current = [one.up_to_date for one in trained]
+        if combinations and (networks := [model for model in systems.values() if _is_stored(model)]):
+            splits = {HELD_OUT, TEST, *(load_combination(one.config, data).fit for one in combinations)}
+            stores = folder / "posteriors"
+            extract(networks, manifest, into=stores, splits=sorted(splits), device=device, force=force)
+            sources |= {model.name: stores / model.name for model in networks}
         for combination in combinations:
             out = folder / "ensembles" / combination.name
-            chosen = combination.choose(systems, members)
+            chosen = combination.choose({**systems, **sources}, members)
             made = combine(combination.config, chosen, out=out, sets=data, device=device, force=force)
             current.append(made[0].up_to_date)
             found = results_in(out)
@@ -120,3 +133,9 @@ def run_fold(
     if progress is not None:
         progress(result)
     return result
+
+
+def _is_stored(model: Path) -> bool:
+    """Whether combinations read a member's posteriors from a store: a network is run once, not by each of them."""
+    experiment = read_experiment(model)
+    return experiment.standardise_by is None and any(stage.solver is None for stage in experiment.stage)

@@ -16,7 +16,7 @@ def command(
     ),
     out: Path = typer.Option(..., help="The folder for the new model or models."),
     out_of_fold: list[str] = typer.Option(
-        [], help="A folder of stores fold-*, used for fitting in place of the member of that name; NAME=PATH too."
+        [], metavar="NAME=FOLDER", help="A crossval folder with the member NAME; its posteriors are fitted on."
     ),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
     sets: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Override a value: aggregator.lr=1e-2."),

@@ -27,6 +27,7 @@ def command(
     ),
     dev: str = typer.Option("next", help="Held out: next, the fold after the tested one, or a share such as 0.1."),
     split: list[str] = typer.Option([], help="Divide only this split; can be repeated. Default: all utterances."),
+    only: list[str] = typer.Option([], help="Test this fold alone; can be repeated. Others can follow later."),
     by_recording: bool = typer.Option(
         False, "--by-recording", help="Count each unknown speaker as one of their own."
     ),
@@ -55,6 +56,7 @@ def command(
         folds=_folds(folds),
         dev="next" if dev == "next" else _share(dev),
         splits=split,
+        only=only,
         by_recording=by_recording,
         sets=sets,
         device=device,

@@ -21,7 +21,6 @@ def command(
     manifest: Path = typer.Option(..., help="The manifest (*.jsonl, *.jsonl.gz)."),
     into: Path = typer.Option(..., help="The folder to write one feature store per encoder into, named after it."),
     splits: str = typer.Option("", help="Only these splits, such as held_out,development. Default: all."),
-    unseen: bool = typer.Option(False, help="Only utterances that a trained model was not trained on."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
     models: Path | None = MODELS,
     precision: str = typer.Option("float32", help="Precision of the encoders: float32, bfloat16 or float16."),
@@ -44,12 +43,11 @@ def command(
     from sertk.extraction.summary import summary_lines
 
     with progress("extract") as advance:
-        passes = extract(
+        reports = extract(
             encoders,
             manifest,
             into=into,
             splits=splits.split(",") if splits else (),
-            unseen=unseen,
             device=device,
             precision=precision,  # type: ignore[arg-type]
             frame_budget=frame_budget,
@@ -61,9 +59,8 @@ def command(
             on=placement(engine, jobs, address, gpus),
             watch=_Shown(advance),
         )
-    for reports in passes:
-        for line in summary_lines(reports):
-            say(line)
+    for line in summary_lines(reports):
+        say(line)
 
 
 class _Shown:

@@ -58,16 +58,6 @@ class Data(Section):
     """`soft`: shares of the votes; `majority`: the consensus as one-hot."""
     other: OtherPolicy = "drop"
     """Votes outside the label set: left out, or spread over all classes."""
-    folds: Positive | None = None
-    """Train on all but one of this many speaker-disjoint folds of `train`, for out-of-fold posteriors."""
-    fold: Count = 0
-    """The fold that is left out, from 0."""
-
-    @model_validator(mode="after")
-    def _fold_exists(self) -> Data:
-        if self.folds is not None and not (self.folds >= 2 and self.fold < self.folds):
-            raise ValueError(f"fold {self.fold} of {self.folds}: needs folds >= 2 and fold < folds")
-        return self
 
 
 class Head(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -59,10 +59,18 @@ class Division:
             )
         return made
 
-    def pooled(self) -> Manifest:
-        """All that is tested, as one split."""
-        tested = (replace(u, split=TEST) for u in self.manifest if u.fold is not None)
-        note = "; ".join(filter(None, [self.manifest.note, f"cross-validation, {self.how}"]))
+    def chosen(self, only: Collection[str]) -> list[str]:
+        """These folds, in order; all for none. Raises DataError for one that there is not."""
+        if unknown := sorted({*only} - {*self.names}):
+            raise DataError(f"there is no fold {unknown[0]!r}: the folds are {', '.join(self.names)}")
+        return [name for name in self.names if not only or name in only]
+
+    def pooled(self, only: Collection[str] = ()) -> Manifest:
+        """All that is tested, as one split. only: by these folds; none means all."""
+        names = self.chosen(only)
+        tested = (replace(u, split=TEST) for u in self.manifest if u.fold in names)
+        alone = "" if len(names) == len(self.names) else f"fold {' and '.join(names)} alone"
+        note = "; ".join(filter(None, [self.manifest.note, f"cross-validation, {self.how}", alone]))
         return replace(self.manifest.with_utterances(tested), note=note)
 
 
@@ -91,7 +99,9 @@ def divide(
     if len(names) < 2:
         found = f"of one only ({names[0]})" if names else "of none"
         raise DataError(f"cross-validation needs two folds or more; the utterances have a fold {found}")
-    made = manifest.with_utterances(replace(u, fold=fold_of.get(u.id)) for u in manifest)
+    about = [part for part in manifest.note.split("; ") if not part.startswith("fold ")]  # of its one test part
+    made = replace(manifest, note="; ".join(about))
+    made = made.with_utterances(replace(u, fold=fold_of.get(u.id)) for u in manifest)
     what = {"given": "as given", "speakers": "one speaker in each"}.get(str(folds), "by speaker")
     how = f"{len(names)} folds {what}" + (f"; {len(unknown)} unknown speakers, by recording" if unknown else "")
     return Division(made, names, how, without=len(manifest) - len(fold_of))

@@ -21,7 +21,7 @@ from sertk.contracts import Combined
 from sertk.data.manifest import Manifest
 from sertk.devices import choose_device
 from sertk.ensemble.aggregators import NOTHING
-from sertk.ensemble.folds import fold_folders
+from sertk.ensemble.folds import fold_models
 from sertk.ensemble.members import Member, member_parts, refuse_stale_member
 from sertk.ensemble.results import VERB, check_output
 from sertk.ensemble.stack import Stacked, build_stack, label_parts
@@ -82,7 +82,8 @@ def provenance_of(
     parts |= label_parts(combination, manifest, members)
     read = {f"member.{name}": path for name, path in members.items()}
     for name, folder in folds.items():
-        read |= {f"folds.{name}.{fold.name}": fold for fold in fold_folders(folder)}
+        models = fold_models(folder, name)
+        read |= {f"folds.{name}.{fold.predictions.parents[1].name}": fold.predictions for fold in models}
     for name, path in read.items():
         refuse_stale_member(path, utterances)
         parts |= member_parts(name, path, ids)
@@ -106,7 +107,7 @@ def combine(
 
     members: by name, stores of a checkpoint's posteriors, checkpoints, or predictions files of any system. They are
     joined by id on the split `combination.fit`; utterances that cannot be used are left out and counted on the card.
-    out_of_fold: by member, a folder of stores `fold-*`, whose rows stand in for the member's own while fitting.
+    out_of_fold: by member, a cross-validation of it, whose posteriors are fitted on in place of the member's own.
     call: see `provenance_of`. All is written or nothing. Raises EnsembleError for members that cannot be combined,
     OutputError for an `out` that holds something else, BusyError where another process combines into `out`; other
     SertkErrors for what cannot be read.

@@ -1,4 +1,4 @@
-"""Out-of-fold posteriors: what a member's fold models say of the utterances that they were not trained on."""
+"""Out-of-fold posteriors: what models of a cross-validation say of utterances that they were not trained on."""
 
 from __future__ import annotations
 
@@ -8,80 +8,73 @@ from pathlib import Path
 
 from torch import Tensor
 
+from sertk.cards import is_checkpoint
 from sertk.checkpoint import Checkpoint
-from sertk.ensemble.members import checkpoint_of
+from sertk.ensemble.members import Rows, Shape, read_rows
 from sertk.errors import EnsembleError
-from sertk.features.store import FeatureStore
 
 
 @dataclass(frozen=True)
-class OutOfFold:
-    """The posteriors of M fold models read as one member: each utterance from the model that never saw it.
+class FoldModel:
+    """A member in one fold of `sertk crossval`: the folder of its model, and its predictions of the tested part."""
 
-    train_ids: all that some fold model was trained on.
-    """
-
-    places: Mapping[str, FeatureStore]
-    dim: int
-    train_ids: frozenset[str]
-
-    @property
-    def lengths(self) -> Mapping[str, int]:
-        """One frame each."""
-        return dict.fromkeys(self.places, 1)
-
-    def __contains__(self, id: object) -> bool:
-        return id in self.places
-
-    def __getitem__(self, id: str) -> Tensor:
-        return self.places[id][id]
+    model: Path
+    predictions: Path
 
 
-def fold_folders(folder: Path) -> list[Path]:
-    """The stores `fold-*` of a folder. Raises EnsembleError for fewer than two."""
-    found = sorted(path for path in folder.glob("fold-*") if path.is_dir())
+def fold_models(folder: Path, name: str) -> list[FoldModel]:
+    """A member in each fold of a cross-validation. Raises EnsembleError for fewer than two."""
+    every = [
+        FoldModel(fold / "members" / name, fold / "predictions" / f"{name}.csv")
+        for fold in sorted(folder.glob("fold_*"))
+    ]
+    found = [one for one in every if is_checkpoint(one.model) and one.predictions.is_file()]
     if len(found) < 2:
-        raise EnsembleError(f"{folder} needs two or more posterior stores fold-0, fold-1, ...; it has {len(found)}")
+        raise EnsembleError(
+            f"{folder} is no cross-validation of the member {name!r}: {len(found)} folds have "
+            f"fold_*/members/{name} and fold_*/predictions/{name}.csv. `sertk crossval --split train` makes them; "
+            f"members have the names of their files there."
+        )
     return found
 
 
-def out_of_fold(folder: Path, member: Checkpoint, ids: frozenset[str]) -> OutOfFold:
-    """Read the stores `fold-*` of a member for some utterances, never from a model that was trained on one.
+def out_of_fold(
+    folder: Path, name: str, member: Checkpoint, shape: Shape, ids: frozenset[str]
+) -> tuple[Rows, frozenset[str]]:
+    """Read the folds of a member for some utterances, never from a model that was trained on one.
 
-    Utterances that every fold model was trained on (such as those of unknown speakers) are not in it. Raises
-    EnsembleError for fold models of another kind than the member, for an utterance that is new to two of them,
-    and where there is none left.
+    Gives the posteriors, and all that some fold's model was trained on. Utterances that no fold tests (such as those
+    of unknown speakers) are not in it. Raises EnsembleError for models of another kind than the member, for an
+    utterance that is new to two of them, and where there is none left.
     """
-    places: dict[str, FeatureStore] = {}
-    trained: set[str] = set()
+    frames: dict[str, Tensor] = {}
+    trained: frozenset[str] = frozenset()
     seen = 0
-    dim = 0
-    for path in fold_folders(folder):
-        model, store = checkpoint_of(path), FeatureStore.open(path)
-        assert model is not None  # it is a folder
-        _refuse_other_kind(path, model, member)
-        dim = store.dim
+    for fold in fold_models(folder, name):
+        model = Checkpoint.load(fold.model)
+        _refuse_other_kind(fold.model, model, member)
         trained |= model.train_ids
-        for id in ids & store.lengths.keys():
+        rows = read_rows(fold.predictions, shape)
+        for id in ids & rows.frames.keys():
             if id in model.train_ids:
                 seen += 1
-            elif id in places:
+            elif id in frames:
                 raise EnsembleError(
-                    f"{id} is new to the models of {places[id].folder} and of {path}: every utterance to fit on must "
-                    f"be left out by exactly one fold"
+                    f"{id} is in {fold.predictions} and in those of another fold: every utterance to fit on must be "
+                    f"tested by exactly one fold"
                 )
             else:
-                places[id] = store
-    if not places:
+                frames[id] = rows[id]
+    if not frames:
         raise EnsembleError(
             f"{folder}: no utterance to fit on has posteriors of a model that was not trained on it "
-            f"({seen} posteriors leak): train with data.folds and data.fold, and extract each model's own fold"
+            f"({seen} posteriors leak): cross-validate the split to fit on, such as `sertk crossval --split train`"
         )
-    return OutOfFold(places, dim, frozenset(trained))
+    return Rows(frames, shape.width), trained
 
 
 def _refuse_other_kind(path: Path, fold: Checkpoint, member: Checkpoint) -> None:
-    pairs = {
+    pairs: Mapping[str, tuple[object, object]] = {
         "classes": (fold.card.labels, member.card.labels),
         "attributes": (fold.attribute_names, member.attribute_names),
         "fusion": (fold.experiment.fusion, member.experiment.fusion),

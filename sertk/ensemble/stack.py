@@ -57,7 +57,7 @@ def build_stack(
 ) -> Stacked:
     """Open members and join them on the split `combination.fit`. Raises SertkError for members that do not fit.
 
-    folds: by member, the folder whose out-of-fold posteriors stand in for the member's own.
+    folds: by member, the cross-validation whose out-of-fold posteriors are fitted on in place of the member's own.
     """
     utterances, data = manifest.split(combination.fit), combination.data
     ids = [utterance.id for utterance in utterances]
@@ -66,18 +66,16 @@ def build_stack(
     shape = common_shape(manifest, members, cards)
     opened = tuple(open_member(name, path, checkpoints[name], shape, ids, device) for name, path in members.items())
     sources: dict[str, FeatureSource] = {}
-    made_by: dict[
-        str, frozenset[str]
-    ] = {}  # the training ids of whoever made a member's posteriors; none leak of folds
+    made_by: dict[str, frozenset[str]] = {}  # what the models of a member's posteriors were trained on; no folds
     train_ids: frozenset[str] = frozenset().union(*(member.train_ids for member in opened))
     for member in opened:
         sources[member.name], made_by[member.name] = member.posteriors, member.train_ids
         if member.name in folds:
             if member.checkpoint is None:
                 raise EnsembleError(f"{member.name} comes from a predictions file: it cannot have folds")
-            source = out_of_fold(folds[member.name], member.checkpoint, frozenset(ids))
-            sources[member.name], made_by[member.name] = source, frozenset()
-            train_ids |= source.train_ids
+            rows, trained = out_of_fold(folds[member.name], member.name, member.checkpoint, shape, frozenset(ids))
+            sources[member.name], made_by[member.name] = rows, frozenset()
+            train_ids |= trained
         if sources[member.name].dim != shape.width:
             raise EnsembleError(
                 f"{member.path} has {sources[member.name].dim} features an utterance, not {len(shape.labels)} "

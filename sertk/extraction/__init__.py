@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertk.errors import ConfigError, Fault, OutputError
+from sertk.errors import OutputError
 from sertk.features.card import Precision
 from sertk.features.making import refuse_foreign_store
 from sertk.outputs import refuse_collisions
@@ -17,14 +17,13 @@ class Extraction:
     """What is asked for, for whichever process does a part of it.
 
     encoders: files (TOML), or folders of trained models. into: the folder of the stores. splits: empty for all.
-    unseen: leave out what a trained model was trained on. The others are those of `sertk.features.extract`.
+    The others are those of `sertk.features.extract`.
     """
 
     encoders: tuple[Path, ...]
     manifest: Path
     into: Path
     splits: tuple[str, ...] = ()
-    unseen: bool = False
     device: str = "auto"
     precision: Precision = "float32"
     frame_budget: float = 120.0
@@ -42,7 +41,7 @@ class Extraction:
 def refuse_outputs(work: Extraction) -> None:
     """Raise before any work what stands in the way: two stores in one place, folders that are no stores.
 
-    OutputError for those, StoreError for a store of the old format, ConfigError where --unseen makes no sense.
+    OutputError for those, StoreError for a store of the old format.
     """
     record = read_record(work.into) if work.into.is_dir() else None
     if record is not None:
@@ -53,9 +52,6 @@ def refuse_outputs(work: Extraction) -> None:
     refuse_collisions(work.stores, [work.manifest, *work.encoders])
     for store in work.stores:
         refuse_foreign_store(store)
-    for path in work.encoders:
-        if work.unseen and path.is_file():
-            raise ConfigError(str(path), [Fault("--unseen", "is for trained models, and this is none")])
 
 
 def _name(path: Path) -> str:

@@ -9,19 +9,14 @@ from pathlib import Path
 from sertk.data.recording import Recording
 from sertk.extraction import Extraction
 from sertk.extraction.targets import chosen_utterances, made_by, target_of
-from sertk.extraction.targets import unseen as not_seen
 from sertk.features.choice import choose_of
 from sertk.features.task import content_now
 from sertk.provenance import Provenance
 
 
-def provenance(
-    *, encoder: str, manifest: str, into: str, splits: Sequence[str] = (), unseen: bool = False, precision: str
-) -> Provenance:
+def provenance(*, encoder: str, manifest: str, into: str, splits: Sequence[str] = (), precision: str) -> Provenance:
     """What a store would be made from now, by its encoder's card, and how many utterances are to be extracted."""
-    found = differences(
-        encoder=encoder, manifest=manifest, into=into, splits=splits, unseen=unseen, precision=precision
-    )
+    found = differences(encoder=encoder, manifest=manifest, into=into, splits=splits, precision=precision)
     return found.provenance
 
 
@@ -39,23 +34,19 @@ class Differences:
     gone: list[str]
 
 
-def differences(
-    *, encoder: str, manifest: str, into: str, splits: Sequence[str] = (), unseen: bool = False, precision: str
-) -> Differences:
+def differences(*, encoder: str, manifest: str, into: str, splits: Sequence[str] = (), precision: str) -> Differences:
     """Compare a store with its encoder and its corpus as they are now. The arguments are those of its record."""
     work = Extraction(
         (Path(encoder),),
         Path(manifest),
         Path(into),
         tuple(splits),
-        unseen,
         precision=precision,  # type: ignore[arg-type]
     )
     utterances = chosen_utterances(work.manifest, work.splits)
     (store,) = work.stores
     target = target_of(work.encoders[0], store, work, utterances, measure=False)
-    chosen = not_seen(target.encoder, utterances) if unseen else utterances
-    (now,) = content_now([target], [Recording(utterance) for utterance in chosen])
+    (now,) = content_now([target], [Recording(utterance) for utterance in utterances])
     choice = choose_of(store, target.card, now)
     new = choice.wanted - choice.again
     made = made_by(target.card, work, changed=len(choice.again), new=len(new))

@@ -8,7 +8,7 @@ from sertk.data.recording import Recording
 from sertk.devices import choose_device
 from sertk.encoders.checkpoint import CheckpointEncoder
 from sertk.extraction import Extraction
-from sertk.extraction.targets import chosen_utterances, target_of, unseen
+from sertk.extraction.targets import chosen_utterances, target_of
 from sertk.features.extract import ExtractReport, extract
 from sertk.features.progress import Progress
 from sertk.features.stale import refuse_stale
@@ -16,8 +16,8 @@ from sertk.features.stale import refuse_stale
 
 def extract_part(
     work: Extraction, part: tuple[int, int] = (0, 1), *, progress: Callable[[Progress], None] | None = None
-) -> list[ExtractReport]:
-    """Do one part of the corpus, in one pass over it, or with `unseen` in one for each model.
+) -> ExtractReport:
+    """Do one part of the corpus, in one pass over it.
 
     Raises StoreError for a model that reads features of other content than the utterances have now.
     """
@@ -29,30 +29,15 @@ def extract_part(
         if isinstance(target.encoder, CheckpointEncoder):
             for store in target.encoder.stores.values():
                 refuse_stale(store, utterances)
-    passes = [([target], unseen(target.encoder, utterances)) for target in targets] if work.unseen else []
-    reports: list[ExtractReport] = []
-    begun = now = Progress()
-
-    def show(inside: Progress) -> None:
-        nonlocal now
-        now = inside.after(begun)
-        if progress is not None:
-            progress(now)
-
-    for together, chosen in passes or [(targets, utterances)]:
-        begun = now
-        reports.append(
-            extract(
-                together,
-                [Recording(utterance) for utterance in chosen],
-                device=choose_device(work.device),
-                frame_budget=work.frame_budget,
-                max_batch=work.max_batch,
-                part=part,
-                force=work.force,
-                retry=work.retry,
-                repair=work.repair,
-                progress=show,
-            )
-        )
-    return reports
+    return extract(
+        targets,
+        [Recording(utterance) for utterance in utterances],
+        device=choose_device(work.device),
+        frame_budget=work.frame_budget,
+        max_batch=work.max_batch,
+        part=part,
+        force=work.force,
+        retry=work.retry,
+        repair=work.repair,
+        progress=progress,
+    )

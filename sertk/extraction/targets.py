@@ -73,7 +73,7 @@ def made_by(card: StoreCard, work: Extraction, **waiting: int) -> Provenance:
         "manifest": from_here(work.manifest),
         "into": from_here(work.into),
     }
-    call |= {"splits": list(work.splits), "unseen": work.unseen, "precision": work.precision}
+    call |= {"splits": list(work.splits), "precision": work.precision}
     reads = tuple(from_here(each) for each in (path, work.manifest, *map(Path, card.stores)))
     return store_provenance(card, call, reads, **waiting)
 
@@ -112,11 +112,3 @@ def _components(use: Use, encoder: Encoder) -> list[tuple[str, str]]:
 def _trees(tree: ModelTree) -> list[ModelTree]:
     members = [source for source in tree.inputs.values() if isinstance(source, ModelTree)]
     return [tree, *(inner for member in members for inner in _trees(member))]
-
-
-def unseen(encoder: Encoder, utterances: Sequence[Utterance]) -> list[Utterance]:
-    """The utterances that a trained model was not trained on; all, for another encoder."""
-    seen: frozenset[str] = frozenset()
-    if isinstance(encoder, CheckpointEncoder):
-        seen = encoder.tree.checkpoint.train_ids
-    return [utterance for utterance in utterances if utterance.id not in seen]

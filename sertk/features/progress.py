@@ -36,10 +36,6 @@ class Progress:
         left = max(0.0, self.total_seconds - self.seconds)  # sums in another order differ in the last place
         return left * self.elapsed / self.seconds
 
-    def after(self, earlier: Progress) -> Progress:
-        """The same behind a pass that is done."""
-        return _sum([earlier, self], earlier.elapsed + self.elapsed)
-
 
 def together(parts: Iterable[Progress]) -> Progress:
     """How far parts are that run side by side."""

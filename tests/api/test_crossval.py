@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import sertk
+from sertk.cards import read_experiment
 from sertk.checkpoint import Checkpoint
 from sertk.cli import main
 from sertk.data.manifest import Manifest
@@ -44,6 +45,14 @@ loss = [{{ use = "cross_entropy" }}]
 penalty = [0.03, 0.1]
 folds = "speakers"
 with_dev = true
+"""
+NETWORK = """
+[[stage]]
+name = "full"
+epochs = 1
+sampler = { use = "shuffle", batch_size = 16 }
+optimizer = { lr = 3e-3 }
+loss = [{ use = "cross_entropy" }]
 """
 VOTE = 'fit = "held_out"\n[aggregator]\nuse = "soft_vote"\n[data]\nmanifest = "elsewhere.jsonl.gz"\n'
 M = "manifest.jsonl.gz"
@@ -174,6 +183,37 @@ def test_what_cannot_be_cross_validated_is_refused_before_any_work(place: Path) 
     with pytest.raises(OutputError, match="mine is a folder with notes"):
         sertk.crossval("one.toml", M, "mine", device="cpu")
     assert not Path("cv").exists()
+
+
+def test_some_folds_come_first_and_the_others_follow(place: Path) -> None:
+    call = {"folds": 3, "combine": ["vote.toml"], "device": "cpu"}
+    first = sertk.crossval(["one.toml", "two.toml"], M, "cv", only=["2"], jobs=2, **call)  # type: ignore[arg-type]
+    corpus = Manifest.read(first.manifest)
+    assert corpus.note == "made up; cross-validation, 3 folds by speaker; fold 2 alone"
+    assert sorted(Predictions.read(first.systems["vote"]).ids) == sorted(u.id for u in corpus)
+    before = Path("cv/fold_2/members/one/card.json").stat().st_mtime_ns
+    every = sertk.crossval(["one.toml", "two.toml"], M, "cv", only=["1", "2", "3"], **call)  # type: ignore[arg-type]
+    assert Path("cv/fold_2/members/one/card.json").stat().st_mtime_ns == before
+    assert len(Manifest.read(every.manifest)) == len(Manifest.read(Path(M)))
+    assert sertk.crossval(["one.toml", "two.toml"], M, "cv", **call).up_to_date  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="there is no fold '4': the folds are 1, 2, 3"):
+        sertk.crossval(["one.toml"], M, "cv", folds=3, only=["4"], device="cpu")
+
+
+def test_the_note_of_one_test_part_is_not_that_of_all(place: Path) -> None:
+    corpus = Manifest.read(Path(M))
+    replace(corpus, note="fold 1 of 5; audio-only votes").write(Path(M))
+    found = sertk.crossval("one.toml", M, "cv", folds=3, device="cpu")
+    assert Manifest.read(found.manifest).note == "audio-only votes; cross-validation, 3 folds by speaker"
+
+
+def test_a_network_is_run_once_for_all_combinations(place: Path) -> None:
+    text = Path("one.toml").read_text()
+    Path("net.toml").write_text(text[: text.index("[[stage]]")] + NETWORK)
+    sertk.crossval(["one.toml", "net.toml"], M, "cv", folds=3, combine=["vote.toml"], device="cpu")
+    assert [path.name for path in sorted(Path("cv/fold_1/posteriors").iterdir())] == ["net"]
+    assert read_experiment(Path("cv/fold_1/ensembles/vote")).features["net"].endswith("posteriors/net")
+    assert len(Predictions.read(Path("cv/fold_1/predictions/vote.csv"))) > 0
 
 
 def test_two_folds_need_a_share_to_hold_out(place: Path) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from sertk.api.crossval import crossval
 from sertk.checkpoint import Checkpoint
 from sertk.config.files import load_experiment
 from sertk.config.schema import Combination, Data, Use
@@ -48,19 +50,16 @@ def write_posteriors(
 
 @pytest.fixture(scope="session")
 def trained(tiny_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with three members, their posteriors, and two fold models of the first with theirs. Not to be changed."""
+    """A folder with three members, their posteriors, and a cross-validation of the first. Not to be changed."""
     folder = tmp_path_factory.mktemp("trained")
     every = [u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz")]
     for number in (1, 2, 3):
         out = folder / "members" / f"0{number}"
         train(tiny_store, out, f"init_seed={number}", "stage.full.epochs=2", "stage.second.epochs=1")
         write_posteriors(out, folder / "posteriors" / out.name, every)
-    in_train = [u.id for u in Manifest.read(tiny_store / "manifest.jsonl.gz").split("train")]
-    for fold in range(3):
-        out = folder / "folds" / "01" / f"model-{fold}"
-        model = train(tiny_store, out, "data.folds=3", f"data.fold={fold}", "stage.full.epochs=2")
-        own = [id for id in in_train if id not in model.train_ids]
-        write_posteriors(out, folder / "folds" / "01" / f"fold-{fold}", own)
+    shutil.copy(tiny_store / "experiment.toml", folder / "01.toml")
+    manifest = tiny_store / "manifest.jsonl.gz"
+    crossval(folder / "01.toml", manifest, folder / "folds", folds=3, splits=["train"], device="cpu")
     return folder
 
 

@@ -22,6 +22,7 @@ from sertk.ensemble.stack import build_stack
 from sertk.errors import CheckpointError, ConfigError, EnsembleError, OutputError, StoreError
 from sertk.features.store import FeatureStore, StoreWriter
 from sertk.files import sha256_file
+from sertk.inference.prediction import predictions_of
 from sertk.inference.stores import predict_stores
 from sertk.provenance import read_record
 
@@ -205,44 +206,51 @@ def test_an_out_of_fold_row_comes_from_the_model_that_never_saw_it(
 ) -> None:
     manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
     asked, only = combination(tiny_store, fit="train"), {"01": stores["01"]}
-    stack = build_stack(asked, manifest, only, {"01": trained / "folds/01"}, CPU).stack
+    stack = build_stack(asked, manifest, only, {"01": trained / "folds"}, CPU).stack
     assert stack.leaked == frozenset()
     assert len(stack.posteriors) == len([u for u in manifest.split("train") if u.votes])
-    folds = [Checkpoint.load(trained / f"folds/01/model-{fold}") for fold in range(3)]
-    for id in stack.posteriors.table.ids:
-        (unseen,) = [model for model in folds if id not in model.train_ids]
-        said = stack.posteriors.sources["01"][id]
-        torch.testing.assert_close(said, infer_rows(unseen, [id], CPU)[id], atol=1e-5, rtol=0)
-    partly = build_stack(asked, manifest, {**only, "02": stores["02"]}, {"01": trained / "folds/01"}, CPU).stack
+    tested = {fold: Manifest.read(fold / "manifest.jsonl.gz").split("test") for fold in folds_of(trained)}
+    for fold, utterances in tested.items():
+        model = Checkpoint.load(fold / "members/01")
+        for id in [u.id for u in utterances if u.votes]:
+            assert id not in model.train_ids
+            said = stack.posteriors.sources["01"][id]
+            torch.testing.assert_close(said, infer_rows(model, [id], CPU)[id], atol=1e-5, rtol=0)
+    partly = build_stack(asked, manifest, {**only, "02": stores["02"]}, {"01": trained / "folds"}, CPU).stack
     assert partly.leaked == frozenset(partly.posteriors.table.ids)  # 02 has no folds
+
+
+def folds_of(trained: Path) -> list[Path]:
+    return sorted((trained / "folds").glob("fold_*"))
 
 
 def test_rows_that_a_fold_model_was_trained_on_are_never_used(
     tiny_store: Path, trained: Path, stores: dict[str, Path], tmp_path: Path
 ) -> None:
     manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
-    ids = [u.id for u in manifest.split("train")]
-    for fold in range(3):  # posteriors of the whole training split, the leaks among them
-        write_posteriors(trained / f"folds/01/model-{fold}", tmp_path / f"wide/fold-{fold}", ids)
-        write_posteriors(trained / "members/01", tmp_path / f"leak/fold-{fold}", ids)
     asked, only = combination(tiny_store, fit="train"), {"01": stores["01"]}
+    member = Checkpoint.load(trained / "members/01")
+    for folds, split in (("wide", "train"), ("twice", "held_out")):  # predictions of more than the tested part
+        shutil.copytree(trained / "folds", tmp_path / folds)
+        for fold in sorted((tmp_path / folds).glob("fold_*")):
+            model = Checkpoint.load(fold / "members/01")
+            tested = {u.id for u in Manifest.read(fold / "manifest.jsonl.gz").split("test")}
+            ids = [u.id for u in manifest.split(split) if split == "held_out" or u.id in tested | model.train_ids]
+            rows = infer_rows(model, ids, CPU)
+            said = predictions_of(member, ids, torch.cat([rows[id] for id in ids]))
+            said.write(fold / "predictions/01.csv")
     wide, narrow = (
         build_stack(asked, manifest, only, {"01": folder}, CPU).stack.posteriors
-        for folder in (tmp_path / "wide", trained / "folds/01")
+        for folder in (tmp_path / "wide", trained / "folds")
     )
     for id in narrow.table.ids:
         torch.testing.assert_close(wide.sources["01"][id], narrow.sources["01"][id], atol=1e-5, rtol=0)
-    with pytest.raises(EnsembleError, match="no utterance to fit on has posteriors of a model"):
-        build_stack(asked, manifest, only, {"01": tmp_path / "leak"}, CPU)
-    with pytest.raises(EnsembleError, match="new to the models of"):
-        build_stack(combination(tiny_store), manifest, only, {"01": _over_held_out(trained, tmp_path, manifest)}, CPU)
-
-
-def _over_held_out(trained: Path, tmp_path: Path, manifest: Manifest) -> Path:
-    ids = [u.id for u in manifest.split("held_out")]
-    for fold in range(2):
-        write_posteriors(trained / f"folds/01/model-{fold}", tmp_path / f"held/fold-{fold}", ids)
-    return tmp_path / "held"
+    with pytest.raises(EnsembleError, match="in those of another fold: every utterance to fit on must be tested by"):
+        build_stack(combination(tiny_store), manifest, only, {"01": tmp_path / "twice"}, CPU)
+    with pytest.raises(EnsembleError, match=r"no utterance to fit on has posteriors .*\(0 posteriors leak\)"):
+        build_stack(combination(tiny_store), manifest, only, {"01": trained / "folds"}, CPU)
+    with pytest.raises(EnsembleError, match="is no cross-validation of the member '02': 0 folds have"):
+        build_stack(asked, manifest, {"02": stores["02"]}, {"02": trained / "folds"}, CPU)
 
 
 def test_members_that_do_not_fit_are_refused_by_name(
@@ -448,6 +456,6 @@ def test_the_command_combines_once_and_names_members_by_their_folders(
     assert main([*words, "--force"]) == 0
     assert main([*words[:2], str(stores["01"]), str(trained / "members/01"), "--out", str(tmp_path / "x")]) == 2
     capsys.readouterr()
-    folds = ["--out-of-fold", f"01={trained / 'folds/01'}", "--set", "fit=train", "--force"]
+    folds = ["--out-of-fold", f"01={trained / 'folds'}", "--set", "fit=train", "--force"]
     assert main([*words, *folds]) == 0
     assert "of train out of fold" in capsys.readouterr().out

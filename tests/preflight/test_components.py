@@ -61,7 +61,6 @@ def test_a_complaint_is_a_fault_at_its_place(write: Write, change: str, place: s
         "stage.full.loss=[{ use = 'counted_loss', weights = [1, 1, 1] }]",  # nor are the classes
         "stage.full.loss=[{ use = 'cross_entropy', class_weight_power = 0.5 }, { use = 'attribute_mse' }]",
         "stage.full.sampler={ use = 'by_length', batch_size = 512 }",
-        "data.folds=5",
         "data.train=['train', 'more']",
         "head.attributes=['arousal', 'warmth']",
     ],

@@ -8,15 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sertk_lab.ablation.config import load_ablations
 
 from sertk import registry
 from sertk.config.files import load_combination, load_encoder_file, load_experiment
-from sertk.data.labels import LabelSet
-from sertk.data.manifest import Manifest, Utterance
-from sertk.ensemble.predictions import Predictions
 from sertk.features.store import FeatureStore
 from sertk.recipes.stages import read_stages
 
@@ -27,14 +23,6 @@ HAVE = {name for kind in (registry.fusions, registry.encoders, registry.regulari
 HAVE |= {name for kind in (registry.samplers, registry.aggregators) for name in kind.names()}
 
 needs_plugins = pytest.mark.skipif(not NEEDED <= HAVE, reason=f"needs the plugins with {NEEDED - HAVE}")
-
-
-def script(name: str, *words: object) -> str:
-    done = subprocess.run(
-        [sys.executable, str(RECIPE / "local" / name), *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @needs_plugins
@@ -59,9 +47,7 @@ def test_all_configurations_of_the_recipes_are_sound_and_read_features_that_are_
 
 
 def test_the_scripts_declare_their_stages_and_say_what_is_missing() -> None:
-    assert [stage.name for stage in read_stages(RECIPE / "run.sh")] == [
-        *("prepare", "extract", "train", "posteriors", "meta", "soup", "control", "predict", "score")
-    ]
+    assert [stage.name for stage in read_stages(RECIPE / "run.sh")] == ["prepare", "extract", "crossval", "report"]
     environment = {name: value for name, value in os.environ.items() if name not in ("CREMA_D", "EMODB")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     for recipe, variable in ((RECIPE, "CREMA_D"), (RECIPES / "emodb", "EMODB")):
@@ -71,73 +57,6 @@ def test_the_scripts_declare_their_stages_and_say_what_is_missing() -> None:
         assert done.returncode == 2
         assert "--corpus FOLDER" in done.stderr
         assert variable in done.stderr
-
-
-def test_the_control_learns_and_writes_predictions_that_can_be_scored(tiny_store: Path, tmp_path: Path) -> None:
-    out = tmp_path / "control.csv"
-    words = ("--features", tiny_store / "features" / "words", "--manifest", tiny_store / "manifest.jsonl.gz")
-    words += ("--split", "development", "--output", out)
-    assert "macro_f1" in script("control.py", *words)
-    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
-    truth = {u.id: u.emotion for u in manifest.split("development")}
-    said = Predictions.read(out, labels=manifest.labels)
-    assert set(said.ids) == set(truth)
-    assert said.attribute_names == ("arousal", "valence")
-    right = [
-        manifest.labels.names[best] == truth[name]
-        for name, best in zip(said.ids, said.predicted, strict=True)
-        if truth[name]
-    ]
-    assert np.mean(right) > 0.5  # chance is 1/3
-    assert script("control.py", *words).startswith("up to date")
-
-
-def written_fold(folder: Path, test: str, train: str, systems: tuple[str, ...]) -> None:
-    utterances = [Utterance(name, f"{name}.wav", split=split) for name, split in ((test, "test"), (train, "train"))]
-    manifest = Manifest("made_up", LabelSet(("Sad", "Glad"), "SG"), {}, tuple(utterances), f"{folder.name}; made up")
-    (folder / "data").mkdir(parents=True)
-    manifest.write(folder / "data" / "manifest.jsonl.gz")
-    (folder / "predictions" / "test").mkdir(parents=True)
-    for name in systems:
-        (folder / "predictions" / "test" / f"{name}.csv").write_text(f"id,emotion,Sad,Glad\n{test},Sad,0.9,0.1\n")
-
-
-def test_pooling_puts_the_test_parts_and_the_systems_that_all_folds_have_together(tmp_path: Path) -> None:
-    written_fold(tmp_path / "fold1", "one", "two", ("a", "b"))
-    written_fold(tmp_path / "fold2", "two", "one", ("a",))
-    words = ("pool.py", 1, 2, "--exp", tmp_path, "--into", "pooled")
-    later = tmp_path / "fold2" / "predictions" / "test" / "b.csv"
-    later.write_text("id,emotion,Sad,Glad\ntwo,Sad,0.9,0.1\n")
-    script(*words)
-    assert (tmp_path / "pooled" / "b.csv").is_file()
-    assert script(*words).startswith("up to date")
-    later.unlink()
-    script(*words)
-    assert {path.name for path in (tmp_path / "pooled").iterdir()} == {
-        "a.csv",
-        "manifest.jsonl.gz",
-        "provenance.json",
-    }
-    assert Predictions.read(tmp_path / "pooled" / "a.csv").ids == ("one", "two")
-    manifest = Manifest.read(tmp_path / "pooled" / "manifest.jsonl.gz")
-    assert [(u.id, u.split) for u in manifest] == [("one", "test"), ("two", "test")]
-    assert manifest.note == "test parts of folds 1, 2; made up"
-
-
-def test_pooling_replaces_nothing_that_it_has_not_made(tmp_path: Path) -> None:
-    for fold, test, train in ((1, "one", "two"), (2, "two", "one")):
-        written_fold(tmp_path / f"fold{fold}", test, train, ("a",))
-    with pytest.raises(AssertionError, match="would be replaced: nothing was done"):
-        script("pool.py", 1, 2, "--exp", tmp_path, "--into", "fold1")
-    assert (tmp_path / "fold1" / "data" / "manifest.jsonl.gz").is_file()
-
-
-def test_pooling_refuses_folds_that_test_an_utterance_twice(tmp_path: Path) -> None:
-    for fold in (1, 2):
-        written_fold(tmp_path / f"fold{fold}", "one", "two", ("a",))
-    with pytest.raises(AssertionError, match="1 utterances are in the test parts of two folds"):
-        script("pool.py", 1, 2, "--exp", tmp_path, "--into", "pooled")
-    assert not (tmp_path / "pooled").exists()
 
 
 @needs_plugins

@@ -14,6 +14,7 @@ from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError, Fault
 from sertk.revisions import revision
+from sertk_corpora.checks import check_fold, split_of
 
 CREMA_D = LabelSet(("Anger", "Disgust", "Fear", "Happiness", "Neutral", "Sadness"), letters="ADFHNS")
 """The six emotions that raters chose among, in the order of the corpus's own tables."""
@@ -58,11 +59,12 @@ class Clip:
     intensity: float
     majority: frozenset[str]
     split: str
+    fold: str | None
     issue: str = ""
     identical_to: str = ""
 
 
-@revision(2)
+@revision(3)
 def read_crema_d(
     folder: Path, /, *, fold: int = 1, acted: bool = False, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:
@@ -90,8 +92,7 @@ def read_crema_d(
     DataError
         For a folder of neither layout, for faulty tables, and for a wrong number of clips.
     """
-    if not 1 <= fold <= FOLDS:
-        raise DataError(f"CREMA-D has folds 1 to {FOLDS}, there is no fold {fold}")
+    check_fold("CREMA-D", fold, FOLDS)
     report = CorpusReport()
     metadata, votes = folder / "metadata.csv", folder / "processedResults" / "tabulatedVotes.csv"
     if metadata.is_file():
@@ -128,10 +129,9 @@ def read_crema_d(
     return Manifest("crema_d", CREMA_D, {"intensity": INTENSITY}, tuple(utterances), note), report
 
 
-def fold_split(speaker: int, fold: int) -> str:
-    """The split of a speaker: 18 speakers by number are a fold's test part, the next fold's are held out."""
-    group = min((speaker - FIRST_SPEAKER) // SPEAKERS_A_FOLD, FOLDS - 1)  # from 0
-    return {fold - 1: "test", fold % FOLDS: "held_out"}.get(group, "train")
+def fold_of(speaker: int) -> int:
+    """The fold, from 1, that tests a speaker: 18 speakers by number, the rest in the last."""
+    return min((speaker - FIRST_SPEAKER) // SPEAKERS_A_FOLD, FOLDS - 1) + 1
 
 
 def _utterance(clip: Clip, report: CorpusReport) -> Utterance:
@@ -152,6 +152,7 @@ def _utterance(clip: Clip, report: CorpusReport) -> Utterance:
         gender=clip.gender,
         language="en",
         split=clip.split,
+        fold=clip.fold,
         text=SENTENCES[clip.id[5:8]],
         text_source="corpus",
         votes={name: count for name, count in clip.votes.items() if count},
@@ -182,6 +183,7 @@ def _from_metadata(path: Path, fold: int) -> list[Clip]:
                 row.number("voice_mean_level"),
                 majority,
                 SPLITS[split],
+                next((str(n) for n in range(1, FOLDS + 1) if row.cells.get(f"fold{n}") == "Test"), None),
                 issue,
                 identical,
             )
@@ -206,7 +208,8 @@ def _from_authors(folder: Path, path: Path, fold: int) -> list[Clip]:
                 _votes(row, letters),
                 row.number("meanEmoResp"),
                 frozenset(CREMA_D.names[CREMA_D.letters.index(one)] for one in row.text("emoVote").split(":")),
-                fold_split(int(name[:4]), fold),
+                split_of(fold_of(int(name[:4])), fold, FOLDS),
+                str(fold_of(int(name[:4]))),
                 KNOWN_ISSUES.get(name, ""),
             )
         )

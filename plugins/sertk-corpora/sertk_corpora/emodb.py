@@ -13,6 +13,7 @@ from sertk.data.labels import LabelSet
 from sertk.data.manifest import Manifest, Utterance
 from sertk.errors import DataError, Fault
 from sertk.revisions import revision
+from sertk_corpora.checks import check_fold, split_of
 
 EMODB = LabelSet(("Anger", "Boredom", "Disgust", "Fear", "Happiness", "Neutral", "Sadness"), letters="WLEAFNT")
 """The seven emotions that were acted, with the (German) letters that stand in the names of the recordings."""
@@ -52,7 +53,7 @@ VALUES: Mapping[str, Mapping[str, str]] = {
 _NAME = re.compile(f"({'|'.join(SPEAKERS)})({'|'.join(SENTENCES)})[{EMODB.letters}][a-z]")
 
 
-@revision(2)
+@revision(3)
 def read_emodb(
     folder: Path, /, *, fold: int = 1, allow_partial: bool = False, audio: bool = True
 ) -> tuple[Manifest, CorpusReport]:
@@ -78,9 +79,7 @@ def read_emodb(
         number of recordings.
     """
     speakers = [*SPEAKERS]
-    if not 1 <= fold <= len(speakers):
-        raise DataError(f"EMO-DB has folds 1 to {len(speakers)}, a speaker each; there is no fold {fold}")
-    splits = {speakers[fold - 1]: "test", speakers[fold % len(speakers)]: "held_out"}
+    check_fold("EMO-DB", fold, len(speakers))
     report = CorpusReport()
     paths, table = _recordings(folder, report)
     if len(paths) != CLIPS and not allow_partial:
@@ -97,12 +96,17 @@ def read_emodb(
         if columns
     ]
     report.form = "; ".join([counted, *sources])
-    utterances = [_utterance(name, paths[name], table.get(name), splits, report) for name in sorted(paths)]
+    utterances = [_utterance(name, paths[name], table.get(name), fold, report) for name in sorted(paths)]
     if audio:
         utterances = with_recordings(utterances, named_recordings(paths, report), report, allow_partial=allow_partial)
     report.count(utterances)
     note = f"fold {fold} of {len(speakers)}: speaker {speakers[fold - 1]} is left out"
     return Manifest("emodb", EMODB, {}, tuple(utterances), note), report
+
+
+def fold_of(speaker: str) -> int:
+    """The fold, from 1, that tests a speaker."""
+    return [*SPEAKERS].index(speaker) + 1
 
 
 def _recordings(folder: Path, report: CorpusReport) -> tuple[dict[str, Path], dict[str, Row]]:
@@ -125,7 +129,7 @@ def _recordings(folder: Path, report: CorpusReport) -> tuple[dict[str, Path], di
     return {name: path for name, path in paths.items() if _NAME.fullmatch(name)}, table
 
 
-def _utterance(name: str, path: Path, row: Row | None, splits: dict[str, str], report: CorpusReport) -> Utterance:
+def _utterance(name: str, path: Path, row: Row | None, fold: int, report: CorpusReport) -> Utterance:
     by_name = {
         "speaker": name[:2],
         "gender": SPEAKERS[name[:2]],
@@ -144,7 +148,8 @@ def _utterance(name: str, path: Path, row: Row | None, splits: dict[str, str], r
         speaker=fields["speaker"],
         gender=fields["gender"],
         language="de",
-        split=splits.get(fields["speaker"], "train"),
+        split=split_of(fold_of(fields["speaker"]), fold, len(SPEAKERS)),
+        fold=str(fold_of(fields["speaker"])),
         text=fields["transcript"],
         text_source="corpus",
         emotion=fields["emotion"],

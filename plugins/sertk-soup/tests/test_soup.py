@@ -138,16 +138,15 @@ def test_members_that_have_no_mean_are_refused_by_their_first_difference(
 
 def test_models_standardised_alike_are_averaged_and_others_refused(tiny_store: Path, tmp_path: Path) -> None:
     """The statistics are part of the map: only over equal ones are the mean's logits the mean of the logits."""
-    fold = ("data.folds=3", "data.fold=1")
-    made = {"one": (), "other": ("init_seed=2",), "fold": fold}
+    made = {"one": (), "other": ("init_seed=2",), "elsewhere": ('data.train="development"',)}
     for name, sets in made.items():
         wanted = (*LINEAR, "standardise=['speech']", "stage.full.epochs=2", *sets)
         run(load_experiment(tiny_store / "experiment.toml", wanted), tmp_path / name, device=CPU)
     paths = {name: tmp_path / name for name in made}
     with pytest.raises(
-        EnsembleError, match=r"one and fold standardise by different statistics, scale\.mean0, scale\.std0"
+        EnsembleError, match=r"one and elsewhere standardise by different statistics, scale\.mean0, scale\.std0"
     ):
-        combine(asked(tiny_store), some(paths, ["one", "fold"]), tmp_path / "soup", device=CPU)
+        combine(asked(tiny_store), some(paths, ["one", "elsewhere"]), tmp_path / "soup", device=CPU)
     both = some(paths, ["one", "other"])
     combine(asked(tiny_store), both, tmp_path / "soup", device=CPU)
     batch = stack_of(tiny_store, both).inputs

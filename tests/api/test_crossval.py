@@ -122,15 +122,46 @@ def test_function_verb_and_jobs_give_the_same_bytes_and_then_all_is_up_to_date(
     assert capsys.readouterr().out == "up to date  b\n"
 
 
-def test_a_changed_member_trains_its_own_folds_alone(place: Path) -> None:
+def relabel() -> None:
+    corpus = Manifest.read(Path(M))
+    other = {"Angry": "Happy", "Happy": "Angry"}
+    first = next(u for u in corpus if u.emotion in other)
+    votes = {other.get(name, name): count for name, count in first.votes.items()}
+    changed = replace(first, emotion=other[first.emotion or ""], votes=votes)
+    corpus.with_utterances(changed if u.id == first.id else u for u in corpus).write(Path(M))
+
+
+CHANGES = {
+    # what is changed: how, and what runs again
+    "nothing": (lambda words: words, set()),
+    "labels": (lambda words: relabel() or words, {"one", "two", "vote"}),
+    "option of a member": (lambda words: edit("one.toml", "[0.03, 0.1]", "[0.3]") or words, {"one", "vote"}),
+    "option of a combination": (lambda words: edit("vote.toml", '"soft_vote"', '"vote"') or words, {"vote"}),
+    "value by --set": (lambda words: [*words, "--set", "selection.metric=macro_f1"], {"one", "two", "vote"}),
+    "held-out part": (lambda words: [*words, "--dev", "0.3"], {"one", "two", "vote"}),
+    "jobs": (lambda words: [*words, "--jobs", "2"], set()),
+}
+
+
+def edit(path: str, old: str, new: str) -> None:
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_input_runs_again_what_reads_it_and_nothing_else(
+    place: Path, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    how, expected = CHANGES[change]
     assert main([*WORDS, "--into", "cv"]) == 0
-    before = {path: path.stat().st_mtime_ns for path in Path("cv").glob("fold_*/members/*/card.json")}
-    text = Path("one.toml").read_text()
-    Path("one.toml").write_text(text.replace("penalty = [0.03, 0.1]", "penalty = [0.3]"))
-    assert main([*WORDS, "--into", "cv"]) == 0
-    ran = {path.parent.name for path, time in before.items() if path.stat().st_mtime_ns != time}
-    assert ran == {"one"}
-    assert not explain(Path("cv")).differs
+    cards = [*Path("cv").glob("fold_*/members/*/card.json"), *Path("cv").glob("fold_*/ensembles/*/card.json")]
+    before = {path: path.stat().st_mtime_ns for path in cards}
+    capsys.readouterr()
+    assert main([*how([*WORDS, "--into", "cv"])]) == 0
+    assert {path.parent.name for path, time in before.items() if path.stat().st_mtime_ns != time} == expected
+    assert (capsys.readouterr().out == "up to date  cv\n") == (not expected)
+    assert not explain(Path("cv")).differs or change in ("value by --set", "held-out part")
     assert not explain(Path("cv/pooled/vote.csv")).differs
 
 

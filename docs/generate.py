@@ -153,8 +153,9 @@ def verbs_page() -> str:
 
 
 def error_classes(root: type[Exception] = errors.SertkError) -> list[type[Exception]]:
-    """The tree of errors, each behind what it is a kind of."""
-    return [root, *(one for child in root.__subclasses__() for one in error_classes(child))]
+    """The tree of errors of `sertk.errors`, each behind what it is a kind of; plugins have others."""
+    children = [child for child in root.__subclasses__() if child.__module__ == errors.__name__]
+    return [root, *(one for child in children for one in error_classes(child))]
 
 
 def errors_page() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,8 @@ LARGEST_TEXT = 64 << 20
 class EncoderSpec:
     """What made a modality's features, so that they can be made again from a recording.
 
-    owner: distribution and version that the encoder is from, where it was installed in training.
+    options: one that is `encoders/NAME` is that folder inside the checkpoint. owner: distribution and version that
+    the encoder is from, where it was installed in training.
     """
 
     use: str
@@ -37,6 +38,12 @@ class EncoderSpec:
     dtype: Dtype = "float32"
     challenge_legal: bool = True
     owner: str = ""
+
+    def of(self, folder: Path, name: str) -> EncoderSpec:
+        """The specification of a modality of the checkpoint in `folder`, with paths of what is inside it."""
+        inside = f"encoders/{name}"
+        options = {key: str(folder / inside) if value == inside else value for key, value in self.options.items()}
+        return replace(self, options=options)
 
 
 @dataclass(frozen=True)

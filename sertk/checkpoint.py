@@ -1,6 +1,7 @@
 """A trained model as a folder: config.toml, model.safetensors, card.json, train_ids.txt.gz, README.md (model card).
 
-An ensemble is a checkpoint whose members are folders inside it, `members/NAME`. Loaded and saved whole.
+An ensemble is a checkpoint whose members are folders inside it, `members/NAME`. A checkpoint may have the weights of
+its encoders in `encoders/NAME`. Loaded and saved whole.
 """
 
 # Longer than others: a folder is written, read and checked against hostile content in one place.
@@ -152,19 +153,23 @@ class Checkpoint:
         texts: Mapping[str, str] | None = None,
         made: Provenance | None = None,
         place: Path | None = None,
+        encoders: Mapping[str, Path] | None = None,
     ) -> Checkpoint:
         """Write the folder, whole or not at all, and see that it loads; give the saved one.
 
         members: folders of checkpoints, linked (or copied) into `members/NAME`. texts: further files by name. made:
-        what it was made from. place: where the folder will be, if that is elsewhere.
+        what it was made from. place: where the folder will be, if that is elsewhere. encoders: folders of encoders,
+        linked into `encoders/NAME`.
         """
         with atomic_folder(folder) as temporary:
             save_tensors(temporary / "model.safetensors", self.weights)
             version = self.card.fusion_version or component_version("fusion", self.experiment.fusion.use)
             sha256 = sha256_file(temporary / "model.safetensors")
             card = replace(self.card, weights_sha256=sha256, fusion_version=version)
-            for name, member in (members or {}).items():
-                shutil.copytree(member, temporary / "members" / name, copy_function=_link, ignore=_unneeded)
+            inside = {f"members/{name}": member for name, member in (members or {}).items()}
+            inside |= {f"encoders/{name}": encoder for name, encoder in (encoders or {}).items()}
+            for place_inside, source in inside.items():
+                shutil.copytree(source, temporary / place_inside, copy_function=_link, ignore=_unneeded)
             for name, text in (texts or {}).items():
                 write_text(temporary / name, text)
             write_text(temporary / "config.toml", resolved_toml(self.experiment))
@@ -204,7 +209,7 @@ def refuse_additions(folder: Path) -> None:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return
-    expected = {SUMS, "members", "state", *(line.partition("  ")[2] for line in lines)}
+    expected = {SUMS, "members", "encoders", "state", *(line.partition("  ")[2] for line in lines)}
     added = sorted(
         path.name for path in folder.iterdir() if path.name not in expected and not path.name.startswith(".")
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,10 +47,11 @@ def before_weights() -> None:
         raise WeightsNeeded("weights are needed to go on")
 
 
-def find_checkpoint(model: str, *, revision: str | None = None) -> Pretrained:
+def find_checkpoint(model: str, *, revision: str | None = None, weights: bool = True) -> Pretrained:
     """Find a checkpoint: a folder as it is; a hub id in the folder of models, in the hub's cache, or on the hub.
 
-    The folder of models, `$SERTK_MODELS`, has it as owner/name or name; `revision` is for the hub alone.
+    The folder of models, `$SERTK_MODELS`, has it as owner/name or name; `revision` is for the hub alone. Without
+    `weights` its settings alone are wanted.
 
     The token is the one that the hub's own library finds (HF_TOKEN, HUGGING_FACE_HUB_TOKEN, `hf auth login`). No
     option names it or its variable: options come from cards and recipes of strangers, who could send any secret of
@@ -58,16 +60,16 @@ def find_checkpoint(model: str, *, revision: str | None = None) -> Pretrained:
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
-        return check_folder(folder, folder.resolve().name, None)
+        return check_folder(folder, folder.resolve().name, None, weights=weights)
     if Path(model).is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
         raise EncoderError(f"{model}: there is no such folder. Give one with a checkpoint, or a hub id (owner/name)")
     if (models := models_folder()) is not None:
         for place in (models / model, models / Path(model).name):
             if place.is_dir():
-                return check_folder(place, model)
+                return check_folder(place, model, weights=weights)
     before_weights()
-    snapshot = _download(model, revision)
-    return check_folder(snapshot, model, snapshot.name)
+    snapshot = _download(model, revision, WANTED if weights else SETTINGS)
+    return check_folder(snapshot, model, snapshot.name, weights=weights)
 
 
 def models_folder() -> Path | None:
@@ -96,7 +98,7 @@ def load_model(
     if attention != "auto":
         given["attn_implementation"] = attention
     with reading(checkpoint.folder, "model"), without_bars(transformers):
-        model, info = getattr(transformers, model_class).from_pretrained(
+        model, info = attrgetter(model_class)(transformers).from_pretrained(
             checkpoint.folder, local_files_only=True, output_loading_info=True, **given
         )
     missing = sorted(key for key in info["missing_keys"] if not re.search(r"pooler|masked_spec_embed", key))
@@ -131,7 +133,7 @@ def reading(folder: Path, what: str) -> Iterator[None]:
         raise EncoderError(f"{folder}: the {what} cannot be loaded: {type(error).__name__}: {reason[0]}") from error
 
 
-def check_folder(folder: Path, name: str, revision: str | None = None) -> Pretrained:
+def check_folder(folder: Path, name: str, revision: str | None = None, *, weights: bool = True) -> Pretrained:
     """What a folder holds. Raises EncoderError for one without a config, or without weights that can be read."""
     path = folder / "config.json"
     try:
@@ -140,9 +142,9 @@ def check_folder(folder: Path, name: str, revision: str | None = None) -> Pretra
         raise EncoderError(f"{folder}: there is no config.json: not a folder written by save_pretrained") from None
     except (OSError, ValueError) as error:
         raise EncoderError(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
-        raise EncoderError(f"{path}: names no `model_type`, so its architecture is unknown")
-    return Pretrained(folder, name, revision, config, _weights(folder, name, revision))
+    if not isinstance(config, dict):
+        raise EncoderError(f"{path}: should be an object: copy it again")
+    return Pretrained(folder, name, revision, config, _weights(folder, name, revision) if weights else ())
 
 
 def _weights(folder: Path, name: str, revision: str | None) -> tuple[Path, ...]:
@@ -161,11 +163,10 @@ def _weights(folder: Path, name: str, revision: str | None) -> tuple[Path, ...]:
                 )
         return tuple(folder / shard for shard in shards)
     pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
-    source = name if revision else str(folder)
+    source = f"hf:{name}@{revision}" if revision else str(folder)
     convert = (
-        'Convert them once, where the source is trusted: python -c "from transformers import AutoModel as M; '
-        f"M.from_pretrained('{source}').save_pretrained('{Path(name).name}-safetensors')\", then add its tokenizer "
-        "or preprocessor files and give that folder as `model`"
+        f"Convert them once with `sertk convert {source} --into {Path(name).name}-safetensors` (sertk-adopt), and "
+        f"give that folder"
     )
     if pickled:
         raise EncoderError(f"{folder}: the weights {pickled[0]} are pickled and can run any code. {convert}")
@@ -177,10 +178,10 @@ def _weights(folder: Path, name: str, revision: str | None) -> tuple[Path, ...]:
     raise EncoderError(f"{folder}: has a config but no weights (model.safetensors): copy or save them there")
 
 
-def _download(model: str, revision: str | None) -> Path:
+def _download(model: str, revision: str | None, wanted: Sequence[str]) -> Path:
     hub = _import_hub()
     try:
-        return Path(hub.snapshot_download(model, revision=revision, allow_patterns=list(WANTED)))
+        return Path(hub.snapshot_download(model, revision=revision, allow_patterns=list(wanted)))
     except Exception as error:  # its own errors, of requests or httpx by version, OSError, ValueError for a bad id
         at = f" at revision {revision!r}" if revision else ""
         models = models_folder()

@@ -62,7 +62,11 @@ class Pretrained:
 
     @property
     def architecture(self) -> str:
-        """`model_type` of its config."""
+        """`model_type` of its config. Raises EncoderError without one."""
+        if not isinstance(self.config.get("model_type"), str):
+            raise EncoderError(
+                f"{self.folder / 'config.json'}: names no `model_type`, so its architecture is unknown"
+            )
         return str(self.config["model_type"])
 
     @property

@@ -232,6 +232,9 @@ planners = Registry("planner")
 checkers = Registry("checker")
 """Of plugins: `(path, corpus) -> Section | None` for `sertk check`; None for a file of another kind."""
 
+adopters = Registry("adopter")
+"""Of `sertk-adopt`: what makes models of public checkpoints of one shape (`sertk_adopt.contract.Adopter`)."""
+
 PROVIDERS: dict[str, dict[str, str]] = {
     "corpus": {
         **dict.fromkeys(("audformat", "crema_d", "crema_d_acted", "emodb", "emovo", "esd"), "sertk-corpora"),
@@ -239,18 +242,23 @@ PROVIDERS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("savee", "shemo", "tess"), "sertk-corpora"),
         "msp_podcast": "sertk-msp-podcast",
     },
-    "encoder": {"opensmile": "sertk-opensmile", "s3prl": "sertk-s3prl"},
-    "fusion": {"deepser": "sertk-deepser"},
+    "encoder": {"corpus_normalised": "sertk-adopt", "opensmile": "sertk-opensmile", "s3prl": "sertk-s3prl"},
+    "adopter": dict.fromkeys(("dense", "odyssey", "stock", "vox_profile"), "sertk-adopt"),
+    "fusion": {"adopted": "sertk-adopt", "deepser": "sertk-deepser"},
     "sampler": {"balanced": "sertk-balanced"},
     "regularizer": {"manifold_mixup": "sertk-mixup"},
     "aggregator": {"meta_classifier": "sertk-meta", "soup": "sertk-soup"},
     "verb": {
         **dict.fromkeys(("ablate", "baseline", "crosscorpus", "plan"), "sertk-lab"),
+        **dict.fromkeys(("adopt", "convert"), "sertk-adopt"),
         "data.toy": "sertk-toy",
         "export": "sertk-corpora",
         "submit": "sertk-msp-podcast",
     },
-    "planner": {"ablate": "sertk-lab", "export": "sertk-corpora", "submit": "sertk-msp-podcast"},
+    "planner": {
+        **dict.fromkeys(("adopt", "convert"), "sertk-adopt"),
+        **{"ablate": "sertk-lab", "export": "sertk-corpora", "submit": "sertk-msp-podcast"},
+    },
     "checker": {"ablation": "sertk-lab"},
 }
 """By kind and name, the plugin of this project that provides it, for the message where it is not installed."""

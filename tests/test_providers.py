@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from sertk.errors import UnknownNameError
-from sertk.registry import PROVIDERS, REGISTRIES, Registry, checkers, planners, verbs
+from sertk.registry import PROVIDERS, REGISTRIES, Registry, adopters, checkers, planners, verbs
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
-KINDS = {registry.namespace[-1]: registry.kind for registry in (*REGISTRIES.values(), verbs, planners, checkers)}
+KINDS = {r.namespace[-1]: r.kind for r in (*REGISTRIES.values(), adopters, checkers, planners, verbs)}
 
 
 def test_the_table_is_that_of_the_plugins() -> None:

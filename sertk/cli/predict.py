@@ -15,9 +15,11 @@ from sertk.tables import Table, listing
 if TYPE_CHECKING:
     from sertk.api.predict import Predicted
     from sertk.ensemble.predictions import Predictions
+    from sertk.inference.prediction import Prediction
 
 BAR = 20
 """Columns of a probability bar of 1."""
+_CLASSES = ("emotion", "", "probability")
 
 
 def command(
@@ -79,17 +81,18 @@ def _show_predictions(predictions: Predictions) -> None:
     from sertk.inference.prediction import rows
 
     found = rows(predictions)
-    columns = ("recording", "emotion", "", "probability", *predictions.attribute_names)
-    cells = [
-        (
-            *(row.id, row.emotion, "█" * round(BAR * row.probabilities[row.emotion])),
-            f"{row.probabilities[row.emotion]:.2f}",
-            *(f"{value:.2f}" for value in row.attributes.values()),
-        )
-        for row in found
-    ]
-    show(Table(columns, cells, align="lllr"))
-    if len(found) == 1:
+    columns = ("recording", *(_CLASSES if predictions.labels else ()), *predictions.attribute_names)
+    cells = [(row.id, *_best(row), *(f"{value:.2f}" for value in row.attributes.values())) for row in found]
+    show(Table(columns, cells, align="lllr" if predictions.labels else "l"))
+    if len(found) == 1 and predictions.labels:
         say()
         ranked = sorted(found[0].probabilities.items(), key=lambda item: -item[1])
         show(listing(("emotion", "probability", ""), [(n, f"{p:.3f}", "█" * round(BAR * p)) for n, p in ranked]))
+
+
+def _best(row: Prediction) -> tuple[str, ...]:
+    """The cells of the most probable class; none of a model without classes."""
+    if not row.probabilities:
+        return ()
+    probability = row.probabilities[row.emotion]
+    return row.emotion, "█" * round(BAR * probability), f"{probability:.2f}"

@@ -27,14 +27,17 @@ NO_AGREEMENT = -1
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The emotion classes, in the order of every array with a C axis. letters: one a class, or empty."""
+    """The emotion classes, in the order of every array with a C axis; none where there are attributes alone.
+
+    letters: one a class, or empty.
+    """
 
     names: tuple[str, ...]
     letters: str = ""
 
     def __post_init__(self) -> None:
-        if len(self.names) < 2 or len(set(self.names)) != len(self.names):
-            raise LabelError(f"a label set needs two or more distinct names, got {list(self.names)}")
+        if len(self.names) == 1 or len(set(self.names)) != len(self.names):
+            raise LabelError(f"a label set needs two or more distinct names, or none, got {list(self.names)}")
         if fault := next((fault for name in self.names if (fault := name_fault("class", name))), None):
             raise LabelError(fault)
         if OTHER in self.names:
@@ -144,7 +147,7 @@ def unlabelled_table(ids: Sequence[str], labels: LabelSet, frames: Sequence[int]
     return LabelTable(
         ids=tuple(ids),
         labels=labels,
-        targets=np.full((count, len(labels)), 1 / len(labels)),
+        targets=np.full((count, len(labels)), 1 / max(len(labels), 1)),
         consensus=np.full(count, NO_AGREEMENT, dtype=np.int64),
         attributes=np.empty((count, 0)),
         attribute_names=(),

@@ -33,7 +33,8 @@ def label_table(
     """Turn utterances into targets; give the table and the ids left out for want of a target.
 
     targets: `soft` takes the raters' votes (the consensus where a corpus has no votes), `majority` one-hot
-    the consensus; an utterance without a vote, or with `majority` without agreement, has no target.
+    the consensus; an utterance without a vote, or with `majority` without agreement, has no target. Without classes
+    votes do not count, and one without any of the attributes has no target.
     frames: length by id; 1 where not given. Raises LabelError or DataError, naming the utterance.
     """
     for name in attributes:
@@ -46,7 +47,7 @@ def label_table(
     left_out: list[str] = []
     for utterance in utterances:
         try:
-            row = _target(utterance, labels, targets, other)
+            row = _target(utterance, labels, attributes, targets, other)
         except LabelError as error:
             raise LabelError(f"utterance {utterance.id}: {error}") from None
         if row is None:
@@ -59,7 +60,7 @@ def label_table(
         ids=tuple(utterance.id for utterance in kept),
         labels=labels,
         targets=np.array(rows, dtype=np.float64).reshape(len(kept), len(labels)),
-        consensus=np.array([consensus_index(u.emotion, labels) for u in kept], dtype=np.int64),
+        consensus=np.array([consensus_index(u.emotion if labels else None, labels) for u in kept], dtype=np.int64),
         attributes=np.array(values, dtype=np.float64).reshape(len(kept), len(attributes)),
         attribute_names=tuple(attributes),
         ranges=tuple(ranges[name] for name in attributes),
@@ -70,8 +71,10 @@ def label_table(
 
 
 def _target(
-    utterance: Utterance, labels: LabelSet, targets: TargetPolicy, other: OtherPolicy
+    utterance: Utterance, labels: LabelSet, attributes: Sequence[str], targets: TargetPolicy, other: OtherPolicy
 ) -> NDArray[np.float64] | None:
+    if not labels:
+        return np.zeros(0) if any(name in utterance.attributes for name in attributes) else None
     consensus = consensus_index(utterance.emotion, labels)
     if targets == "soft" and utterance.votes:
         return soft_target(utterance.votes, labels, other=other)

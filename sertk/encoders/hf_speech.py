@@ -36,6 +36,9 @@ MODEL_CLASSES = {
     "whisper": "WhisperModel",
 }
 
+WHISPER_ENCODER = "WhisperEncoder"
+"""The class of a checkpoint, by its config, that has the weights of Whisper's encoder alone."""
+
 REVISION = 1
 """Raised whenever the frames for the same recording change."""
 
@@ -145,7 +148,10 @@ def hf_speech(
                 f"{model}: average = {average} is a number of frames, 1 or more, without pool and keep_padding"
             )
         options["average"] = average
-    loaded: Any = load_model(checkpoint, MODEL_CLASSES[checkpoint.architecture], dtype=dtype, attention=attention)
+    model_class, whole = MODEL_CLASSES[checkpoint.architecture], checkpoint.architecture == "whisper"
+    if whole and checkpoint.config.get("architectures") == [WHISPER_ENCODER]:
+        model_class, whole = f"models.whisper.modeling_whisper.{WHISPER_ENCODER}", False
+    loaded: Any = load_model(checkpoint, model_class, dtype=dtype, attention=attention)
     front = replace(_front(checkpoint, loaded.config), keep_padding=keep_padding)
     if context == "utterance":
         front = replace(front, margin=round(margin_seconds * front.sample_rate))
@@ -155,7 +161,7 @@ def hf_speech(
         if window_seconds > longest:
             raise EncoderError(f"{model}: window_seconds = {window_seconds:g}, but Whisper takes at most {longest:g}")
     return SpeechEncoder(
-        loaded.get_encoder() if checkpoint.architecture == "whisper" else loaded,
+        loaded.get_encoder() if whole else loaded,
         front,
         layers=layers,
         pool=pool,

@@ -103,7 +103,7 @@ def load_tree(folder: Path) -> tuple[ModelTree, dict[str, EncoderSpec]]:
                 inputs[name] = load(checkpoint.member(name))
             else:
                 inputs[name] = spec.fingerprint
-                specs[spec.fingerprint] = spec
+                specs[spec.fingerprint] = spec.of(cast(Path, checkpoint.folder), name)
         return ModelTree(checkpoint, checkpoint.classifier(), inputs)
 
     return load(Checkpoint.load(folder)), specs

@@ -92,6 +92,8 @@ def divisor(stack: Stack, divide_by: DivideBy) -> Tensor:
     Raises EnsembleError naming classes without mass, and for a mean posterior of utterances that members know.
     """
     table = stack.posteriors.table
+    if not table.labels:
+        raise EnsembleError("there are no classes, so no prior can be divided out: use soft_vote")
     if divide_by == "label_prior":
         prior, of = stack.prior.double(), "the training part has no targets for"
     elif stack.leaked:

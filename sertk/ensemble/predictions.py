@@ -3,8 +3,9 @@
     id,emotion,Angry,Sad,Happy,arousal,valence
     utt-1,Sad,0.1,0.7,0.2,2.5,3.25
 
-CSV has one probability column a class and one column an attribute; JSON lines hold the same fields, one object a
-line. Columns are matched by name, so their order does not matter and another team's file can be read as it is.
+CSV has one probability column a class and one column an attribute; without classes it has no `emotion`. JSON lines
+hold the same fields, one object a line. Columns are matched by name, so their order does not matter and another
+team's file can be read as it is.
 """
 
 # Longer than others: one file format, read strictly and written, each fault with its place.
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sertk.data.labels import LabelSet
+from sertk.data.labels import NO_AGREEMENT, LabelSet
 from sertk.errors import DataError, LabelError, did_you_mean
 from sertk.files import atomic_path, parse_json
 
@@ -42,7 +43,7 @@ class Predictions:
 
     emotion: (N, C) probabilities in the order of `labels`. attributes: (N, A) on their own scale, NaN where the
     system says nothing. Raises DataError for ids that stand twice, shapes that do not fit, or rows of `emotion`
-    that are no probabilities.
+    that are no probabilities. Models of attributes alone have no classes.
     """
 
     ids: tuple[str, ...]
@@ -61,6 +62,8 @@ class Predictions:
         if len(set(self.ids)) != count:
             twice = next(name for name in self.ids if self.ids.count(name) > 1)
             raise DataError(f"the id {twice!r} occurs twice in the predictions: ids must be unique")
+        if not classes:
+            return
         if not (self.emotion >= 0).all() or (np.abs(self.emotion.sum(axis=1) - 1) > SUM_TOLERANCE).any():
             bad = ~(self.emotion >= 0).all(axis=1) | (np.abs(self.emotion.sum(axis=1) - 1) > SUM_TOLERANCE)
             row = int(bad.argmax())
@@ -84,7 +87,9 @@ class Predictions:
         """
         import pandas as pd
 
-        columns: dict[str, Any] = {"id": self.ids, "emotion": [self.labels.names[best] for best in self.predicted]}
+        columns: dict[str, Any] = {"id": self.ids}
+        if self.labels:
+            columns["emotion"] = [self.labels.names[best] for best in self.predicted]
         columns |= dict(zip(self.labels.names, self.emotion.T, strict=True))
         return pd.DataFrame(columns | dict(zip(self.attribute_names, self.attributes.T, strict=True)))
 
@@ -109,7 +114,9 @@ class Predictions:
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """(N,) index of the most probable class; the first of equals."""
+        """(N,) index of the most probable class; the first of equals; NO_AGREEMENT without classes."""
+        if not self.labels:
+            return np.full(len(self), NO_AGREEMENT, dtype=np.int64)
         return np.asarray(self.emotion.argmax(axis=1), dtype=np.int64)
 
     def reordered(self, labels: LabelSet) -> Predictions:
@@ -155,7 +162,7 @@ class Predictions:
             if name in RESERVED or name in self.labels.names or name != name.strip() or not name:
                 raise DataError(f"{path}: an attribute cannot be called {name!r} in a predictions file")
         columns = [name if name in ATTRIBUTES else PREFIX + name for name in self.attribute_names]
-        header = [*RESERVED, *self.labels.names, *columns]
+        header = [*(RESERVED if self.labels else RESERVED[:1]), *self.labels.names, *columns]
         as_csv = _is_csv(path)
         with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -165,7 +172,7 @@ class Predictions:
                 self.ids, self.emotion.tolist(), self.predicted, self.attributes.tolist(), strict=True
             ):
                 numbers = [*row, *(None if math.isnan(value) else value for value in values)]
-                cells = [name, self.labels.names[best], *numbers]
+                cells = [name, *([self.labels.names[best]] if self.labels else []), *numbers]
                 if as_csv:
                     writer.writerow(["" if cell is None else cell for cell in cells])
                 else:
@@ -233,7 +240,8 @@ def _parse(
             raise DataError(f"{place}: the id {name!r} is already in line {ids[name]}: ids must be unique")
         ids[name] = number
         probabilities = [_number(place, label, row[label]) for label in labels.names]
-        if any(not value >= 0 for value in probabilities) or not abs(math.fsum(probabilities) - 1) <= SUM_TOLERANCE:
+        unsound = any(not value >= 0 for value in probabilities)
+        if labels and (unsound or not abs(math.fsum(probabilities) - 1) <= SUM_TOLERANCE):
             raise DataError(f"{place}: {name}: {_not_probabilities(probabilities)}")
         if row.get("emotion"):
             _check_emotion(place, str(row["emotion"]), probabilities, labels)
@@ -244,7 +252,7 @@ def _parse(
     return Predictions(
         tuple(ids),
         labels,
-        np.array(emotion, dtype=np.float64),
+        np.array(emotion, dtype=np.float64).reshape(len(ids), len(labels)),
         np.array(attributes, dtype=np.float64).reshape(len(ids), len(values)),
         tuple(value.removeprefix(PREFIX) for value in values),
     )
@@ -255,8 +263,10 @@ def _roles(path: Path | str, columns: Sequence[str], labels: LabelSet | None) ->
     if "id" not in columns:
         raise DataError(f"{path}: has no column `id`. {did_you_mean('id', columns)}Columns: {', '.join(columns)}.")
     rest = [name for name in columns if name not in RESERVED]
-    if labels is None:
-        names = [name for name in rest if name not in ATTRIBUTES and not name.startswith(PREFIX)]
+    names = [name for name in rest if name not in ATTRIBUTES and not name.startswith(PREFIX)]
+    if rest and not names and (labels is None or not any(name in rest for name in labels.names)):
+        labels = LabelSet(())
+    elif labels is None:
         try:
             labels = LabelSet(tuple(names))
         except LabelError as error:

@@ -110,7 +110,7 @@ def common_shape(manifest: Manifest, members: Mapping[str, Path], cards: Mapping
         common = [name for name in files[0].attribute_names if all(name in f.attribute_names for f in files)]
         return Shape(manifest.labels, {name: manifest.ranges[name] for name in common if name in manifest.ranges})
     labels = same_labels(cards)
-    if set(labels.names) != set(manifest.labels.names):
+    if labels and set(labels.names) != set(manifest.labels.names):
         raise EnsembleError(
             f"the members say {', '.join(labels.names)}, the manifest has {', '.join(manifest.labels.names)}"
         )

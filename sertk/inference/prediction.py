@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one recording. probabilities: by class, summing to 1. attributes: by name."""
+    """What a model says of one recording. probabilities: by class, summing to 1. attributes: by name.
+
+    emotion: "" of a model without classes.
+    """
 
     id: str
     emotion: str
@@ -31,7 +34,7 @@ class Prediction:
         parts = [f"{name} {probability:.2f}" for name, probability in ranked[:3]]
         parts += [f"{len(ranked) - 3} more"] if len(ranked) > 3 else []
         attributes = ", ".join(f"{name} {value:.2f}" for name, value in self.attributes.items())
-        return f"Prediction({self.id!r}: {', '.join(parts)}{'; ' if attributes else ''}{attributes})"
+        return f"Prediction({self.id!r}: {'; '.join(text for text in (', '.join(parts), attributes) if text)})"
 
 
 def rows(predictions: Predictions) -> list[Prediction]:
@@ -40,7 +43,7 @@ def rows(predictions: Predictions) -> list[Prediction]:
     return [
         Prediction(
             id,
-            names[best[row]],
+            names[best[row]] if names else "",
             dict(zip(names, predictions.emotion[row].tolist(), strict=True)),
             dict(zip(predictions.attribute_names, predictions.attributes[row].tolist(), strict=True)),
         )

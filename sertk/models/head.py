@@ -48,7 +48,7 @@ class LinearHead(nn.Module):
         super().__init__()
         self.activation = head.activation
         self.attribute_output = head.attribute_output
-        self.emotion = nn.Linear(width, classes)
+        self.emotion = _linear(width, classes)
         self.attributes = nn.Linear(width, len(ranges)) if ranges else None
         # By numpy: arithmetic on torch's meta device, on which models are built to see their shapes, takes seconds
         # to import.
@@ -79,3 +79,12 @@ class IdentityHead(nn.Module):
     def forward(self, fused: Tensor) -> Outputs:
         """(B, C + A) to logits (B, C) and attributes (B, A)."""
         return Outputs(fused[:, : self.classes], fused[:, self.classes :])
+
+
+def _linear(width: int, outputs: int) -> nn.Linear:
+    """A linear map; of one to nothing torch would warn that it draws no weights."""
+    linear = nn.Linear(width, outputs or 1)
+    if not outputs:
+        linear.out_features = 0
+        linear.weight, linear.bias = nn.Parameter(linear.weight[:0].clone()), nn.Parameter(linear.bias[:0].clone())
+    return linear

@@ -46,11 +46,12 @@ class AttentiveStatistics(nn.Module):
     """Weighted mean and standard deviation over frames, the weights learnt: (B, T, D) to (B, 2 D).
 
     Source: Okabe, Koshinaka and Shinoda, Attentive Statistics Pooling for Deep Speaker Embedding, 2018, eq. 1-6;
-    padding gets no weight.
+    padding gets no weight. floor: of the variance.
     """
 
-    def __init__(self, dim: int, *, attention_width: int = 128) -> None:
+    def __init__(self, dim: int, *, attention_width: int = 128, floor: float = 1e-6) -> None:
         super().__init__()
+        self.floor = floor
         self.width = 2 * dim
         self.hidden = nn.Linear(dim, attention_width)
         self.score = nn.Linear(attention_width, 1)
@@ -67,7 +68,7 @@ class AttentiveStatistics(nn.Module):
         weights = scores.softmax(dim=1).to(data.dtype)[:, :, None]  # (B, T, 1)
         mean = (weights * data).sum(dim=1)  # (B, D)
         variance = (weights * (data - mean[:, None]).square()).sum(dim=1)  # (B, D)
-        return torch.cat([mean, variance.clamp_min(1e-6).sqrt()], dim=-1)
+        return torch.cat([mean, variance.clamp_min(self.floor).sqrt()], dim=-1)
 
 
 class WeightedLayers(nn.Module):

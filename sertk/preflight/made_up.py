@@ -26,7 +26,7 @@ def made_up_batch(dims: Mapping[str, int], classes: int, attributes: int) -> tup
     rows = len(FRAMES)
     lengths = torch.tensor(FRAMES)
     features = {name: Padded(torch.zeros(rows, max(FRAMES), dim), lengths) for name, dim in dims.items()}
-    return features, Targets(torch.full((rows, classes), 1 / classes), torch.zeros(rows, attributes))
+    return features, Targets(torch.full((rows, classes), 1 / max(classes, 1)), torch.zeros(rows, attributes))
 
 
 def _manifest(splits: Sequence[str], attributes: Sequence[str], classes: int, size: int) -> Manifest:

@@ -195,7 +195,8 @@ def _clips(
 ) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
     """The most certain mistakes, and the utterances whose raters differ most."""
     truth, probabilities = aligned.truth, aligned.predictions.emotion
-    names = truth.labels.names
+    if not (names := truth.labels.names):
+        return (), ()
     rows = np.arange(len(aligned))
     true = np.maximum(truth.consensus, 0)
     excess = np.where(truth.consensus >= 0, probabilities.max(axis=1) - probabilities[rows, true], 0.0)

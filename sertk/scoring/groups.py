@@ -61,7 +61,7 @@ def memberships(aligned: AlignedPredictions) -> dict[str, tuple[str | None, ...]
     truth = aligned.truth
     thirds = terciles(truth.seconds)
     named = {index: _seconds(truth.seconds[thirds == index]) for index in range(3) if (thirds == index).any()}
-    votes = truth.votes.max(axis=1)
+    votes = truth.votes.max(axis=1, initial=-np.inf)
     agreement = [None if np.isnan(top) else _agreement(float(top)) for top in votes]
     return {
         **({"corpus": truth.corpora} if truth.corpora else {}),

@@ -128,7 +128,7 @@ def score(aligned: AlignedPredictions, *, draws: int = 1000, seed: int = 1) -> S
         reliability=_reliability(made.blocks["calibration"].sum(axis=0)) if agreed.any() else (),
         utterances=len(truth),
         consensus=int(agreed.sum()),
-        voted=int(np.isfinite(truth.votes).all(axis=1).sum()),
+        voted=int(truth.voted.sum()),
         speakers=who.known,
         effective_clusters=effective_clusters(sizes),
         unknown_speakers=who.unknown,

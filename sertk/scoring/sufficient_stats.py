@@ -102,7 +102,7 @@ def sufficient_stats(aligned: AlignedPredictions) -> SufficientStats:
         for index, name in enumerate(("brier", "log_loss"), start=1):
             measures[name] = StatMetric("calibration", partial(ratio, index), higher_is_better=False)
         measures["ece"] = StatMetric("calibration", partial(of_sums, ece), higher_is_better=False)
-    voted = np.isfinite(truth.votes).all(axis=1)
+    voted = truth.voted
     if voted.any():
         blocks["votes"] = vote_rows(truth.votes, probabilities)
         for index, name in enumerate(("js_divergence", "kl_divergence"), start=1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,16 @@ class Truth:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def without_classes(self) -> Truth:
+        """The attributes alone, for systems that predict nothing else."""
+        consensus, votes = np.full(len(self), NO_AGREEMENT, dtype=np.int64), np.empty((len(self), 0))
+        return replace(self, labels=LabelSet(()), consensus=consensus, votes=votes)
+
+    @property
+    def voted(self) -> NDArray[np.bool_]:
+        """(N,) whether there are votes for classes."""
+        return np.isfinite(self.votes).all(axis=1) & np.full(len(self), bool(self.labels))
 
     def take(self, rows: NDArray[np.int64]) -> Truth:
         """The truth of some rows, in the order given."""
@@ -122,8 +132,10 @@ def align(truth: Truth, predictions: Predictions) -> AlignedPredictions:
     """Put predictions beside the truth by id, in the truth's order of utterances and classes; list what is missing.
 
     Paths are taken for the ids that they end with where no predicted id is one of the truth. Raises DataError when
-    they share no utterance and LabelError when they differ in their classes.
+    they share no utterance and LabelError when they differ in their classes. Predictions without classes are put
+    beside the attributes alone.
     """
+    truth = truth if predictions.labels else truth.without_classes()
     predictions, joined = under_ids(predictions.reordered(truth.labels), truth.ids)
     predicted, known = set(predictions.ids), set(truth.ids)
     rows = np.array([row for row, name in enumerate(truth.ids) if name in predicted], dtype=np.int64)

@@ -67,6 +67,8 @@ def score(posteriors: Tensor, table: LabelTable, selection: Selection, seed: int
     classes = len(table.labels)
     if selection.metric == "mean_ccc":
         return _mean_ccc(posteriors[:, classes:].double().numpy(), table)
+    if not classes:
+        raise DataError(f'there are no classes to choose by {selection.metric}: set selection.metric = "mean_ccc"')
     agreed = table.consensus != NO_AGREEMENT
     truth = table.consensus[agreed]
     predicted = posteriors[:, :classes].argmax(dim=1).numpy()[agreed]

@@ -186,8 +186,10 @@ def attribute_ccc(table: LabelTable, /) -> LossFunction:
 def class_weights(table: LabelTable, power: float) -> Tensor:
     """(C,) weights (N / (C f_c)) ** power, f_c the summed soft mass of class c; all 1 for power 0.
 
-    Raises DataError naming the classes without mass when the power is not 0.
+    Raises DataError without classes, and naming those without mass when the power is not 0.
     """
+    if not table.labels:
+        raise DataError("there are no classes: take attribute_mse or attribute_ccc for the loss")
     if power == 0:
         return torch.ones(len(table.labels), dtype=torch.float64)
     return (len(table) / (len(table.labels) * _mass(table, f"class_weight_power = {power:g}"))) ** power

@@ -144,7 +144,8 @@ def speaker_folds_of(stage: Stage, table: LabelTable, seed: int) -> list[Rows]:
         cut = StratifiedGroupKFold(wanted, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")  # some speakers lack it
-        return [np.asarray(rows) for _, rows in cut.split(speakers, table.targets.argmax(axis=1), speakers)]
+        strata = table.targets.argmax(axis=1) if table.labels else np.zeros(len(table))
+        return [np.asarray(rows) for _, rows in cut.split(speakers, strata, speakers)]
 
 
 def _set_weights(head: LinearHead, weights: Tensor, columns: Tensor) -> None:

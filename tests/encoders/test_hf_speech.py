@@ -233,7 +233,7 @@ def test_pickled_weights_are_refused_with_how_to_convert(tiny: Tiny, tmp_path: P
     folder = copied(tiny, tmp_path)
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps({}))
-    refused(folder, "pytorch_model.bin", "pickled", "save_pretrained")
+    refused(folder, "pytorch_model.bin", "pickled", "sertk convert")
 
 
 def test_damaged_or_incomplete_weights_are_refused(tiny: Tiny, tmp_path: Path) -> None:

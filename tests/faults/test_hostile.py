@@ -41,15 +41,22 @@ class Harm:
         return Path.touch, (self.mark,)
 
 
+UNPICKLES = ROOT / "plugins/sertk-adopt/sertk_adopt/unpickle.py"
+"""What `sertk convert` runs in a process of its own, where torch builds tensors and nothing else."""
+
+
 def test_no_source_can_reach_a_pickle() -> None:
     found = []
     for folder in ("sertk", "plugins", "recipes", "benchmarks"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if "tests" not in path.parts:
+            if "tests" not in path.parts and path != UNPICKLES:
                 for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
                     if REACHABLE.search(line):
                         found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
     assert found == []
+    (load,) = [line for line in UNPICKLES.read_text(encoding="utf-8").splitlines() if "load(" in line]
+    assert "torch.load(" in load
+    assert "weights_only=True" in load
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 5])

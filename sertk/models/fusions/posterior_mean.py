@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sertk.config.schema import Positive
+from sertk.config.schema import Count
 from sertk.errors import ConfigError, Fault
 from sertk.models.pooling import masked_mean
 from sertk.revisions import revision
@@ -32,7 +32,7 @@ class PosteriorMean(nn.Module):
     prior
         C class probabilities to divide by before renormalising (before the vote, if hard).
     classes
-        C; without it the length of `prior`, or all features.
+        C, 0 where there are attributes alone; without it the length of `prior`, or all features.
     weights
         Of the models in the mean, one each.
 
@@ -53,12 +53,12 @@ class PosteriorMean(nn.Module):
         *,
         hard: bool = False,
         prior: list[float] | None = None,
-        classes: Positive | None = None,
+        classes: Count | None = None,
         weights: list[float] | None = None,
     ) -> None:
         super().__init__()
         self.width = next(iter(dims.values()))
-        self.classes = classes or (len(prior) if prior else self.width)
+        self.classes = (len(prior) if prior else self.width) if classes is None else classes
         faults = []
         if len(set(dims.values())) > 1:
             faults.append(Fault("features", f"must be as many for every model, got {dict(dims)}"))
@@ -84,7 +84,7 @@ class PosteriorMean(nn.Module):
         """{name: (B, 1, C + A)} to (B, C + A)."""
         posteriors = torch.stack([masked_mean(features[name]).float() for name in self.names])  # (M, B, C + A)
         emotion, attributes = posteriors[..., : self.classes], self._mean(posteriors[..., self.classes :])
-        if self.hard:
+        if self.hard and self.classes:
             emotion = emotion / self.prior
             votes = F.one_hot(emotion.argmax(dim=-1), self.classes).float()  # (M, B, C)
             shares = self._mean(votes) + _TIE * self._mean(_normalised(emotion))  # (B, C)
@@ -102,7 +102,7 @@ class PosteriorMean(nn.Module):
 def _shares(given: list[float] | None, count: int) -> Tensor:
     """(count,) of sum 1. Computed on the CPU: arithmetic on torch's meta device takes seconds to import."""
     if given is None:
-        return torch.full((count,), 1 / count)
+        return torch.full((count,), 1 / max(count, 1))
     numbers = torch.tensor(given, device="cpu")
     return torch.tensor((numbers / numbers.sum()).tolist())
 

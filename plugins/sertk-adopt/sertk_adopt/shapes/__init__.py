@@ -1,0 +1,1 @@
+"""Shapes of public checkpoints, an adopter each."""

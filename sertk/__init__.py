@@ -7,8 +7,8 @@
     answer.emotion, answer.probabilities["Happy"], answer.attributes["arousal"]
 
 Each verb of the command line is a function: `prepare`, `map_labels`, `merge`, `transcribe`, `extract`,
-`store_features`, `train`, `combine`, `predict`, `predict_corpus`, `crossval`, `score`, `report`; `score_frames`
-scores tables in memory. What to look at next, with `help`:
+`store_features`, `train`, `combine`, `predict`, `predict_corpus`, `timeline`, `live`, `crossval`, `score`, `report`;
+`score_frames` scores tables in memory. What to look at next, with `help`:
 
     sertk.contracts          what a component of each kind is given and returns
     sertk.registry           the components that are installed
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from sertk.api.extract import extract
     from sertk.api.features import store_features
     from sertk.api.frames import score_frames
+    from sertk.api.live import live
     from sertk.api.mapping import map_labels, merge
     from sertk.api.predict import predict, predict_corpus
     from sertk.api.report import report
     from sertk.api.score import score
+    from sertk.api.timeline import timeline
     from sertk.api.train import train
     from sertk.api.transcribe import transcribe
     from sertk.inference.model import Model
@@ -53,6 +55,8 @@ FUNCTIONS = {
     "score": "sertk.api.score",
     "score_frames": "sertk.api.frames",
     "report": "sertk.api.report",
+    "timeline": "sertk.api.timeline",
+    "live": "sertk.api.live",
 }
 """The functions of the package and their modules, imported when they are first asked for."""
 
@@ -61,6 +65,7 @@ __all__ = [
     "combine",
     "crossval",
     "extract",
+    "live",
     "load",
     "map_labels",
     "merge",
@@ -71,6 +76,7 @@ __all__ = [
     "score",
     "score_frames",
     "store_features",
+    "timeline",
     "train",
     "transcribe",
 ]

@@ -1,9 +1,9 @@
 """The one page a plugin author reads: what each kind of component is given and what it must give back.
 
 A component is a class or a function, registered as an entry point `name = "module:Class"` in the group of its kind:
-`sertk_corpora`, `sertk_encoders`, `sertk_transcribers`, `sertk_fusions`, `sertk_samplers`, `sertk_regularizers`,
-`sertk_losses`, `sertk_optimizers`, `sertk_aggregators`. sertk passes the positional arguments, before `/`; a recipe
-sets the options, after `*`:
+`sertk_corpora`, `sertk_encoders`, `sertk_transcribers`, `sertk_segmenters`, `sertk_fusions`, `sertk_samplers`,
+`sertk_regularizers`, `sertk_losses`, `sertk_optimizers`, `sertk_aggregators`. sertk passes the positional arguments,
+before `/`; a recipe sets the options, after `*`:
 
     class Attentive(nn.Module):
         def __init__(self, dims: Mapping[str, int], /, *, width: int = 256, dropout: float = 0.1) -> None: ...
@@ -38,6 +38,7 @@ from sertk.config.schema import Head, Use
 from sertk.data.corpora.report import CorpusReport
 from sertk.data.manifest import Manifest
 from sertk.data.recording import Recording
+from sertk.data.sound import Segment, Sound
 from sertk.tensors import Features, Outputs, Padded, Targets
 
 Modality = Literal["speech", "text", "posterior"]
@@ -109,6 +110,26 @@ class Transcriber(Protocol):
 
     def __call__(self, recordings: Sequence[Recording]) -> list[str | None]:
         """The words of each recording, in order; None where there are none. Raises AudioError."""
+        ...
+
+
+class Segmenter(Protocol):
+    """Divides a recording into the parts that the model is run on. Factory: `(*, options) -> Segmenter`.
+
+    lag_s: how long after its end a segment is final, in seconds. A segmenter may also have `files(sound.path)`, a
+    method that gives the files that it reads beside the recording: what they contain counts when sertk decides what
+    is up to date.
+    """
+
+    lag_s: float
+
+    def __call__(self, sound: Sound, /) -> Iterator[Segment]:
+        """Segments in the order of what the model reads of each, as soon as each is final.
+
+        `sound.blocks` gives the sound as it arrives, `sound.cut` a part of it that is not before the last segment.
+        What is in no segment is "no speech". A segmenter that waits for the end of a long recording keeps all of it
+        in memory: give a segment with `speech=False` at least each half minute. Raises DataError.
+        """
         ...
 
 

@@ -209,6 +209,7 @@ def registry_of(kind: str) -> Registry:
 corpora = Registry("corpus", "corpora")
 encoders = Registry("encoder")
 transcribers = Registry("transcriber")
+segmenters = Registry("segmenter")
 fusions = Registry("fusion")
 samplers = Registry("sampler")
 regularizers = Registry("regularizer")
@@ -216,7 +217,10 @@ losses = Registry("loss")
 optimizers = Registry("optimizer")
 aggregators = Registry("aggregator")
 
-_KINDS = (corpora, encoders, transcribers, fusions, samplers, regularizers, losses, optimizers, aggregators)
+_KINDS = (
+    *(corpora, encoders, transcribers, segmenters, fusions, samplers),
+    *(regularizers, losses, optimizers, aggregators),
+)
 REGISTRIES: dict[str, Registry] = {registry.kind: registry for registry in _KINDS}
 """All registries by kind."""
 
@@ -244,6 +248,7 @@ PROVIDERS: dict[str, dict[str, str]] = {
     },
     "encoder": {"corpus_normalised": "sertk-adopt", "opensmile": "sertk-opensmile", "s3prl": "sertk-s3prl"},
     "adopter": dict.fromkeys(("dense", "odyssey", "stock", "vox_profile"), "sertk-adopt"),
+    "segmenter": {"speech": "sertk-vad"},
     "fusion": {"adopted": "sertk-adopt", "deepser": "sertk-deepser"},
     "sampler": {"balanced": "sertk-balanced"},
     "regularizer": {"manifold_mixup": "sertk-mixup"},

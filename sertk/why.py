@@ -28,6 +28,7 @@ PLANNERS = {
     "train": "sertk.experiment:provenance",
     "combine": "sertk.ensemble.combine:provenance",
     "predict": "sertk.inference.provenance:provenance",
+    "timeline": "sertk.inference.timeline_provenance:provenance",
     "crossval": "sertk.api.crossval_plan:provenance",
     "score": "sertk.scoring.provenance:score_provenance",
     "report": "sertk.reports.provenance:report_provenance",

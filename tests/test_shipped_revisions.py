@@ -11,7 +11,7 @@ from sertk.registry import REGISTRIES
 from sertk.revisions import component_version
 
 ROOT = Path(__file__).parents[1]
-KINDS = ("encoder", "fusion", "sampler", "regularizer", "loss", "optimizer", "aggregator", "transcriber")
+KINDS = ("encoder", "fusion", "sampler", "regularizer", "loss", "optimizer", "aggregator", "transcriber", "segmenter")
 
 
 def shipped() -> list[tuple[str, str]]:

@@ -34,6 +34,7 @@ IMPORTED = {"corpus": "\n\nfrom $module import write_example"}
 
 USAGE = {
     "corpus": "```\nsertk data prepare $component FOLDER --out manifest.jsonl.gz\n```",
+    "segmenter": "```\nsertk timeline MODEL RECORDING --segmenter $component --into timelines\n```",
     "fusion": '```toml\n[fusion]\nuse   = "$component"\nwidth = 256\n```',
     "encoder": '```toml\n[encoder]\nuse      = "$component"\nframe_ms = 25\n```',
     "sampler": '```toml\n[[stage]]\nsampler = { use = "$component", batch_size = 16, power = 0.5 }\n```',

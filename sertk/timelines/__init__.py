@@ -1,0 +1,1 @@
+"""Emotion over time as data: spans, timelines, their summaries and formats. No model here."""

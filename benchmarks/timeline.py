@@ -1,10 +1,10 @@
 """Emotion over time in long recordings of known spans: time, memory, speech detection and frame macro-F1.
 
-    python benchmarks/timeline.py MANIFEST MODEL --minutes 10 60 120 --set length=3.0 --out results/timeline.json
+    python benchmarks/timeline.py MANIFEST MODEL --options '{"segmenter": "speech"}' --out results/timeline.json
 
 The manifest is that of CREMA-D's recipe, whose `test` part the model never saw: clips of those speakers, each with a
 consensus, follow each other in random order with silences of 0.5 to 4 s between them, which have the level of the
-clips' own background. Speech of a clip is what the level says (25 dB below its loudest tenth of a second), so that
+clips' own background. Speech of a clip is what the level says (20 dB below its loudest tenth of a second), so that
 the silence at its beginning and end counts as silence.
 """
 
@@ -26,7 +26,7 @@ from sertk.inputs import located
 
 RATE = 16_000
 FRAME_S = 0.1
-SPEECH_DB = 25.0
+SPEECH_DB = 20.0
 CHILD = """
 import json, resource, sys, time
 import sertk

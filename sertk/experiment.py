@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sertk.cards import Card, plugin_versions, spec_of, versions
@@ -17,7 +18,7 @@ from sertk.config.components import components_of
 from sertk.config.files import filled, load_experiment
 from sertk.config.schema import Experiment
 from sertk.devices import choose_device
-from sertk.inputs import Inputs, read_inputs
+from sertk.inputs import Inputs, read_inputs, training_part
 from sertk.locks import sole_writer
 from sertk.models.classifier import INFERENCE, Classifier, build_classifier
 from sertk.outputs import refuse_collisions, refuse_foreign
@@ -173,6 +174,7 @@ def _save(
                 "corpus": inputs.manifest.corpus,
                 "left_out": len(inputs.left_out),
                 "about": inputs.manifest.note,
+                **_trained_seconds(inputs, experiment),
                 **{f"solver.{row['stage']}": row["chosen"] for row in progress.history if "chosen" in row},
             },
         ),
@@ -181,6 +183,12 @@ def _save(
     )
     members = {name: folder for name, (_, folder) in specs.items() if folder}
     checkpoint.save(out, members, {"history.jsonl": history}, made)
+
+
+def _trained_seconds(inputs: Inputs, experiment: Experiment) -> dict[str, float]:
+    """The duration below which 99 % of the training recordings are, where the manifest knows durations."""
+    known = [u.duration for u in training_part(inputs.manifest, experiment.data) if u.duration is not None]
+    return {"trained_s": round(float(np.quantile(known, 0.99)), 2)} if known else {}
 
 
 def new_classifier(experiment: Experiment, inputs: Inputs) -> Classifier:

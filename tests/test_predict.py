@@ -350,3 +350,18 @@ def test_what_is_left_out_or_has_no_words_is_warned_of(corpus: Path, tmp_path: P
     assert result.predictions.ids == (good, str(mute))
     assert (tmp_path / "p.csv.left_out.tsv").read_text().startswith(str(bad))
     assert sertk.predict(model, [good, mute, bad], output=tmp_path / "p.csv").up_to_date
+
+
+def test_recordings_much_longer_than_those_of_training_are_named(corpus: Path, tmp_path: Path) -> None:
+    model = load(corpus / "members" / "01", device="cpu")
+    usual = model.checkpoint.card.notes["trained_s"]
+    durations = [one.duration for one in Manifest.read(corpus / "manifest.jsonl.gz").split("train")]
+    assert min(durations) < usual <= max(durations)
+    samples = np.random.default_rng(0).normal(0, 0.1, round(4 * usual * 8_000))
+    soundfile.write(tmp_path / "long.wav", samples, 8_000)
+    soundfile.write(tmp_path / "short.wav", samples[:8_000], 8_000)
+    for name in ("long", "short"):
+        (tmp_path / f"{name}.txt").write_text("words")
+    with pytest.warns(SertkWarning, match=r"much longer .* 1 of 2 recordings, such as .*long\.wav") as warned:
+        sertk.predict(model, [tmp_path / "long.wav", tmp_path / "short.wav"])
+    assert "sertk timeline" in str(warned[0].message)

@@ -6,23 +6,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sertk.api.remarks import warn_of_edited, warn_of_left_out, warn_of_remarks
+from sertk.api.remarks import warn, warn_of_edited, warn_of_left_out, warn_of_remarks
 from sertk.checkpoint import Checkpoint
 from sertk.data.find import find_files, recordings_of
 from sertk.data.manifest import Manifest
+from sertk.data.recording import Recording
 from sertk.devices import choose_device
 from sertk.engine import HERE, Placement
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import Fault, UsageError
 from sertk.escapes import escaped
+from sertk.features.plan import spoken_seconds
 from sertk.files import write_text
 from sertk.inference.model import Model, load
 from sertk.inference.provenance import VERB, provenance
 from sertk.inference.stores import predict_stores
 from sertk.inputs import located
 from sertk.outputs import making, names_of, refuse_foreign_files
-from sertk.progress import Bars, silent
+from sertk.progress import Bars, duration, silent
 from sertk.provenance import Provenance, beside, is_current
+
+MUCH_LONGER = 3.0
+"""So many times the duration of nearly all training recordings; of such a recording one label says little."""
 
 SIDES = (".left_out.tsv",)
 """Beside predictions `x.csv`, in `x.csv.left_out.tsv`: what could not be predicted, and why."""
@@ -102,6 +107,7 @@ def predict(
     files, unread = find_files(paths)
     loaded = model if isinstance(model, Model) else load(model, device=device)
     recordings, unfit = recordings_of(files, text=text, words=loaded.reads_text)
+    _warn_of_long(loaded, recordings)
     remarks: list[Fault] = []
     with (progress if len(recordings) > 1 else silent)("predict", len(recordings)) as advance:
         predictions, faults = loaded.predict_recordings(
@@ -112,6 +118,18 @@ def predict(
     warn_of_left_out(result.left_out)
     warn_of_edited(_write(result, made))
     return result
+
+
+def _warn_of_long(model: Model, recordings: Sequence[Recording]) -> None:
+    """Say which recordings are much longer than those that the model was trained on."""
+    usual = model.tree.trained_s
+    long = [recording for recording in recordings if usual and spoken_seconds(recording) > MUCH_LONGER * usual]
+    if usual and long:
+        warn(
+            f"much longer than what {model.checkpoint.card.name} was trained on (99 % is below {usual:g} s): "
+            f"{len(long)} of {len(recordings)} recordings, such as {escaped(long[0].id)}, {duration(long[0].seconds)}. "
+            f"`sertk timeline` gives the emotion over time."
+        )
 
 
 def predict_corpus(

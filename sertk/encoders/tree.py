@@ -49,6 +49,13 @@ class ModelTree:
         mine = frozenset(source for name in names if isinstance(source := self.inputs[name], str))
         return mine.union(*(source.by_speaker for source in self.inputs.values() if isinstance(source, ModelTree)))
 
+    @property
+    def trained_s(self) -> float | None:
+        """The longest `trained_s` that a card in the tree notes: 99 % of its training recordings are no longer."""
+        mine = self.checkpoint.card.notes.get("trained_s")
+        inside = [source.trained_s for source in self.inputs.values() if isinstance(source, ModelTree)]
+        return max((s for s in (mine, *inside) if isinstance(s, int | float)), default=None)
+
     def of_speaker(self, own: Mapping[str, Moments]) -> ModelTree:
         """The same tree for recordings of one speaker. own: statistics of these recordings, by leaf key."""
         inputs = {

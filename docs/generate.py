@@ -22,7 +22,18 @@ from sertk.config.describe import describe, type_text
 from sertk.registry import REGISTRIES, verbs
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTIONS = ("Experiment", "Data", "Head", "Stage", "Solver", "Selection", "Compute", "EncoderFile", "Combination")
+SECTIONS = (
+    "Experiment",
+    "Data",
+    "Head",
+    "Stage",
+    "Solver",
+    "Selection",
+    "Compute",
+    "EncoderFile",
+    "Combination",
+    "Guidance",
+)
 FILES = {
     "Experiment": "An experiment file: sertk train",
     "EncoderFile": "An encoder file: sertk extract",
@@ -35,6 +46,7 @@ BELOW = {
     "Solver": "[stage.solver]",
     "Selection": "[selection]",
     "Compute": "[compute]",
+    "Guidance": "[guidance]",
 }
 
 

@@ -94,7 +94,7 @@ def load(folder: str | Path, *, device: str = "auto") -> Model:
     Parameters
     ----------
     folder
-        Of a model, as `sertk train` and `sertk combine` write them.
+        Of a model, as `sertk train` and `sertk combine` write them; or the name of a ready one, such as `small`.
     device
         `cpu`, `cuda`, `cuda:1`, `mps`, or `auto`: the first GPU, else the CPU.
 

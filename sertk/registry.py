@@ -230,6 +230,9 @@ verbs = Registry("verb")
 A name with a dot is a command of a verb that has several: `"data.toy" = "sertk_toy.cli:toy"`.
 """
 
+models = Registry("model")
+"""Trained models that packages bring: `() -> Path`, the folder; its docstring says what the model is."""
+
 planners = Registry("planner")
 """Of plugins: what a result of their verb would be made from now, for `sertk why`: `(**call) -> Provenance`."""
 
@@ -253,6 +256,7 @@ PROVIDERS: dict[str, dict[str, str]] = {
     "sampler": {"balanced": "sertk-balanced"},
     "regularizer": {"manifold_mixup": "sertk-mixup"},
     "aggregator": {"meta_classifier": "sertk-meta", "soup": "sertk-soup"},
+    "model": {"small": "sertk-ready"},
     "verb": {
         **dict.fromkeys(("ablate", "baseline", "crosscorpus", "plan"), "sertk-lab"),
         **dict.fromkeys(("adopt", "convert"), "sertk-adopt"),

@@ -25,6 +25,7 @@ from sertk.inputs import located
 from sertk.outputs import making, names_of, refuse_foreign_files
 from sertk.progress import Bars, duration, silent
 from sertk.provenance import Provenance, beside, is_current
+from sertk.ready import guidance, model_folder
 
 MUCH_LONGER = 3.0
 """So many times the duration of nearly all training recordings; of such a recording one label says little."""
@@ -38,11 +39,13 @@ class Predicted:
     """What `predict` and `predict_corpus` give.
 
     predictions: of one model; None where the file `output` was up to date. left_out: what could not be predicted.
+    unsure_below: the model's card asks to take an answer of lower probability for unsure.
     """
 
     predictions: Predictions | None
     left_out: tuple[Fault, ...] = ()
     output: Path | None = None
+    unsure_below: float = 0.0
 
     @property
     def up_to_date(self) -> bool:
@@ -66,7 +69,7 @@ def predict(
     Parameters
     ----------
     model
-        The folder of a trained model or ensemble, or a model from `sertk.load`.
+        The folder of a trained model or ensemble, the name of a ready one, or a model from `sertk.load`.
     audio
         Recordings, and folders that are searched for recordings.
     text
@@ -93,6 +96,7 @@ def predict(
         AudioError for a path that does not exist, CheckpointError for a folder that is no model, OutputError for a
         file that something else made.
     """
+    model = model if isinstance(model, Model) else model_folder(model)
     paths = [Path(audio)] if isinstance(audio, str | Path) else [Path(path) for path in audio]
     target = _target(output)
     made = None
@@ -114,7 +118,8 @@ def predict(
             recordings, same_speaker=same_speaker, progress=advance, remark=remarks.append
         )
     warn_of_remarks(remarks)
-    result = Predicted(predictions, (*unread, *unfit, *faults), target)
+    below = guidance(loaded.checkpoint.folder).get("unsure_below", 0.0) if loaded.checkpoint.folder else 0.0
+    result = Predicted(predictions, (*unread, *unfit, *faults), target, float(below))
     warn_of_left_out(result.left_out)
     warn_of_edited(_write(result, made))
     return result
@@ -177,7 +182,7 @@ def predict_corpus(
         CheckpointError for features of another encoder, StoreError for features of other content than the corpus
         has now, OutputError.
     """
-    folders = [Path(models)] if isinstance(models, str | Path) else [Path(model) for model in models]
+    folders = [model_folder(model) for model in ([models] if isinstance(models, str | Path) else models)]
     if into is None and len(folders) > 1:
         raise UsageError("--manifest needs --into FOLDER for several models")
     targets = [Path(into) / f"{name}.csv" for name in names_of(folders)] if into else [_target(output)]

@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "combine": ("sertk.cli.combine", "Combine systems into one: votes, meta-classifiers, soups."),
     "predict": ("sertk.cli.predict", "Predict recordings, or a split of a corpus."),
     "timeline": ("sertk.cli.timeline", "Give emotion over time in recordings of any length, or live."),
+    "models": ("sertk.cli.models", "List the models that are ready to predict with."),
     "crossval": ("sertk.cli.crossval", "Train, combine, predict and score, fold by fold."),
     "check": ("sertk.cli.check", "Check configuration files and report all faults at once."),
     "score": ("sertk.cli.score", "Score predictions, with confidence intervals."),

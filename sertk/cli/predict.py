@@ -23,8 +23,11 @@ _CLASSES = ("emotion", "", "probability")
 
 
 def command(
-    model: Path = typer.Argument(..., help="The folder of a trained model or ensemble."),
-    audio: list[Path] = typer.Argument(None, help="Recordings and folders; with --manifest: more models."),
+    words: list[str] = typer.Argument(
+        ...,
+        metavar="[MODEL] AUDIO...",
+        help="A model (folder or name; default: a ready one), then recordings and folders. With --manifest: models.",
+    ),
     text: str | None = typer.Option(None, help="The words of a single recording. Default: NAME.txt next to it."),
     same_speaker: bool = typer.Option(False, help="All recordings are of one speaker, whose statistics may be used."),
     output: Path | None = typer.Option(None, help="Write the predictions to x.csv or x.jsonl."),
@@ -41,10 +44,15 @@ def command(
 ) -> None:
     """Predict the emotion, class probabilities and attributes of recordings, or of a split of a corpus."""
     from sertk.api.predict import predict, predict_corpus
+    from sertk.ready import split_models
 
+    found, audio = split_models(words)
     if manifest is None:
-        if not audio or split or into:
-            raise typer.BadParameter("give recordings, or --manifest and --split for a corpus with feature stores")
+        if not audio or split or into or len(found) > 1:
+            raise typer.BadParameter(
+                "give one model and recordings, or --manifest and --split for a corpus with feature stores"
+            )
+        model = found[0] if found else _ready_model()
         result = predict(
             *(model, audio),
             text=text,
@@ -61,10 +69,25 @@ def command(
     if split is None:
         raise typer.BadParameter("--manifest needs --split, and --into FOLDER for several models")
     on = placement(engine, jobs, address, gpus)
-    named = [model, *(audio or [])]
     predict_corpus(
-        named, manifest, split, output=output, into=into, device=device, force=force, on=on, on_result=_show
+        [*found, *audio],
+        manifest,
+        split,
+        output=output,
+        into=into,
+        device=device,
+        force=force,
+        on=on,
+        on_result=_show,
     )
+
+
+def _ready_model() -> Path:
+    from sertk.ready import best_ready
+
+    folder, about = best_ready()
+    say(about, style="dim")
+    return folder
 
 
 def _show(result: Predicted) -> None:
@@ -74,15 +97,15 @@ def _show(result: Predicted) -> None:
         left_out = f"  left out {len(result.left_out)}" if result.left_out else ""
         say(f"{result.output}  {len(result.predictions)} predictions{left_out}")
     elif result.predictions is not None:
-        _show_predictions(result.predictions)
+        _show_predictions(result.predictions, result.unsure_below)
 
 
-def _show_predictions(predictions: Predictions) -> None:
+def _show_predictions(predictions: Predictions, unsure_below: float) -> None:
     from sertk.inference.prediction import rows
 
     found = rows(predictions)
     columns = ("recording", *(_CLASSES if predictions.labels else ()), *predictions.attribute_names)
-    cells = [(row.id, *_best(row), *(f"{value:.2f}" for value in row.attributes.values())) for row in found]
+    cells = [(row.id, *_best(row, unsure_below), *(f"{value:.2f}" for value in row.attributes.values())) for row in found]
     show(Table(columns, cells, align="lllr" if predictions.labels else "l"))
     if len(found) == 1 and predictions.labels:
         say()
@@ -90,9 +113,10 @@ def _show_predictions(predictions: Predictions) -> None:
         show(listing(("emotion", "probability", ""), [(n, f"{p:.3f}", "█" * round(BAR * p)) for n, p in ranked]))
 
 
-def _best(row: Prediction) -> tuple[str, ...]:
+def _best(row: Prediction, unsure_below: float) -> tuple[str, ...]:
     """The cells of the most probable class; none of a model without classes."""
     if not row.probabilities:
         return ()
     probability = row.probabilities[row.emotion]
-    return row.emotion, "█" * round(BAR * probability), f"{probability:.2f}"
+    answer = row.emotion if probability >= unsure_below else f"unsure ({row.emotion})"
+    return answer, "█" * round(BAR * probability), f"{probability:.2f}"

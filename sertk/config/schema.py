@@ -227,6 +227,14 @@ class EncoderFile(Section):
     """What is stored; int8 with a scale."""
 
 
+class Guidance(Section):
+    """For users, on the card. limits: what it is not for. unsure_below: less probable answers count as unsure."""
+
+    licence: str | None = None
+    limits: str | None = None
+    unsure_below: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+
 class Combination(Section):
     """What `sertk combine` reads: an aggregator, the data it is fitted on, and its members."""
 
@@ -236,5 +244,7 @@ class Combination(Section):
     """Manifest, targets and training split."""
     fit: str = "held_out"
     """The split that the aggregator is fitted on."""
+    guidance: Guidance = Guidance()
+    """For whoever uses the model."""
     seed: Count = 1
     """Kept with the model; aggregators that draw have seeds of their own."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.nn import functional as F
 
 from sertk.config.schema import Head, Use
 from sertk.contracts import Combined, Stack
@@ -37,12 +38,49 @@ def vote() -> Aggregate:
 
 
 @revision(1)
-def soft_vote() -> Aggregate:
+def soft_vote(*, calibrate: bool = False) -> Aggregate:
     """Soft vote: the mean of the members' probabilities and attributes.
 
     A control of MEDUSA (arXiv 2506.09556), table 3.
+
+    Parameters
+    ----------
+    calibrate
+        Fit one temperature on the labels of the utterances to fit on, so that a probability says how often it is
+        right. The most probable class stays the same.
+
+    Raises
+    ------
+    EnsembleError
+        For a temperature where a member was trained on these utterances, or none has a label.
+
+    References
+    ----------
+    Guo et al., On calibration of modern neural networks, 2017, section 4.2 (temperature scaling).
     """
-    return lambda stack: _closed_form(stack)
+
+    def aggregate(stack: Stack) -> dict[str, Combined]:
+        if not calibrate:
+            return _closed_form(stack)
+        found = _temperature(stack)
+        return _closed_form(stack, temperature=found, notes={"fit_on": "one temperature", "temperature": found})
+
+    return aggregate
+
+
+def _temperature(stack: Stack) -> float:
+    """That with the least negative log likelihood of the consensus labels, among 400 from 0.1 to 10."""
+    table, sources = stack.posteriors.table, stack.posteriors.sources.values()
+    labelled = [(id, label) for id, label in zip(table.ids, table.consensus.tolist(), strict=True) if label >= 0]
+    if stack.leaked or not labelled:
+        what = f"{len(stack.leaked)} were in the training of a member" if stack.leaked else "none has a label"
+        raise EnsembleError(f"calibrate: of {len(table)} utterances {what}: choose another split to fit on")
+    each = [torch.cat([source[id] for id, _ in labelled]).double() for source in sources]  # M times (N, C + A)
+    logs = torch.stack(each).mean(dim=0)[:, : len(table.labels)].clamp_min(1e-12).log()  # (N, C)
+    truth = torch.tensor([label for _, label in labelled])
+    temperatures = torch.logspace(-1, 1, 400, dtype=torch.float64)
+    losses = torch.stack([F.cross_entropy(logs / temperature, truth) for temperature in temperatures])
+    return round(float(temperatures[losses.argmin()]), 4)
 
 
 @revision(1)
@@ -128,10 +166,12 @@ def _closed_form(
     *,
     hard: bool = False,
     prior: list[float] | None = None,
+    temperature: float | None = None,
     notes: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Combined]:
     table = stack.posteriors.table
-    options = {"hard": hard, "classes": len(table.labels)} | ({"prior": prior} if prior else {})
+    options: dict[str, Any] = {"hard": hard, "classes": len(table.labels)}
+    options |= ({"prior": prior} if prior else {}) | ({"temperature": temperature} if temperature else {})
     fusion = Use.model_validate({"use": "posterior_mean", **options})
     head = Head(kind="identity", attributes=list(table.attribute_names))
     return {"": Combined(fusion, head, weights={}, notes={"fit_on": NOTHING, **notes})}

@@ -183,6 +183,8 @@ def _checkpoint(
         "about": manifest.note,
         **combined.notes,
     }
+    if guidance := combination.guidance.model_dump(exclude_none=True):
+        notes["guidance"] = guidance
     if models != [""]:
         notes["models"] = models
     foreign = [member.name for member in members if member.checkpoint is None]

@@ -31,6 +31,7 @@ from sertk.features.plan import batches, spoken_seconds
 from sertk.inference.prediction import Prediction, predictions_of, rows
 from sertk.models.by_speaker import FEWEST
 from sertk.models.standardise import moments
+from sertk.ready import model_folder
 from sertk.tensors import Padded
 
 
@@ -279,7 +280,7 @@ class Model:
 def load(folder: str | Path, *, device: str = "auto") -> Model:
     """Load a checkpoint, its members, and each distinct encoder once. Raises CheckpointError or EncoderError."""
     place = choose_device(device)
-    tree, specs = load_tree(Path(folder))
+    tree, specs = load_tree(model_folder(folder))
     encoders = {key: build_encoder(spec) for key, spec in specs.items()}
     cards = {
         key: StoreCard(s.use, s.options, s.fingerprint, s.modality, s.dim, s.frames_per_second, s.dtype)

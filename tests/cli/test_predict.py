@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import catalogue
 import numpy as np
 import pytest
 import soundfile
 
+from sertk import registry
 from sertk.cli import main
 from sertk.inference.provenance import provenance
 from sertk.provenance import read_record
+from sertk.ready import split_models
 
 pytestmark = pytest.mark.plugins  # which write and read the corpus
 
@@ -187,3 +191,55 @@ def test_a_recording_is_not_predicted_onto_a_file_of_others(
     assert main(words) == 1
     assert "not an earlier result of `sertk predict`" in capfd.readouterr().err
     assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+@pytest.fixture
+def mine(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A model that is registered in this process, calibrated and never sure; no package brings another."""
+    folder = models / "vote"
+    (models / "vote.toml").write_text(
+        f'fit = "held_out"\n[aggregator]\nuse = "soft_vote"\n[data]\nmanifest = "{models}/m.jsonl"\n'
+        '[guidance]\nlimits = "Made-up voices alone."\nunsure_below = 0.99\n'
+    )
+    assert main(["combine", str(models / "vote.toml"), str(models / "speech"), "--out", str(folder)]) == 0
+    monkeypatch.setenv("SERTK_PLUGINS", "none")
+    registry.models.register("mine", func=lambda: folder)
+    yield folder
+    del catalogue.REGISTRY[("sertk", "models", "mine")]
+
+
+def test_a_model_goes_by_its_name_or_by_none(mine: Path, voices: Path, capsys: Capture) -> None:
+    assert main(["predict", str(mine), str(voices / "a.wav")]) == 0
+    table = capsys.readouterr().out
+    assert main(["predict", "mine", str(voices / "a.wav")]) == 0
+    assert capsys.readouterr().out == table
+    assert main(["predict", str(voices / "a.wav")]) == 0
+    shown = capsys.readouterr()
+    assert "Made-up voices alone." in shown.out + shown.err
+    assert table in shown.out
+    assert main(["models"]) == 0
+    assert "Made-up voices alone." in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_answer_below_the_stated_confidence_is_unsure(mine: Path, voices: Path, capsys: Capture) -> None:
+    assert main(["predict", "mine", str(voices / "a.wav")]) == 0
+    assert "unsure (" in capsys.readouterr().out
+
+
+def test_a_file_is_never_taken_for_a_model_by_its_name(
+    mine: Path, voices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(voices)
+    (voices / "a.wav").rename("mine")
+    assert split_models(["mine"]) == ([], [Path("mine")])
+    assert split_models([mine, "b.aiff"]) == ([mine], [Path("b.aiff")])
+
+
+def test_without_any_model_one_is_named_that_can_be_installed(
+    voices: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("SERTK_PLUGINS", "none")
+    assert main(["predict", str(voices / "a.wav")]) == 2
+    assert "pip install sertk-ready" in capsys.readouterr().err
+    assert main(["models"]) == 0
+    assert "pip install sertk-ready" in capsys.readouterr().out

@@ -195,6 +195,36 @@ def test_utterances_that_a_member_lacks_are_left_out_and_listed(
     assert made.card.notes["utterances"] == len(held_out) - len(expected)
 
 
+def test_a_calibrated_vote_keeps_the_order_and_fits_its_probabilities(
+    tiny_store: Path, stores: dict[str, Path], tmp_path: Path
+) -> None:
+    made = {
+        calibrate: combine(
+            combination(tiny_store, calibrate=calibrate), stores, tmp_path / str(calibrate), device=CPU
+        )[""]
+        for calibrate in (False, True)
+    }
+    plain, fitted = (said_by(made[calibrate], tiny_store, "held_out") for calibrate in (False, True))
+    np.testing.assert_array_equal(plain.predicted, fitted.predicted)
+    temperature = made[True].card.notes["temperature"]
+    by_hand = plain.emotion ** (1 / temperature)
+    np.testing.assert_allclose(fitted.emotion, by_hand / by_hand.sum(1, keepdims=True), atol=1e-5)
+    truth = {u.id: u.emotion for u in Manifest.read(tiny_store / "manifest.jsonl.gz") if u.emotion}
+
+    def loss(said: Predictions, power: float = 1.0) -> float:
+        rows = [
+            (said.emotion[n] ** power, said.labels.names.index(truth[id]))
+            for n, id in enumerate(said.ids)
+            if id in truth
+        ]
+        return -float(np.mean([np.log(row[label] / row.sum()) for row, label in rows]))
+
+    assert loss(fitted) <= loss(plain)
+    assert loss(fitted) <= min(loss(fitted, power) for power in (0.9, 1.1)) + 1e-6
+    with pytest.raises(EnsembleError, match="were in the training of a member: choose another split"):
+        combine(combination(tiny_store, fit="train", calibrate=True), stores, tmp_path / "leak", device=CPU)
+
+
 def test_utterances_that_members_were_trained_on_are_known(tiny_store: Path, stores: dict[str, Path]) -> None:
     manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
     stack = build_stack(combination(tiny_store, fit="train"), manifest, stores, {}, CPU).stack

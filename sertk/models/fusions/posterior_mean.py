@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,6 +37,8 @@ class PosteriorMean(nn.Module):
         C, 0 where there are attributes alone; without it the length of `prior`, or all features.
     weights
         Of the models in the mean, one each.
+    temperature
+        Probabilities become p ** (1 / temperature), renormalised: below 1 they get surer. The order stays.
 
     Raises
     ------
@@ -55,6 +59,7 @@ class PosteriorMean(nn.Module):
         prior: list[float] | None = None,
         classes: Count | None = None,
         weights: list[float] | None = None,
+        temperature: Annotated[float, Field(gt=0)] | None = None,
     ) -> None:
         super().__init__()
         self.width = next(iter(dims.values()))
@@ -77,6 +82,7 @@ class PosteriorMean(nn.Module):
             raise ConfigError("fusion posterior_mean", faults)
         self.names = tuple(dims)
         self.hard = hard
+        self.temperature = temperature or 1.0
         self.register_buffer("prior", _shares(prior, self.classes), persistent=False)
         self.register_buffer("weights", _shares(weights, len(dims)), persistent=False)
 
@@ -90,7 +96,7 @@ class PosteriorMean(nn.Module):
             shares = self._mean(votes) + _TIE * self._mean(_normalised(emotion))  # (B, C)
         else:
             shares = self._mean(emotion) / self.prior  # (B, C)
-        logits = _normalised(shares).clamp_min(_FLOOR).log()
+        logits = _normalised(shares).clamp_min(_FLOOR).log() / self.temperature
         return torch.cat([logits, attributes], dim=-1)
 
     def _mean(self, posteriors: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def logmel(
     window_ms: Milliseconds = 25.0,
     hop_ms: Milliseconds = 10.0,
     stack: Positive = 1,
-    normalise: Literal["utterance", "none"] = "utterance",
+    normalise: Literal["utterance", "gain", "none"] = "utterance",
     pool: Pool = "none",
 ) -> LogMel:
     """Log-mel filterbank frames, computed without weights or download.
@@ -61,7 +61,8 @@ def logmel(
     stack
         So many successive frames become one of width `mels * stack`, at a rate that much lower.
     normalise
-        `utterance` gives each band of an utterance mean 0 and deviation 1.
+        `utterance` gives each band of an utterance mean 0 and deviation 1. `gain` takes the utterance's mean over all
+        bands and frames from it, so that how loud it was recorded does not matter.
     pool
         One frame per utterance: the `mean` of its frames, or `mean_std`, their mean and standard deviation side by
         side; for normalise = "none".
@@ -106,7 +107,7 @@ class LogMel(nn.Module):
         self._window = round(sample_rate * window_ms / 1000)
         self._hop = round(sample_rate * hop_ms / 1000)
         self._stack = stack
-        self._normalise = normalise == "utterance"
+        self._normalise = normalise
         self._pool = pool
         self.frames_per_second = sample_rate / (self._hop * stack) if pool == "none" else 0.0
         self._fft = _fft_size(mels, sample_rate, self._window)
@@ -133,8 +134,11 @@ class LogMel(nn.Module):
         with torch.autocast(inputs.data.device.type, enabled=False):
             mels = self._mels(inputs.data.float(), int(lengths.max()))  # (B, T, mels)
             mels = mels * _mask(lengths, mels)
-            if self._normalise:
+            if self._normalise == "utterance":
                 mels = _normalised(mels, lengths)
+            elif self._normalise == "gain":
+                level = mels.double().sum(dim=(1, 2)) / (lengths * mels.shape[2])  # (B,)
+                mels = (mels - level.float()[:, None, None]) * _mask(lengths, mels)
             frames = _stacked(mels, lengths, self._stack)
             if self._pool == "none":
                 return frames

@@ -136,7 +136,7 @@ def test_every_configuration_passes(page: Path, tmp_path: Path) -> None:
         data = tomllib.loads(block.text)
         if "project" in data:
             assert set(data["project"].get("entry-points", {})) <= {
-                "sertk_" + r.namespace[-1] for r in REGISTRIES.values()
+                "sertk_" + r.namespace[-1] for r in (*REGISTRIES.values(), models)
             }
             continue
         used = [str(data[key].get("use")) for key in ("fusion", "encoder") if key in data]

@@ -24,7 +24,9 @@ def test_it_is_registered() -> None:
     assert encoders.get(Use(use="logmel").use) is logmel
 
 
-@pytest.mark.parametrize("options", [{}, {"stack": 3}, {"normalise": "none"}, {"mels": 128, "hop_ms": 12.5}])
+@pytest.mark.parametrize(
+    "options", [{}, {"stack": 3}, {"normalise": "none"}, {"normalise": "gain"}, {"mels": 128, "hop_ms": 12.5}]
+)
 def test_an_utterance_does_not_see_its_batch(options: dict[str, object]) -> None:
     encoder = logmel(**options)  # type: ignore[arg-type]
     sequences = waves(0.3, 1.7, 0.001, 0.03, 0.025, 1.0)
@@ -77,6 +79,17 @@ def test_a_tone_rises_in_the_band_of_its_frequency() -> None:
         band = int(encoder(Padded.of([wave])).sequence(0).mean(0).argmax())
         expected = (2595 * math.log10(1 + hertz / 700) - bottom) / (top - bottom) * 41 - 1
         assert abs(band - expected) <= 1
+
+
+def test_without_gain_a_louder_recording_is_the_same() -> None:
+    encoder = logmel(normalise="gain")
+    quiet, long = waves(0.5, 1.25)
+    frames = encoder(Padded.of([quiet, 7 * quiet, long]))
+    torch.testing.assert_close(frames.sequence(0), frames.sequence(1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(encoder(Padded.of([quiet])).sequence(0), frames.sequence(0), atol=1e-5, rtol=0)
+    assert abs(float(frames.sequence(2).mean())) < 1e-4
+    plain = logmel(normalise="none")(Padded.of([quiet])).sequence(0)
+    torch.testing.assert_close(frames.sequence(0), plain - plain.mean(), atol=1e-4, rtol=0)
 
 
 def test_each_band_is_normalised_over_the_utterance() -> None:

@@ -22,7 +22,7 @@ from sertk_lab.ablation.config import load_ablations
 
 from sertk.recipes.options import read_options
 from sertk.recipes.run import script_of
-from sertk.registry import REGISTRIES, corpora
+from sertk.registry import REGISTRIES, corpora, models
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from sertk.errors import UnknownNameError
-from sertk.registry import PROVIDERS, REGISTRIES, Registry, adopters, checkers, planners, verbs
+from sertk.registry import PROVIDERS, REGISTRIES, Registry, adopters, checkers, models, planners, verbs
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
-KINDS = {r.namespace[-1]: r.kind for r in (*REGISTRIES.values(), adopters, checkers, planners, verbs)}
+KINDS = {r.namespace[-1]: r.kind for r in (*REGISTRIES.values(), adopters, checkers, models, planners, verbs)}
 
 
 def test_the_table_is_that_of_the_plugins() -> None:

@@ -105,7 +105,9 @@ def _show_predictions(predictions: Predictions, unsure_below: float) -> None:
 
     found = rows(predictions)
     columns = ("recording", *(_CLASSES if predictions.labels else ()), *predictions.attribute_names)
-    cells = [(row.id, *_best(row, unsure_below), *(f"{value:.2f}" for value in row.attributes.values())) for row in found]
+    cells = [
+        (row.id, *_best(row, unsure_below), *(f"{value:.2f}" for value in row.attributes.values())) for row in found
+    ]
     show(Table(columns, cells, align="lllr" if predictions.labels else "l"))
     if len(found) == 1 and predictions.labels:
         say()

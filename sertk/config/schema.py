@@ -228,7 +228,7 @@ class EncoderFile(Section):
 
 
 class Guidance(Section):
-    """For users, on the card. limits: what it is not for. unsure_below: less probable answers count as unsure."""
+    """For users, on the card. licence: also of the data. limits: what it is not for. unsure_below: a probability."""
 
     licence: str | None = None
     limits: str | None = None

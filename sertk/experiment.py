@@ -17,6 +17,7 @@ from sertk.checkpoint import Checkpoint, checkpoint_of_store, refuse_additions
 from sertk.config.components import components_of
 from sertk.config.files import filled, load_experiment
 from sertk.config.schema import Experiment
+from sertk.data.copies import with_origins
 from sertk.devices import choose_device
 from sertk.inputs import Inputs, read_inputs, training_part
 from sertk.locks import sole_writer
@@ -179,7 +180,9 @@ def _save(
             },
         ),
         weights={key: tensor.detach().cpu() for key, tensor in classifier.state_dict().items()},
-        train_ids=frozenset(inputs.train.table.ids) | frozenset(inputs.dev.table.ids if fits_dev else ()),
+        train_ids=with_origins(
+            inputs.manifest, (*inputs.train.table.ids, *(inputs.dev.table.ids if fits_dev else ()))
+        ),
     )
     members = {name: folder for name, (_, folder) in specs.items() if folder}
     checkpoint.save(out, members, {"history.jsonl": history}, made)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sertk.batching.dataset import FeatureSet, feature_set
 from sertk.config.schema import Data, Experiment
+from sertk.data.copies import shared_recordings
 from sertk.data.labels import LabelTable
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.speakers import Speakers, speakers_of
@@ -134,7 +135,7 @@ def training_part(manifest: Manifest, data: Data) -> tuple[Utterance, ...]:
 
 
 def refuse_shared_speakers(manifest: Manifest, data: Data) -> None:
-    """Raise DataError when a speaker is in both the training and the dev part: scores would be too good."""
+    """Raise DataError for a speaker or recording in both the training and the dev part: scores would be too good."""
     splits = [data.train] if isinstance(data.train, str) else data.train
     for split in splits:
         shared = shared_speakers(manifest, split, data.dev)
@@ -142,4 +143,9 @@ def refuse_shared_speakers(manifest: Manifest, data: Data) -> None:
             raise DataError(
                 f"{data.manifest}: splits {split!r} and {data.dev!r} share {len(shared)} speakers "
                 f"({', '.join(shared[:5])}): `sertk data split` makes a speaker-disjoint one"
+            )
+        if copies := shared_recordings(manifest, split, data.dev):
+            raise DataError(
+                f"{data.manifest}: splits {split!r} and {data.dev!r} share {len(copies)} recordings as copies "
+                f"({', '.join(copies[:5])}): a copy belongs to the split of its source_id"
             )

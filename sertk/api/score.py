@@ -144,6 +144,7 @@ def score(
             systems[names[0]],
             predictions=files[0],
             made_from=made.key,
+            utterances=corpus,
             cross_validated=cross_validated,
         )
     return scored

@@ -103,7 +103,7 @@ def told_by(utterances: Sequence[Utterance], value: Callable[[Utterance], Hashab
     if len(names) < 2:
         return None
     true = np.array([names.index(u.emotion or "") for u, _ in pairs])
-    fold = _folds([u.speaker or u.id for u, _ in pairs])
+    fold = _folds([u.speaker or u.origin for u, _ in pairs])
     values = [v for _, v in pairs]
     numbers = np.array(values, dtype=float) if all(isinstance(v, float) for v in values) else None
     kinds = None if numbers is not None else _numbered(values)
@@ -170,7 +170,9 @@ def _tellers(
 def _leaks(manifest: Manifest) -> list[Concern]:
     splits: dict[str, set[str]] = defaultdict(set)
     ways: dict[str, set[str]] = defaultdict(set)
+    copies: dict[str, set[str]] = defaultdict(set)
     for u in manifest:
+        copies[u.origin].add(u.split or "none")
         if u.speaker:
             splits[u.speaker].add(u.split or "none")
             ways["".join(u.speaker.casefold().split())].add(u.speaker)
@@ -179,6 +181,8 @@ def _leaks(manifest: Manifest) -> list[Concern]:
         found.append(
             Concern("leakage", f"speakers in several splits, which training hears: {len(several)}", (*several,))
         )
+    if apart := sorted(id for id, parts in copies.items() if len(parts) > 1):
+        found.append(Concern("leakage", f"recordings with copies in several splits: {len(apart)}", (*apart,)))
     if alike := sorted(", ".join(sorted(names)) for names in ways.values() if len(names) > 1):
         what = "names of speakers that differ only in case or spaces, so that one person may be in two folds"
         found.append(Concern("leakage", f"{what}: {len(alike)}", (*alike,)))
@@ -208,7 +212,7 @@ def _duplicates(manifest: Manifest, sound: Mapping[str, AudioStats]) -> list[Con
 def _few_speakers(labelled: Sequence[Utterance]) -> list[Concern]:
     speakers: dict[str, set[str]] = defaultdict(set)
     for u in labelled:
-        speakers[u.emotion or ""].add(u.speaker or u.id)
+        speakers[u.emotion or ""].add(u.speaker or u.origin)
     few = [f"{name} ({len(who)})" for name, who in sorted(speakers.items()) if len(who) < FEWEST_SPEAKERS]
     if not few:
         return []

@@ -81,8 +81,8 @@ def divide(
 
     folds: a number (stratified by class as far as speakers allow), `speakers` for one speaker in each, `given` for
     those of the manifest, None for those or else 5. splits: only these utterances are divided; none means all.
-    by_recording: an utterance whose speaker is unknown counts as a speaker of its own. Raises DataError for unknown
-    speakers, fewer speakers than folds, and given folds that share a speaker.
+    by_recording: an utterance whose speaker is unknown counts, with its copies, as a speaker of its own. Raises
+    DataError for unknown speakers, fewer speakers than folds, and given folds that share a speaker.
     """
     part = manifest.split(*splits) if splits else manifest.utterances
     if folds is None:
@@ -111,8 +111,8 @@ def _given(part: tuple[Utterance, ...]) -> dict[str, str]:
     fold_of = {u.id: u.fold for u in part if u.fold is not None}
     tested: dict[str, set[str]] = defaultdict(set)
     for utterance in part:
-        if utterance.speaker and utterance.fold is not None:
-            tested[utterance.speaker].add(utterance.fold)
+        if utterance.fold is not None:
+            tested[utterance.speaker or utterance.origin].add(utterance.fold)
     shared = sorted(speaker for speaker, names in tested.items() if len(names) > 1)
     if shared:
         raise DataError(
@@ -123,7 +123,7 @@ def _given(part: tuple[Utterance, ...]) -> dict[str, str]:
 
 
 def _by_speaker(part: tuple[Utterance, ...], folds: int | Literal["speakers"]) -> dict[str, str]:
-    own = [u if u.speaker else replace(u, speaker=f"\0{u.id}") for u in part]  # no speaker's name has such a sign
+    own = [u if u.speaker else replace(u, speaker=f"\0{u.origin}") for u in part]  # no speaker's name has such a sign
     if folds == "speakers":
         return {u.id: (u.speaker or "").lstrip("\0") for u in own}
     speakers = len({u.speaker for u in own})

@@ -1,5 +1,6 @@
 """The manifest: a corpus as JSON lines, one utterance a line behind a header line. Joined by utterance id."""
 
+# Longer than others: one file format, its fields, read strictly and written.
 from __future__ import annotations
 
 import hashlib
@@ -23,7 +24,7 @@ from sertk.escapes import escaped
 from sertk.files import atomic_path
 
 STRICT = ConfigDict(extra="forbid", strict=True)
-NAMES = ("speaker", "split", "fold", "corpus")
+NAMES = ("speaker", "split", "fold", "corpus", "source_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class Utterance:
 
     audio: path of the recording, relative to the folder that the header names or absolute. start, duration: seconds
     (duration None: to the end). fold: the part of a cross-validation that it is tested in. corpus: where it comes
-    from, in a manifest of several. emotion: the consensus, `Other`, or None without agreement. votes: by class.
-    raters: the raters' own rows, where a corpus gives them. attributes: by name, missing left out.
+    from, in a manifest of several. source_id: of a changed copy, the id of the original. emotion: the consensus,
+    `Other`, or None without agreement. votes: by class. raters: the raters' own rows, where a corpus gives them.
+    attributes: by name, missing left out.
     """
 
     __pydantic_config__ = STRICT
@@ -49,12 +51,18 @@ class Utterance:
     split: str | None = None
     fold: str | None = None
     corpus: str | None = None
+    source_id: str | None = None
     text: str | None = None
     text_source: str | None = None
     votes: Mapping[str, float] = field(default_factory=dict)
     raters: tuple[Mapping[str, Any], ...] = ()
     emotion: str | None = None
     attributes: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        """The id of the utterance that it is a copy of, else its own."""
+        return self.source_id or self.id
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,7 @@ def _renamed(u: Utterance, name: str, before: Mapping[str, Range], after: Mappin
         u,
         id=f"{name}-{u.id}",
         speaker=u.speaker and f"{name}-{u.speaker}",
+        source_id=u.source_id and f"{name}-{u.source_id}",
         corpus=u.corpus or name,
         attributes=converted(u.attributes),
         raters=tuple(converted(row) for row in u.raters),

@@ -18,6 +18,7 @@ from sertk.config.components import components_of
 from sertk.config.files import filled, load_combination
 from sertk.config.schema import Combination, Experiment
 from sertk.contracts import Combined
+from sertk.data.copies import with_origins
 from sertk.data.manifest import Manifest
 from sertk.devices import choose_device
 from sertk.ensemble.aggregators import NOTHING
@@ -193,7 +194,7 @@ def _checkpoint(
             f"{', '.join(foreign)}: only their predictions are known, so audio cannot be predicted"
         )
     texts = {m.checkpoint.card.text_source for m in members if m.checkpoint and m.checkpoint.card.text_source}
-    fitted = frozenset() if combined.notes.get("fit_on") == NOTHING else frozenset(table.ids)
+    fitted = frozenset() if combined.notes.get("fit_on") == NOTHING else with_origins(manifest, table.ids)
     owner = registry.aggregators.components()[combination.aggregator.use]
     return Checkpoint(
         experiment=experiment,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from sertk.cards import is_checkpoint
 from sertk.checkpoint import Checkpoint
+from sertk.data.copies import seen_in
+from sertk.data.manifest import Utterance
 from sertk.ensemble.members import Rows, Shape, read_rows
 from sertk.errors import EnsembleError
 
@@ -39,7 +41,7 @@ def fold_models(folder: Path, name: str) -> list[FoldModel]:
 
 
 def out_of_fold(
-    folder: Path, name: str, member: Checkpoint, shape: Shape, ids: frozenset[str]
+    folder: Path, name: str, member: Checkpoint, shape: Shape, utterances: Sequence[Utterance]
 ) -> tuple[Rows, frozenset[str]]:
     """Read the folds of a member for some utterances, never from a model that was trained on one.
 
@@ -47,6 +49,7 @@ def out_of_fold(
     of unknown speakers) are not in it. Raises EnsembleError for models of another kind than the member, for an
     utterance that is new to two of them, and where there is none left.
     """
+    ids = {utterance.id for utterance in utterances}
     frames: dict[str, Tensor] = {}
     trained: frozenset[str] = frozenset()
     seen = 0
@@ -54,9 +57,9 @@ def out_of_fold(
         model = Checkpoint.load(fold.model)
         _refuse_other_kind(fold.model, model, member)
         trained |= model.train_ids
-        rows = read_rows(fold.predictions, shape)
+        rows, known = read_rows(fold.predictions, shape), {*seen_in(utterances, model.train_ids)}
         for id in ids & rows.frames.keys():
-            if id in model.train_ids:
+            if id in known:
                 seen += 1
             elif id in frames:
                 raise EnsembleError(

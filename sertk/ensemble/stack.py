@@ -15,6 +15,7 @@ from sertk.cards import Card, read_card
 from sertk.checkpoint import same_labels
 from sertk.config.schema import Combination
 from sertk.contracts import Stack
+from sertk.data.copies import seen_in
 from sertk.data.labels import LabelTable
 from sertk.data.manifest import Manifest, Utterance
 from sertk.data.targets import label_table
@@ -73,7 +74,7 @@ def build_stack(
         if member.name in folds:
             if member.checkpoint is None:
                 raise EnsembleError(f"{member.name} comes from a predictions file: it cannot have folds")
-            rows, trained = out_of_fold(folds[member.name], member.name, member.checkpoint, shape, frozenset(ids))
+            rows, trained = out_of_fold(folds[member.name], member.name, member.checkpoint, shape, utterances)
             sources[member.name], made_by[member.name] = rows, frozenset()
             train_ids |= trained
         if sources[member.name].dim != shape.width:
@@ -95,7 +96,7 @@ def build_stack(
         posteriors=_attributes_filled(posteriors, len(shape.labels)),
         inputs=_inputs(opened, posteriors, device),
         prior=_prior(combination, manifest, shape, opened),
-        leaked=frozenset(posteriors.table.ids) & frozenset().union(*made_by.values()),
+        leaked=frozenset(posteriors.table.ids) & {*seen_in(utterances, frozenset().union(*made_by.values()))},
         device=device,
     )
     return Stacked(stack, opened, tuple(left_out), train_ids)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from sertk.cards import read_card
 from sertk.checkpoint import Checkpoint
+from sertk.data.copies import seen_in
+from sertk.data.manifest import Utterance
 from sertk.ensemble.predictions import some
 from sertk.errors import DataError
 from sertk.files import SUMS, atomic_folder, write_json, write_sums, write_text
@@ -61,13 +63,15 @@ def put_on_card(
     *,
     predictions: Path,
     made_from: str,
+    utterances: Iterable[Utterance],
     cross_validated: bool = False,
 ) -> None:
     """Put a score under a name, such as its split, on the card of the checkpoint in `folder`.
 
-    predictions: the file that was scored. made_from: the fingerprint of what was scored and how. cross_validated: the
-    scores are of models trained in the same way, each without what it was scored on, and the card says so. The folder
-    is replaced whole or not at all, its weights untouched. Raises DataError for predictions that another model made,
+    predictions: the file that was scored. utterances: of the corpus. made_from: the fingerprint of what was scored
+    and how. cross_validated: the scores are of models trained in the same way, each without what it was scored on,
+    and the card says so. The folder is replaced whole or not at all, its weights untouched. Raises DataError for
+    predictions that another model made,
     by their record, and for utterances that the model was trained on; CheckpointError for a folder that is no
     checkpoint.
     """
@@ -79,7 +83,8 @@ def put_on_card(
                 f"predict again, or name that model"
             )
         trained_on = frozenset() if cross_validated else checkpoint.train_ids
-        seen = [id for id in aligned.truth.ids if id in trained_on]
+        scored = {*aligned.truth.ids}
+        seen = seen_in((u for u in utterances if u.id in scored), trained_on)
         if seen:
             raise DataError(
                 f"{folder} was trained on {len(seen)} of the {len(aligned)} scored utterances ({some(seen)}): its "

@@ -260,12 +260,14 @@ PROVIDERS: dict[str, dict[str, str]] = {
     "verb": {
         **dict.fromkeys(("ablate", "baseline", "crosscorpus", "plan"), "sertk-lab"),
         **dict.fromkeys(("adopt", "convert"), "sertk-adopt"),
+        "data.augment": "sertk-corpora",
         "data.toy": "sertk-toy",
         "export": "sertk-corpora",
         "submit": "sertk-msp-podcast",
     },
     "planner": {
         **dict.fromkeys(("adopt", "convert"), "sertk-adopt"),
+        "data augment": "sertk-corpora",
         **{"ablate": "sertk-lab", "export": "sertk-corpora", "submit": "sertk-msp-podcast"},
     },
     "checker": {"ablation": "sertk-lab"},

@@ -110,6 +110,31 @@ def test_shared_speakers_are_refused(tiny_store: Path, tmp_path: Path) -> None:
         read_inputs(experiment)
 
 
+def test_copies_of_training_recordings_in_the_dev_part_are_refused(tiny_store: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    source, copy = manifest.split("train")[0].id, manifest.split("held_out")[0].id
+    mixed = manifest.with_utterances(replace(u, source_id=source) if u.id == copy else u for u in manifest)
+    mixed.write(tmp_path / "mixed.jsonl")
+    experiment = load_experiment(tiny_store / "experiment.toml", [f"data.manifest={tmp_path}/mixed.jsonl"])
+    with pytest.raises(DataError, match=rf"share 1 recordings as copies \({source}\)"):
+        read_inputs(experiment)
+
+
+def test_a_model_that_was_trained_on_a_copy_knows_its_original(tiny_store: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    copy = manifest.split("train")[0].id
+    manifest.with_utterances(replace(u, source_id="original") if u.id == copy else u for u in manifest).write(
+        tmp_path / "copied.jsonl"
+    )
+    sets = [f"data.manifest={tmp_path}/copied.jsonl", "stage.full.epochs=1", "stage.second.epochs=1"]
+    checkpoint = run(load_experiment(tiny_store / "experiment.toml", sets), tmp_path / "model")
+    assert {copy, "original"} <= checkpoint.train_ids
+
+
 def test_a_faulty_manifest_is_refused_with_all_its_faults(tiny_store: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sertk.data.copies import seen_in, with_origins
 from sertk.data.manifest import Manifest
 from sertk.ensemble.by_ending import under_ids
 from sertk.ensemble.predictions import Predictions, some
@@ -25,8 +26,8 @@ def align_file(corpus: Manifest, split: Sequence[str], path: Path) -> AlignedPre
 def calibrated(corpus: Manifest, name: str, aligned: AlignedPredictions, path: Path) -> dict[str, AlignedPredictions]:
     """The aligned with its probabilities calibrated in two ways on held-out predictions."""
     held_out, _ = under_ids(Predictions.read(path, labels=corpus.labels), [u.id for u in corpus])
-    ids = set(held_out.ids)
-    both = [one for one in aligned.truth.ids if one in ids]
+    ids, scored = set(held_out.ids), set(aligned.truth.ids)
+    both = seen_in((u for u in corpus if u.id in scored), with_origins(corpus, ids))
     if both:
         raise DataError(
             f"{path}: calibration must be fitted on other utterances than those scored; both have {some(both)}"

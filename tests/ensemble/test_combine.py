@@ -231,6 +231,13 @@ def test_utterances_that_members_were_trained_on_are_known(tiny_store: Path, sto
     assert stack.leaked == frozenset(stack.posteriors.table.ids)
 
 
+def test_copies_of_what_members_were_trained_on_are_known(tiny_store: Path, stores: dict[str, Path]) -> None:
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    source, copy = manifest.split("train")[0].id, manifest.split("held_out")[0].id
+    mixed = manifest.with_utterances(replace(u, source_id=source) if u.id == copy else u for u in manifest)
+    assert build_stack(combination(tiny_store), mixed, stores, {}, CPU).stack.leaked == {copy}
+
+
 def test_an_out_of_fold_row_comes_from_the_model_that_never_saw_it(
     tiny_store: Path, trained: Path, stores: dict[str, Path]
 ) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,19 @@ def test_scores_of_training_utterances_do_not_come_on_a_card(
     assert score(tiny_store, folder, split="train") == 1
     assert "was trained on" in capsys.readouterr().err
     assert (folder / "m" / "card.json").read_bytes() == before
+
+
+def test_scores_of_copies_of_training_utterances_do_not_either(
+    tiny_store: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
+    source, copy = manifest.split("train")[0].id, manifest.split("held_out")[0].id
+    mixed = manifest.with_utterances(replace(u, source_id=source) if u.id == copy else u for u in manifest)
+    mixed.write(folder / "manifest.jsonl.gz")
+    assert score(folder, folder) == 1
+    assert f"was trained on 1 of the {len(mixed.split('held_out'))} scored utterances ({copy})" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_cross_validated_scores_come_on_a_card_that_says_so(

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -73,7 +74,7 @@ def augment(
     out: str | Path,
     *,
     split: str = "train",
-    kinds: Sequence[str] = tuple(DISTORTIONS),
+    kinds: Sequence[str] = (),
     copies: int = 1,
     share: float = 1.0,
     copies_only: bool = False,
@@ -96,7 +97,8 @@ def augment(
     split
         The split to copy.
     kinds
-        What is done: one of these for each copy, `NAME`, `NAME:STRENGTH` or `NAME:LOW:HIGH`.
+        What is done: one of these for each copy, `NAME`, `NAME:STRENGTH` or `NAME:LOW:HIGH`; without
+        them any.
     copies
         Copies of each recording.
     share
@@ -122,7 +124,7 @@ def augment(
         OutputError for a folder with other files.
     """
     source, folder = Path(manifest), Path(out)
-    chosen = [Kind.parse(kind) for kind in kinds]
+    chosen = [Kind.parse(kind) for kind in kinds or DISTORTIONS]
     if copies < 1 or not 0 < share <= 1 or not chosen:
         raise UsageError(f"one copy or more of a share above 0 and up to 1 by some kind, got {copies} of {share:g}")
     refuse_foreign(folder, VERB)
@@ -133,37 +135,29 @@ def augment(
     drawn = [u for u in corpus.split(split) if _generator(seed, "share", u.id).random() < share]
     if not drawn:
         raise DataError(f"a share of {share:g} of the {len(corpus.split(split))} utterances of {split} is none")
-    source_of = Sources(corpus, split)
-    taken, rows, counts, faults = {u.id for u in corpus}, [], Counter[str](), []
-    files = {
-        (u.id, number): f"{AUDIO}/{len(drawn) * number + row:06}.flac"
-        for number in range(copies)
-        for row, u in enumerate(drawn)
-    }
-    names = [MANIFEST, REPORT, *files.values()]
-    with making_in(folder, made, names) as edited, progress("recordings", len(drawn)) as advance:
+    tasks = [(u, number) for number in range(copies) for u in drawn]
+    files = [f"{AUDIO}/{row:06}.flac" for row in range(len(tasks))]
+    sources, rows, faults = Sources(corpus, split), list[Utterance](), list[Fault]()
+    counts: Counter[str] = Counter()
+    with making_in(folder, made, [MANIFEST, REPORT, *files]) as edited, progress("copies", len(tasks)) as advance:
         (folder / AUDIO).mkdir(exist_ok=True)
-        for utterance in drawn:
-            for number in range(copies):
-                rng = _generator(seed, number, utterance.id)
-                kind = chosen[int(rng.integers(len(chosen)))]
-                place = files[utterance.id, number]
-                try:
-                    rate, samples = source_of.changed(utterance, kind, rng)
-                except AudioError as error:
-                    faults.append(Fault(utterance.id, str(error)))
-                    continue
-                soundfile.write(folder / place, samples, rate, format="FLAC", subtype="PCM_16")
-                row = _row(utterance, kind, number, place, rate, len(samples))
-                if row.id in taken:
-                    raise DataError(f"{source}: has an utterance {row.id}, as a copy would be called")
-                rows.append(row)
+        for (utterance, number), file in zip(tasks, files, strict=True):
+            rng = _generator(seed, number, utterance.id)
+            kind = chosen[int(rng.integers(len(chosen)))]
+            try:
+                rate, samples = sources.changed(utterance, kind, rng)
+            except AudioError as error:
+                faults.append(Fault(utterance.id, str(error)))
+            else:
+                soundfile.write(folder / file, samples, rate, format="FLAC", subtype="PCM_16")
+                rows.append(_row(utterance, kind, number, file, rate, len(samples)))
                 counts[kind.name] += 1
             advance(1)
-        kept = [] if copies_only else [*corpus.located()]
-        replace(corpus.with_utterances([*kept, *rows]), folder=folder.absolute(), anchored=False).write(
-            folder / MANIFEST
-        )
+        kept = () if copies_only else corpus.located()
+        if same := {u.id for u in corpus} & {row.id for row in rows}:
+            raise DataError(f"{source}: has an utterance {min(same)}, as a copy would be called")
+        whole = replace(corpus.with_utterances((*kept, *rows)), folder=folder.absolute(), anchored=False)
+        whole.write(folder / MANIFEST)
         if faults:
             write_faults(folder / REPORT, {"left out": faults}, {"copies": len(rows), "left_out": len(faults)})
     warn_of_edited(edited)
@@ -183,14 +177,8 @@ def provenance(
 ) -> Provenance:
     """Plan `sertk data augment`."""
     corpus = Manifest.read(Path(manifest))
-    options = {
-        "split": split,
-        "kinds": kinds,
-        "copies": copies,
-        "share": share,
-        "copies_only": copies_only,
-        "seed": seed,
-    }
+    options: dict[str, Any] = {"split": split, "kinds": kinds, "copies": copies, "share": share}
+    options |= {"copies_only": copies_only, "seed": seed}
     parts = {"revision": str(REVISION), "manifest": corpus.fingerprint, **options_as_parts("options", options)}
     parts["recordings"] = recordings_digest(corpus.with_utterances(corpus.split(split)))
     parts["libsndfile"] = soundfile.__libsndfile_version__
@@ -234,8 +222,9 @@ class Sources:
 
 def _row(utterance: Utterance, kind: Kind, number: int, place: str, rate: int, samples: int) -> Utterance:
     id = f"{utterance.id}~{kind.name}{number + 1 if number else ''}"
-    where = {"audio": place, "start": 0.0, "duration": round(samples / rate, 6), "sample_rate": rate}
-    return replace(utterance, id=id, source_id=utterance.origin, **where)
+    seconds = round(samples / rate, 6)
+    at = replace(utterance, audio=place, start=0.0, duration=seconds, sample_rate=rate)
+    return replace(at, id=id, source_id=utterance.origin)
 
 
 def _generator(seed: int, what: object, id: str) -> np.random.Generator:

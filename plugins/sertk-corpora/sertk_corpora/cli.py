@@ -39,8 +39,8 @@ def augment(
     split: str = typer.Option("train", help="The split to copy."),
     kind: list[str] = typer.Option(
         [],
-        help="What may be done to a copy, with its strength: mp3:32 (kbit/s), opus:8:32, telephone, gsm, speed:90:110 (%), "
-        "gain:-15:5 (dB), noise:10 and babble:5:20 (dB of signal-to-noise ratio). Can be repeated. Default: all.",
+        help="What may be done to a copy, with its strength: mp3:32 (kbit/s), opus:8:32, telephone, gsm, speed:90:110"
+        " (%), gain:-15:5 (dB), noise:10 and babble:5:20 (dB below the voice). Can be repeated. Default: all.",
     ),
     copies: int = typer.Option(1, min=1, help="Copies of each recording."),
     share: float = typer.Option(1.0, min=0.0, max=1.0, help="About which share of the recordings is copied."),
@@ -49,12 +49,12 @@ def augment(
     force: bool = typer.Option(False, "--force", help="Run again even if up to date."),
 ) -> None:
     """Write changed copies of recordings: codecs, telephones, speed, level, noise, babble."""
-    from sertk_corpora import augment as module
+    from sertk_corpora.augment import augment as copy
 
-    made = module.augment(
+    made = copy(
         *(manifest, out),
         split=split,
-        kinds=kind or [*module.DISTORTIONS],
+        kinds=kind,
         copies=copies,
         share=share,
         copies_only=copies_only,

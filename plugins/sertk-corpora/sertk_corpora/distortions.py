@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -39,8 +40,9 @@ class Distortion:
 def mp3(samples: Samples, rate: int, strength: float, _: np.random.Generator, others: Others) -> Samples:
     """As MP3 of so many kbit/s, at 16 kHz."""
     level = (160 - strength) / 152  # libsndfile's scale for this rate
-    options = {"compression_level": level, "bitrate_mode": "CONSTANT"}
-    return _through(samples, rate, CODEC_RATE, "MP3", "MPEG_LAYER_III", **options)
+    return _through(
+        samples, rate, CODEC_RATE, "MP3", "MPEG_LAYER_III", compression_level=level, bitrate_mode="CONSTANT"
+    )
 
 
 def opus(samples: Samples, rate: int, strength: float, _: np.random.Generator, others: Others) -> Samples:
@@ -123,5 +125,5 @@ def _mixed(samples: Samples, other: NDArray[np.float64], ratio: float) -> Sample
     return np.asarray(samples + scale * other, dtype=np.float32)
 
 
-def _power(samples: NDArray[np.floating]) -> float:
+def _power(samples: NDArray[np.floating[Any]]) -> float:
     return max(float(np.mean(np.square(samples, dtype=np.float64))), 1e-12)

@@ -132,8 +132,8 @@ def _warn_of_long(model: Model, recordings: Sequence[Recording]) -> None:
     if usual and long:
         warn(
             f"much longer than what {model.checkpoint.card.name} was trained on (99 % is below {usual:g} s): "
-            f"{len(long)} of {len(recordings)} recordings, such as {escaped(long[0].id)}, {duration(long[0].seconds)}. "
-            f"`sertk timeline` gives the emotion over time."
+            f"{len(long)} of {len(recordings)} recordings, such as {escaped(long[0].id)}, "
+            f"{duration(long[0].seconds)}. `sertk timeline` gives the emotion over time."
         )
 
 

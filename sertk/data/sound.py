@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,10 +93,10 @@ class Sound:
         while self._kept and self._first + len(self._kept[0]) <= before:
             self._first += len(self._kept.pop(0))
 
-    def read_to_end(self) -> None:
-        """Read the rest and keep none of it."""
-        while self._pull():
-            self.forget(self.received_s)
+    def skip(self, to_s: float = math.inf) -> None:
+        """Read up to a time, or to the end, and keep nothing of what is before."""
+        while self.received_s < to_s and self._pull():
+            self.forget(min(to_s, self.received_s))
 
     def _pull(self) -> bool:
         block = next(self._source, None)

@@ -59,7 +59,7 @@ def results(
             covered = max(covered, span.end_s)
             yield span
         first = False
-    sound.read_to_end()
+    sound.skip()
     if sound.received_s > covered + SAME_TIME_S:
         yield Span(covered, sound.received_s, "no speech")
 

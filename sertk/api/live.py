@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sertk.api.remarks import warn
+from sertk.api.timeline import rules_of
 from sertk.config.build import build
 from sertk.config.schema import Use
 from sertk.contracts import Segmenter
 from sertk.data.stream import Encoding, StreamFormat, stream_sound
 from sertk.inference.model import Model, load
 from sertk.inference.over_time import Rules, decided, results
+from sertk.ready import model_folder
 from sertk.registry import segmenters
 from sertk.timelines.formats import row
 from sertk.timelines.spans import Span
@@ -42,7 +44,7 @@ def live(
     encoding: Encoding = "s16le",
     segmenter: str = "windows",
     smooth: float = Rules.smooth_s,
-    confidence: float = Rules.confidence,
+    confidence: float | None = None,
     device: str = "auto",
     stall: float = 10.0,
     **options: Any,
@@ -54,7 +56,7 @@ def live(
     Parameters
     ----------
     model
-        The folder of a trained model or ensemble, or a model from `sertk.load`.
+        The folder of a trained model or ensemble, the name of a ready one, or a model from `sertk.load`.
     stream
         Open for reading bytes, such as `sys.stdin.buffer`: raw samples, or a WAV file with its header.
     sample_rate, channels, encoding
@@ -77,9 +79,9 @@ def live(
         AudioError for a stream that is not sound; else as `timeline`.
     """
     component: Segmenter = build(segmenters, Use(use=segmenter, **options))
-    loaded = model if isinstance(model, Model) else load(model, device=device)
+    loaded = model if isinstance(model, Model) else load(model_folder(model), device=device)
     sound = stream_sound(stream, StreamFormat(sample_rate, channels, encoding), remark=warn, stall_s=stall)
-    rules = Rules(smooth, confidence)
+    rules = rules_of(loaded.checkpoint.folder, smooth, confidence)
     found = results(loaded, sound, component, at_once=1, remark=lambda fault: warn(f"{fault.place}: {fault.message}"))
     card = loaded.checkpoint.card
     for span in decided(found, card.labels, rules):

@@ -23,6 +23,7 @@ from sertk.inference.timeline_provenance import plan
 from sertk.outputs import making_in, refuse_collisions
 from sertk.progress import Advance, Bars, duration, silent
 from sertk.provenance import Provenance, is_current
+from sertk.ready import guidance, model_folder
 from sertk.registry import segmenters
 from sertk.tables import to_csv
 from sertk.timelines.formats import WRITERS
@@ -56,7 +57,7 @@ def timeline(
     formats: Sequence[str] = ("jsonl",),
     segmenter: str = "windows",
     smooth: float = Rules.smooth_s,
-    confidence: float = Rules.confidence,
+    confidence: float | None = None,
     shortest: float = Rules.shortest_s,
     device: str = "auto",
     force: bool = False,
@@ -68,7 +69,7 @@ def timeline(
     Parameters
     ----------
     model
-        The folder of a trained model or ensemble, or a model from `sertk.load`.
+        The folder of a trained model or ensemble, the name of a ready one, or a model from `sertk.load`.
     audio
         Recordings, and folders that are searched for recordings.
     into
@@ -81,7 +82,7 @@ def timeline(
     smooth
         Seconds over which posteriors and attributes are smoothed; 0 leaves them as they are.
     confidence
-        A span whose likeliest class has a lower probability is "unsure".
+        A span whose likeliest class has a lower probability is "unsure"; by default as the model's card says, or 0.3.
     shortest
         Seconds; a shorter span joins the one before it.
     device
@@ -107,7 +108,8 @@ def timeline(
     paths = [Path(audio)] if isinstance(audio, str | Path) else [Path(path) for path in audio]
     if unknown := [name for name in formats if name not in WRITERS]:
         raise UsageError(f"there is no format {unknown[0]!r}: choose of {', '.join(WRITERS)}")
-    rules, use = Rules(smooth, confidence, shortest), Use(use=segmenter, **options)
+    place = model.checkpoint.folder if isinstance(model, Model) else model_folder(model)
+    rules, use = rules_of(place, smooth, confidence, shortest), Use(use=segmenter, **options)
     component: Segmenter = build(segmenters, use)
     report = Timelines()
     files, unread = find_files(paths)
@@ -115,19 +117,20 @@ def timeline(
     folders: dict[Path, Path] = {}
     made: dict[Path, Provenance] = {}
     if into is not None:
+        if place is None:
+            raise UsageError("a model without a folder has no files that decide what is up to date: leave out into")
         folders = {file: _folder(Path(into), file, paths) for file in files}
         refuse_collisions([Path(into)], paths)
         if len({*folders.values()}) < len(files):
             raise UsageError(f"two recordings would have one folder in {into}: give their folders one by one")
-        folder = model.checkpoint.folder if isinstance(model, Model) else Path(model)
-        made = plan(Path(str(folder)), use, rules, formats)(files)
+        made = plan(place, use, rules, formats)(files)
         if not force:
             report.up_to_date = [folders[file] for file in files if is_current(folders[file], made[file])]
         done = {*report.up_to_date}
         files = [file for file in files if folders[file] not in done]
     if not files:
         return report
-    loaded = model if isinstance(model, Model) else load(model, device=device)
+    loaded = model if isinstance(model, Model) else load(model_folder(model), device=device)
     recordings, unfit = recordings_of(files, words=False)
     report.left_out += unfit
     total = sum(spoken_seconds(recording) for recording in recordings)
@@ -153,6 +156,13 @@ def timeline(
     report.seconds, report.took_s = pace.done, pace.took_s
     warn_of_left_out(report.left_out)
     return report
+
+
+def rules_of(model: Path | None, smooth: float, confidence: float | None, shortest: float = 0.0) -> Rules:
+    """The rules for a model, whose card may say below which probability it is unsure."""
+    if confidence is None:
+        confidence = float(guidance(model).get("unsure_below", Rules.confidence)) if model else Rules.confidence
+    return Rules(smooth, confidence, shortest)
 
 
 class _Pace:

@@ -37,3 +37,13 @@ MODELS = typer.Option(
     help="The folder with pretrained models, as owner/name or name, to look up hub ids in first. "
     "Default: $SERTK_MODELS.",
 )
+
+
+def ready_model(*, err: bool = False) -> Path:
+    """The ready model for a call that names none, of which a line is printed. Raises UsageError without any."""
+    from sertk.escapes import escaped
+    from sertk.ready import best_ready
+
+    folder, about = best_ready()
+    typer.secho(escaped(about), dim=True, err=err)
+    return folder

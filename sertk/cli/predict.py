@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sertk.cli.engine import ADDRESS, ENGINE, GPUS, placement
-from sertk.cli.models_option import MODELS
+from sertk.cli.models_option import MODELS, ready_model
 from sertk.cli.output import progress, say, show, up_to_date
 from sertk.tables import Table, listing
 
@@ -52,7 +52,7 @@ def command(
             raise typer.BadParameter(
                 "give one model and recordings, or --manifest and --split for a corpus with feature stores"
             )
-        model = found[0] if found else _ready_model()
+        model = found[0] if found else ready_model()
         result = predict(
             *(model, audio),
             text=text,
@@ -80,14 +80,6 @@ def command(
         on=on,
         on_result=_show,
     )
-
-
-def _ready_model() -> Path:
-    from sertk.ready import best_ready
-
-    folder, about = best_ready()
-    say(about, style="dim")
-    return folder
 
 
 def _show(result: Predicted) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sertk.cli.models_option import MODELS
+from sertk.cli.models_option import MODELS, ready_model
 from sertk.cli.output import progress, say, show, up_to_date
 from sertk.escapes import safe_json
 from sertk.tables import Table
@@ -18,14 +18,22 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Path = typer.Argument(..., help="The folder of a trained model or ensemble."),
-    audio: list[Path] = typer.Argument(..., help="Recordings and folders; with --live a dash: standard input."),
+    words: list[str] = typer.Argument(
+        ...,
+        metavar="[MODEL] AUDIO...",
+        help="A model (folder or name; default: a ready one), then recordings and folders; with --live a dash.",
+    ),
     into: Path | None = typer.Option(None, help="The folder to write to: one folder per recording. Default: print."),
     formats: str = typer.Option("jsonl", "--format", help="Formats, separated by commas: jsonl,csv."),
     segmenter: str = typer.Option("windows", help="What divides a recording: windows, or one from a plugin."),
     sets: list[str] = typer.Option([], "--set", help="An option of the segmenter: length=4.0."),
     smooth: float = typer.Option(3.0, min=0, help="Seconds over which results are smoothed; 0 for not at all."),
-    confidence: float = typer.Option(0.3, min=0, max=1, help="Below this probability a span is unsure."),
+    confidence: float | None = typer.Option(
+        None,
+        min=0,
+        max=1,
+        help="Below this probability a span is unsure. Default: as the model's card says, or 0.3.",
+    ),
     shortest: float = typer.Option(0.5, min=0, help="Seconds; a shorter span joins the one before it."),
     device: str = typer.Option("auto", help="cpu, cuda, cuda:1 or auto."),
     models: Path | None = MODELS,
@@ -40,13 +48,18 @@ def command(
     from sertk.api.timeline import timeline
     from sertk.config.overrides import apply_sets
     from sertk.errors import ConfigError
+    from sertk.ready import split_models
 
+    found, audio = split_models(words)
+    if not audio or len(found) > 1:
+        raise typer.BadParameter("give one model and recordings, or recordings alone for a ready model")
     options: dict[str, Any] = {}
     if faults := apply_sets(options, sets):
         raise ConfigError("sertk timeline", faults)
     options |= {"segmenter": segmenter, "smooth": smooth, "confidence": confidence, "device": device}
     if live != ([*map(str, audio)] == ["-"]) or (live and into is not None):
         raise typer.BadParameter("--live reads standard input and prints: sertk timeline MODEL --live -")
+    model = found[0] if found else ready_model(err=live)
     if live:
         _print_live(model, options, sample_rate=rate, channels=channels, encoding=encoding, stall=stall)
         return
@@ -59,8 +72,8 @@ def command(
         progress=progress,
         **options,
     )
-    for found in report.timelines:
-        _show(found)
+    for each in report.timelines:
+        _show(each)
     if into is not None and report.up_to_date and not (report.written or report.left_out):
         up_to_date(into)
     elif into is not None:

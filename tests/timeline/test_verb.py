@@ -108,6 +108,15 @@ def test_spans_are_printed_where_no_folder_is_named(
     assert "speech_s" in out
 
 
+@pytest.mark.plugins
+def test_without_a_model_a_ready_one_is_used(calls: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["timeline", "calls/a.wav", "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert "model small" in printed
+    assert "intensity" in printed
+    assert main(["timeline", "--live", "small"]) == 2
+
+
 def test_arguments_that_cannot_be_used_are_refused_before_any_work(calls: Path, model: Path) -> None:
     with pytest.raises(UsageError, match="no format 'textgird'"):
         sertk.timeline(model, calls, formats=["textgird"])

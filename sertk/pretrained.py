@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -75,6 +75,18 @@ class Pretrained:
         labels = {str(label).lower() for label in (self.config.get("id2label") or {}).values()}
         return bool(EMOTION_TRAINED.search(self.name) or labels & EMOTION_LABELS)
 
+    @property
+    def tensors(self) -> int:
+        """How many tensors its files have. Raises EncoderError for a file that cannot be read."""
+        count = 0
+        for path in self.weights:
+            try:
+                with open(path, "rb") as file:
+                    count += len(_header(path, file)[0])
+            except (OSError, ValueError, TypeError, AttributeError, MemoryError) as error:
+                raise EncoderError(f"{path}: cannot be loaded as safetensors: {error}. Copy it again") from None
+        return count
+
     def fingerprint(self, options: Mapping[str, Any], *, tokenizer: bool = True) -> str:
         """SHA-256 over the values of the weights, the settings that are read, and the options given.
 
@@ -109,18 +121,24 @@ def _tensor_digests(path: Path) -> str:
     """The digest of each tensor in a file, by name, as JSON. Needs no torch, so that idle verbs stay quick."""
     found = {}
     with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if size > path.stat().st_size:
-            raise ValueError("it has no header of that length")
-        header = parse_json(file.read(size))
-        for name in sorted(header.keys() - {"__metadata__"}):
+        header, start = _header(path, file)
+        for name in sorted(header):
             begin, end = header[name]["data_offsets"]
-            file.seek(8 + size + begin)
+            file.seek(start + begin)
             data = file.read(end - begin)
             if len(data) != end - begin:
                 raise ValueError(f"the tensor {name} is cut off")
             found[name] = _tensor_digest(header[name]["dtype"], header[name]["shape"], data)
     return json.dumps(found)
+
+
+def _header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """What a safetensors file says of each tensor, and where their bytes start."""
+    size = int.from_bytes(file.read(8), "little")
+    if size > path.stat().st_size:
+        raise ValueError("it has no header of that length")
+    header = parse_json(file.read(size))
+    return {name: header[name] for name in header if name != "__metadata__"}, 8 + size
 
 
 def _tensor_digest(dtype: str, shape: list[int], data: bytes) -> str:

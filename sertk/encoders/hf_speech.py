@@ -20,7 +20,8 @@ from sertk.encoders.pooled import VALUES, Pool, averaged, pooled
 from sertk.encoders.whisper_context import Context, context_samples, positions
 from sertk.encoders.windows import check_windows, join, window_samples, windows
 from sertk.errors import AudioError, EncoderError
-from sertk.hub import Attention, Dtype, find_checkpoint, load_model, load_part
+from sertk.hub import Attention, Dtype, before_weights, find_checkpoint, load_model, load_part
+from sertk.models.fitting import at_most
 from sertk.pretrained import Pretrained
 from sertk.revisions import revision as revised
 from sertk.tensors import Padded
@@ -151,7 +152,9 @@ def hf_speech(
     model_class, whole = MODEL_CLASSES[checkpoint.architecture], checkpoint.architecture == "whisper"
     if whole and checkpoint.config.get("architectures") == [WHISPER_ENCODER]:
         model_class, whole = f"models.whisper.modeling_whisper.{WHISPER_ENCODER}", False
-    loaded: Any = load_model(checkpoint, model_class, dtype=dtype, attention=attention)
+    before_weights()
+    with at_most(checkpoint.tensors):
+        loaded: Any = load_model(checkpoint, model_class, dtype=dtype, attention=attention)
     front = replace(_front(checkpoint, loaded.config), keep_padding=keep_padding)
     if context == "utterance":
         front = replace(front, margin=round(margin_seconds * front.sample_rate))

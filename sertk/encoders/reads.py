@@ -67,6 +67,18 @@ def reads_of(folder: Path, *, stored: bool) -> Reads:
     return Reads(walk(folder, ""), tuple(uses), leaves, speakers, frozenset(modalities), tuple(owners))
 
 
+def reads_recordings(folder: Path) -> bool:
+    """Whether a checkpoint, or a member that is read from inside, has an encoder inside, and so no feature store."""
+    card, experiment = read_card(folder), read_experiment(folder)
+    for name, spec in card.encoders.items():
+        if spec.inside(name):
+            return True
+        member = spec.use == "checkpoint" and stored_at(experiment, card, name) is None
+        if member and reads_recordings(folder / "members" / name):
+            return True
+    return False
+
+
 def model_parts(name: str, folder: Path, ids: Collection[str] | None) -> dict[str, str]:
     """What decides the posteriors of a checkpoint, as parts of a key. name: how the parts begin.
 

@@ -172,7 +172,15 @@ def _by_speaker(source: FeatureSource, checkpoint: Checkpoint, classifier: Class
 
 
 def stored_at(experiment: Experiment, card: Card, name: str) -> Path | None:
-    """Where the features of a modality are kept; None for those of a member that is read from inside."""
+    """Where the features of a modality are kept; None for those of a member that is read from inside.
+
+    Raises CheckpointError for those of an encoder that is inside the checkpoint, which no store has.
+    """
+    if card.encoders[name].inside(name):
+        raise CheckpointError(
+            f"the model {card.name} has its encoder inside and reads recordings, no feature stores: "
+            f"`sertk extract` gives a store of its posteriors"
+        )
     path = Path(experiment.features[name])
     inside = card.encoders[name].use == "checkpoint" and (is_checkpoint(path) or not path.exists())
     return None if inside else path

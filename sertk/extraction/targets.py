@@ -17,6 +17,7 @@ from sertk.data.manifest import Manifest, Utterance
 from sertk.data.recording import Recording
 from sertk.devices import choose_device
 from sertk.encoders.checkpoint import CheckpointEncoder
+from sertk.encoders.reads import reads_recordings
 from sertk.encoders.tree import ModelTree
 from sertk.extraction import Extraction
 from sertk.features.card import FILE, StoreCard, read_card, store_card
@@ -39,12 +40,13 @@ def chosen_utterances(manifest: Path, splits: Sequence[str]) -> list[Utterance]:
 def target_of(
     path: Path, store: Path, work: Extraction, utterances: Sequence[Utterance], *, measure: bool = True
 ) -> Target:
-    """An encoder file, or a trained model that reads the stores it was trained on, with its store.
+    """An encoder file, or a trained model that reads the stores it was trained on, if any, with its store.
 
     measure: what computing in less than float32 costs, where the store is new.
     """
     if is_checkpoint(path):
-        model = Use.model_validate({"use": "checkpoint", "folder": str(path), "from_stores": True})
+        stores = {} if reads_recordings(path) else {"from_stores": True}
+        model = Use.model_validate({"use": "checkpoint", "folder": str(path), **stores})
         wanted = EncoderFile(encoder=model, dtype="float32")
         encoder = build(registry.encoders, model)
     else:

@@ -8,9 +8,11 @@ from typing import Any
 
 from sertk.data.find import find_files, recordings_of
 from sertk.data.manifest import Manifest
+from sertk.data.recording import Recording
 from sertk.digests import file_digests
-from sertk.encoders.reads import model_parts, reads_of, refuse_stale_leaves
+from sertk.encoders.reads import model_parts, reads_of, reads_recordings, refuse_stale_leaves
 from sertk.escapes import escaped
+from sertk.features.sources import Read, source_digests
 from sertk.files import sha256_json
 from sertk.inputs import located
 from sertk.models.classifier import INFERENCE
@@ -41,12 +43,17 @@ def provenance(
     if not audio:
         corpus = Manifest.read(Path(manifest))
         utterances = located(corpus, corpus.split(split))
-        refuse_stale_leaves(folder, utterances)
-        ids = [utterance.id for utterance in utterances]
-        parts |= {"ids": sha256_json(ids), **model_parts("model", folder, ids)}
+        ids, stored = [utterance.id for utterance in utterances], not reads_recordings(folder)
+        reads = reads_of(folder, stored=stored)
+        if stored:
+            refuse_stale_leaves(folder, utterances)
+        else:
+            read: list[Read] = ["audio", "text"] if "text" in reads.modalities else ["audio"]
+            parts["recordings"] = sha256_json(source_digests(read, [Recording(each) for each in utterances]))
+        parts |= {"ids": sha256_json(ids), **model_parts("model", folder, ids if stored else None)}
         call |= {"manifest": from_here(Path(manifest)), "split": split}
-        leaves = reads_of(folder, stored=True).leaves.values()
-        return Provenance(VERB, parts, call, [from_here(path) for path in (folder, Path(manifest), *leaves)])
+        paths = (folder, Path(manifest), *reads.leaves.values())
+        return Provenance(VERB, parts, call, [from_here(path) for path in paths])
     words = "text" in reads_of(folder, stored=False).modalities
     files, unread = find_files(map(Path, audio))
     recordings, unfit = recordings_of(files, text=text, words=words)

@@ -8,10 +8,12 @@ import torch
 
 from sertk.checkpoint import Checkpoint
 from sertk.data.manifest import Utterance
-from sertk.encoders.reads import refuse_stale_leaves
+from sertk.data.recording import Recording
+from sertk.encoders.reads import reads_recordings, refuse_stale_leaves
 from sertk.ensemble.members import infer_rows
 from sertk.ensemble.predictions import Predictions
 from sertk.errors import Fault
+from sertk.inference.model import load
 from sertk.inference.prediction import predictions_of
 
 
@@ -20,10 +22,13 @@ def predict_stores(
 ) -> tuple[Predictions, list[Fault]]:
     """Predict utterances from the feature stores that the checkpoint's experiment names, in the order given.
 
-    utterances: as `Manifest.located` gives them. One that a store lacks is left out and listed. Raises
+    A model that has an encoder inside reads recordings instead. utterances: as `Manifest.located` gives them. One
+    that a store lacks, or whose recording is bad, is left out and listed. Raises
     CheckpointError for features of another encoder, StoreError for those of other content than the utterances have
     now, EnsembleError where no utterance has features.
     """
+    if checkpoint.folder is not None and reads_recordings(checkpoint.folder):
+        return load(checkpoint.folder, device=str(device)).predict_recordings([Recording(u) for u in utterances])
     if checkpoint.folder is not None:
         refuse_stale_leaves(checkpoint.folder, utterances)
     found = infer_rows(checkpoint, [utterance.id for utterance in utterances], device)

@@ -25,7 +25,7 @@ def build_to_fit(build: Callable[[], Module], weights: Mapping[str, Tensor]) -> 
     The shapes are those of a first network on torch's meta device, which has no content. A fusion that cannot be
     built there is built at once. Raises CheckpointError naming the first tensor that differs.
     """
-    shapes = _shapes(build, most=SPARE_MODULES + MODULES_A_TENSOR * len(weights))
+    shapes = _shapes(build, tensors=len(weights))
     if shapes is not None:
         given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         for name in dict.fromkeys([*shapes, *given]):
@@ -40,9 +40,9 @@ def build_to_fit(build: Callable[[], Module], weights: Mapping[str, Tensor]) -> 
     return network
 
 
-def _shapes(build: Callable[[], nn.Module], *, most: int) -> dict[str, tuple[int, ...]] | None:
+def _shapes(build: Callable[[], nn.Module], *, tensors: int) -> dict[str, tuple[int, ...]] | None:
     try:
-        with torch.device("meta"), _at_most(most):
+        with torch.device("meta"), at_most(tensors):
             return {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
     except (ConfigError, RuntimeError, NotImplementedError, TypeError, ValueError) as error:
         if "meta" in str(error):  # it looks at the values of its tensors
@@ -51,9 +51,9 @@ def _shapes(build: Callable[[], nn.Module], *, most: int) -> dict[str, tuple[int
 
 
 @contextmanager
-def _at_most(most: int) -> Iterator[None]:
-    """Let this thread build no more modules than that: a million layers take memory even without content."""
-    thread, count = threading.get_ident(), 0
+def at_most(tensors: int) -> Iterator[None]:
+    """Let this thread build no more modules than that many tensors are of: even empty layers take memory."""
+    thread, count, most = threading.get_ident(), 0, SPARE_MODULES + MODULES_A_TENSOR * tensors
 
     def add(module: nn.Module, name: str, inner: Any) -> None:
         nonlocal count

@@ -1,4 +1,4 @@
-"""`sertk adopt` and `sertk convert`."""
+"""`sertk adopt`, `sertk convert` and `sertk relabel`."""
 
 from __future__ import annotations
 
@@ -100,3 +100,23 @@ def convert(
     say(f"{into}  {made.tensors} tensors")
     for name, kind in (made.left_out or {}).items():
         say(f"left out  {name}: {kind}")
+
+
+def relabel(
+    model: Path = typer.Argument(..., help="The folder of a model."),
+    into: Path = typer.Option(..., "--into", help="The folder of the new model, which contains the other."),
+    map: str | None = typer.Option(None, "--map", help="The label map: four, six, eight, or a file. Default: none."),
+    attributes: str | None = typer.Option(
+        None, help="Attributes to keep, in order: NAME,NAME; or none. Default: all."
+    ),
+    force: bool = typer.Option(False, "--force", help="Make it again even if up to date."),
+) -> None:
+    """Give a model the classes of a label map, so that it can be combined with others."""
+    from sertk_adopt.relabel import relabel as relabel_model
+
+    kept = None if attributes is None else [name for name in attributes.split(",") if name not in ("", "none")]
+    made = relabel_model(model, into, map=map, attributes=kept, force=force)
+    if made.up_to_date:
+        return up_to_date(into)
+    parts = (f"{name} to {label}" if label else f"without {name}" for name, label in made.becomes.items())
+    say(f"{into}  {', '.join((*parts, *made.attributes))}")

@@ -16,6 +16,7 @@ from sertk.compat import import_transformers
 from sertk.encoders.hf_speech import MODEL_CLASSES, WHISPER_ENCODER
 from sertk.errors import EncoderError
 from sertk.hub import reading
+from sertk.models.fitting import at_most
 from sertk.pretrained import Pretrained
 from sertk_adopt.contract import AdoptError, Adoption, Public, Tensors
 
@@ -68,7 +69,7 @@ def sort_tensors(public: Public, adoption: Adoption) -> Sorted:
             strange.append(name)
     tensors = _read(public.source, [*renamed, *of_encoder.values()])
     encoder = adoption.finish_encoder({new: tensors[name] for new, name in of_encoder.items()})
-    expected = encoder_shapes(adoption.config)
+    expected = encoder_shapes(adoption.config, tensors=len(public.shapes))
     strange += [of_encoder.get(name, name) for name in encoder if name not in expected]
     missing = [f"{adoption.prefix}{name}" for name in expected if name not in encoder]
     missing += [name for name in adoption.head if name not in public.shapes]
@@ -87,10 +88,13 @@ def sort_tensors(public: Public, adoption: Adoption) -> Sorted:
     return Sorted(encoder, {name: tensor.float() for name, tensor in head.items()}, unused)
 
 
-def encoder_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """The tensors that an encoder must have, by its configuration: built on torch's meta device, without content."""
+def encoder_shapes(config: Mapping[str, Any], *, tensors: int) -> dict[str, tuple[int, ...]]:
+    """The tensors that an encoder must have, by its configuration: built on torch's meta device, without content.
+
+    tensors: how many there are. Raises EncoderError for a configuration of many more.
+    """
     transformers = import_transformers()
-    with reading_config(config), torch.device("meta"):
+    with reading_config(config), torch.device("meta"), at_most(tensors):
         settings = transformers.AutoConfig.for_model(**{k: v for k, v in config.items() if k != "architectures"})
         if config["model_type"] == "whisper":
             from transformers.models.whisper.modeling_whisper import WhisperEncoder

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -172,6 +174,28 @@ def test_a_model_goes_where_it_is_copied_and_needs_nothing_else(
         sertk.load(tmp_path / "elsewhere", device="cpu")
 
 
+@pytest.mark.parametrize("settings", [{"num_hidden_layers": 100_000}, {"hidden_size": 1_000_000}])
+def test_a_hostile_folder_is_refused_before_it_takes_memory(
+    settings: dict[str, int], published: Make, adopted: Make, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(adopted("dusha-hubert-large"), tmp_path / "model"))
+    copied(model / "encoders" / "speech", model / "encoders" / "speech", **settings)
+    with pytest.raises(SertkError):
+        sertk.load(model, device="cpu")
+    source = copied(published("dusha-hubert-large").folder, tmp_path / "source", **settings)
+    with pytest.raises(SertkError):
+        adopt(str(source), tmp_path / "out")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 4 << 20  # KiB
+
+
+def test_a_pipe_in_the_place_of_settings_is_refused(adopted: Make, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(adopted("dusha-hubert-large"), tmp_path / "model"))
+    (model / "encoders" / "speech" / "config.json").unlink()
+    os.mkfifo(model / "encoders" / "speech" / "config.json")
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        sertk.load(model, device="cpu")
+
+
 @pytest.mark.parametrize(
     ("name", "without", "message"),
     [
@@ -261,7 +285,8 @@ def test_the_fusion_of_maxima_keeps_its_contract(check: Callable[[], None]) -> N
 
 def copied(folder: Path, place: Path, **settings: Any) -> Path:
     """A copy of a checkpoint, with other settings."""
-    shutil.copytree(folder, place, dirs_exist_ok=True)
+    if place != folder:
+        shutil.copytree(folder, place)
     path = place / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
     return place

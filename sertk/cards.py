@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -42,19 +42,6 @@ class EncoderSpec:
     def inside(self, name: str) -> bool:
         """Whether the encoder is inside the checkpoint, whose modality has that name."""
         return f"encoders/{name}" in self.options.values()
-
-    def of(self, folder: Path, name: str) -> EncoderSpec:
-        """The specification of a modality of the checkpoint in `folder`, with paths of what is inside it.
-
-        Raises CheckpointError for files inside that are not regular, or are far too large for settings.
-        """
-        inside = f"encoders/{name}"
-        for path in (folder / inside).glob("*") if self.inside(name) else ():
-            refuse_irregular(path)
-            if path.suffix != ".safetensors" and path.stat().st_size > LARGEST_TEXT:
-                raise CheckpointError(f"{path}: larger than {LARGEST_TEXT >> 20} MiB: not a file of a checkpoint")
-        options = {key: str(folder / inside) if value == inside else value for key, value in self.options.items()}
-        return replace(self, options=options)
 
 
 @dataclass(frozen=True)

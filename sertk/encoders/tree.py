@@ -15,11 +15,7 @@ import torch
 from torch import Tensor
 
 from sertk.batching.dataset import FeatureSource
-from sertk.cards import (
-    Card,
-    EncoderSpec,
-    is_checkpoint,
-)
+from sertk.cards import LARGEST_TEXT, Card, EncoderSpec, is_checkpoint, refuse_irregular
 from sertk.checkpoint import Checkpoint
 from sertk.config.schema import Experiment
 from sertk.data.speakers import read_speakers
@@ -110,10 +106,25 @@ def load_tree(folder: Path) -> tuple[ModelTree, dict[str, EncoderSpec]]:
                 inputs[name] = load(checkpoint.member(name))
             else:
                 inputs[name] = spec.fingerprint
-                specs[spec.fingerprint] = spec.of(cast(Path, checkpoint.folder), name)
+                specs[spec.fingerprint] = _placed(spec, cast(Path, checkpoint.folder) / "encoders" / name)
         return ModelTree(checkpoint, checkpoint.classifier(), inputs)
 
     return load(Checkpoint.load(folder)), specs
+
+
+def _placed(spec: EncoderSpec, place: Path) -> EncoderSpec:
+    """The specification of an encoder, with its place where it is inside the checkpoint.
+
+    Raises CheckpointError for files in that place that are not regular, or are far too large for settings.
+    """
+    if not spec.inside(place.name):
+        return spec
+    for path in place.glob("*"):
+        refuse_irregular(path)
+        if path.suffix != ".safetensors" and path.stat().st_size > LARGEST_TEXT:
+            raise CheckpointError(f"{path}: larger than {LARGEST_TEXT >> 20} MiB: not a file of a checkpoint")
+    inside = f"encoders/{place.name}"
+    return replace(spec, options={k: str(place) if value == inside else value for k, value in spec.options.items()})
 
 
 def _no_files(path: Path, checkpoint: Checkpoint) -> tuple[str, FeatureSource]:

@@ -28,7 +28,7 @@ def test_a_plugin_has_all_that_a_distribution_needs(kind: str, tmp_path: Path) -
         "tests/test_contract.py",
     }
     project = tomllib.loads(written["pyproject.toml"])["project"]
-    factory = "MyThing" if kind in ("fusion", "sampler", "regularizer", "optimizer") else "my_thing"
+    factory = "MyThing" if kind in ("segmenter", "fusion", "sampler", "regularizer", "optimizer") else "my_thing"
     assert project["entry-points"] == {
         f"sertk_{REGISTRIES[kind].namespace[-1]}": {"my_thing": f"sertk_my_thing:{factory}"}
     }

@@ -54,6 +54,7 @@ FILES = {
     "conf/vote.toml": 'fit = "held_out"\n[aggregator]\nuse = "soft_vote"\n[data]\nmanifest = "m.jsonl"\n',
     "conf/ablation.toml": 'members = ["one.toml"]\nseeds = 1\nfit = "held_out"\ntest = "development"\n'
     '[[arm]]\nname = "no words"\nset = ["seed=2"]\n',
+    "turns.csv": "start,end,speaker\n0.1,0.4,A\n",
     "recipe/run.sh": "# stage 1: wait\necho begun\n",
     "map.toml": 'others = "drop"\n[labels]\nAngry = ["anger"]\nHappy = ["joy"]\nNeutral = ["calm"]\n',
 }
@@ -186,6 +187,10 @@ VERBS = {
     "predict recordings": Verb(
         f"predict members/one {WAV} corpus/Audios/MSP-PODCAST_0006_0003.wav --output OUT.csv --device cpu",
         (WAV, *within("members/one", MODEL)),
+    ),
+    "timeline": Verb(
+        "timeline members/one voices --into OUT --device cpu --segmenter spans --set source=turns.csv",
+        ("voices/a.wav", "turns.csv", "members/one/card.json"),
     ),
     "predict a folder": Verb(
         "predict members/one voices --output OUT.csv --device cpu", ("voices/a.wav", "voices/a.txt")

@@ -178,3 +178,27 @@ def test_killed_ten_times_a_folder_of_fifty_comes_out_the_same(
     assert files == {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*") if path.is_file()}
     for file in files:
         assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
+
+
+@pytest.mark.parametrize("seconds", [0.02, 4.0])
+def test_silence_is_no_speech(seconds: float, model: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(round(seconds * 8_000)), 8_000)
+    (found,) = sertk.timeline(model, tmp_path / "silent.wav").timelines
+    (span,) = found.spans
+    assert (span.state, span.start_s, span.end_s) == ("no speech", 0.0, pytest.approx(seconds))
+
+
+def test_a_header_that_promises_hours_and_numbers_that_are_none_are_refused(tmp_path: Path, model: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", np.full(8_000, 0.1), 8_000, subtype="PCM_16")
+    content = bytearray((tmp_path / "short.wav").read_bytes())
+    content[40:44] = (900_000_000).to_bytes(4, "little")
+    (tmp_path / "short.wav").write_bytes(content)
+    samples = np.full(8_000, 0.1, np.float32)
+    samples[5_000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, 8_000, subtype="FLOAT")
+    with pytest.warns(LeftOutWarning) as warned:
+        found = sertk.timeline(model, [tmp_path / "short.wav", tmp_path / "nan.wav"])
+    assert not found.timelines
+    messages = " ".join(str(each.message) for each in warned)
+    assert "truncated" in messages
+    assert "not finite" in messages

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -70,6 +71,25 @@ def find_checkpoint(model: str, *, revision: str | None = None, weights: bool = 
     before_weights()
     snapshot = _download(model, revision, WANTED if weights else SETTINGS)
     return check_folder(snapshot, model, snapshot.name, weights=weights)
+
+
+def is_here(model: str, *, revision: str | None = None) -> bool:
+    """Whether a checkpoint can be had without a download, and what reads it is installed."""
+    if find_spec("transformers") is None or find_spec("huggingface_hub") is None:
+        return False
+    try:
+        with without_weights():
+            find_checkpoint(model, revision=revision)
+    except WeightsNeeded:  # neither a folder nor in the folder of models
+        try:
+            check_folder(
+                Path(_import_hub().snapshot_download(model, revision=revision, local_files_only=True)), model
+            )
+        except Exception:  # of the hub's own many kinds; whatever it is, it is not here
+            return False
+    except EncoderError:
+        return False
+    return True
 
 
 def models_folder() -> Path | None:

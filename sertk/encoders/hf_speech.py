@@ -226,7 +226,7 @@ class SpeechEncoder(nn.Module):
     """
 
     # The fingerprint holds `average` where it is not 1: stores made before the option was added stay up to date.
-    unkeyed = ("model", "challenge_legal", "average")
+    unkeyed = ("model", "revision", "challenge_legal", "average")
 
     def __init__(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from sertk import registry
 from sertk.cli import main
 from sertk.inference.provenance import provenance
 from sertk.provenance import read_record
-from sertk.ready import split_models
+from sertk.ready import best_ready, split_models
 
 pytestmark = pytest.mark.plugins  # which write and read the corpus
 
@@ -233,6 +235,34 @@ def test_a_file_is_never_taken_for_a_model_by_its_name(
     (voices / "a.wav").rename("mine")
     assert split_models(["mine"]) == ([], [Path("mine")])
     assert split_models([mine, "b.aiff"]) == ([mine], [Path("b.aiff")])
+
+
+def test_a_better_model_is_taken_once_its_encoder_needs_no_download(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    better = Path(shutil.copytree(mine, tmp_path / "better"))
+    card = json.loads((better / "card.json").read_text())
+    card["scores"] = {"test": {"metrics": {"uar": {"value": 0.9}}}}
+    (better / "card.json").write_text(json.dumps(card))
+    (member,) = (better / "members").iterdir()
+    inside = json.loads((member / "card.json").read_text())
+    next(iter(inside["encoders"].values()))["options"]["model"] = "nobody/such-model"
+    (member / "card.json").write_text(json.dumps(inside))
+    registry.models.register("better", func=lambda: better)
+    try:
+        assert best_ready()[0] == mine
+        assert main(["models"]) == 0
+        assert "nobody/such-model" in capsys.readouterr().out
+        encoder = tmp_path / "models/nobody/such-model"
+        encoder.mkdir(parents=True)
+        (encoder / "config.json").write_text('{"model_type": "whisper"}')
+        (encoder / "model.safetensors").touch()
+        monkeypatch.setenv("SERTK_MODELS", str(tmp_path / "models"))
+        assert best_ready()[0] == better
+        assert main(["models"]) == 0
+        assert "nobody/such-model" not in capsys.readouterr().out
+    finally:
+        del catalogue.REGISTRY[("sertk", "models", "better")]
 
 
 def test_without_any_model_one_is_named_that_can_be_installed(

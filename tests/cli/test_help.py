@@ -93,7 +93,7 @@ NAMED = [
     ["plan", "x", "--corpus", STEERING],
     ["ablate", STEERING, "--into", "x"],
     ["combine", STEERING, "x", "--out", "x"],
-    ["predict", "x", STEERING],
+    ["predict", STEERING, "x"],
     ["submit", "--check", STEERING, "--manifest", STEERING],
     ["check", STEERING],
     ["score", STEERING, "--manifest", "x.jsonl", "--split", "test"],

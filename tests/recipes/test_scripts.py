@@ -35,7 +35,7 @@ def bash(script: Path, *words: str, cwd: Path, **environment: str) -> subprocess
     return subprocess.run(
         ["bash", str(script), *words],
         cwd=cwd,
-        env={**os.environ, "PATH": path, **environment},
+        env={**os.environ, "PATH": path, "EMODB": ".", **environment},  # which `ready` needs beside --corpus
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from sertk.data.manifest import Manifest
 from sertk.errors import ConfigError, DataError, SertkError, TrainingError
 from sertk.experiment import run
 from sertk.features.store import FeatureStore, StoreWriter
-from sertk.inputs import read_inputs, training_part
+from sertk.inputs import read_inputs
 from sertk.testing.tiny import tiny_experiment, write_tiny_corpus
 
 CPU = torch.device("cpu")
@@ -82,21 +82,6 @@ def test_accumulation_and_bfloat16_train(tiny_store: Path, tmp_path: Path) -> No
     sets = ["compute.precision=bfloat16", "stage.full.accumulate=2", "stage.full.clip_norm=1.0"]
     checkpoint = run(load_experiment(tiny_store / "experiment.toml", sets), tmp_path / "model")
     assert all(tensor.isfinite().all() for tensor in checkpoint.weights.values())
-
-
-def test_a_fold_is_left_out_whole_speakers_at_a_time(tiny_store: Path) -> None:
-    experiment = load_experiment(tiny_store / "experiment.toml")
-    manifest = Manifest.read(tiny_store / "manifest.jsonl.gz")
-    whole = {u.id: u.speaker for u in training_part(manifest, experiment.data)}
-    left_out: list[set[str]] = []
-    for fold in range(3):
-        data = experiment.data.model_copy(update={"folds": 3, "fold": fold})
-        part = {u.id for u in training_part(manifest, data)}
-        out = whole.keys() - part
-        assert {whole[id] for id in out}.isdisjoint(whole[id] for id in part)
-        left_out.append(set(out))
-    assert set().union(*left_out) == whole.keys()
-    assert sum(map(len, left_out)) == len(whole)
 
 
 def test_shared_speakers_are_refused(tiny_store: Path, tmp_path: Path) -> None:

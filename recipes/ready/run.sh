@@ -25,7 +25,7 @@ if want 1; then
   sertk data prepare crema_d "$corpus" --fold 1 --out "$manifest" "${force[@]}"
   sertk check "$here/conf/members"/*.toml "$here/conf/small.toml" --manifest "$manifest" --split test --quiet
   sertk data prepare emodb "$other" --out data/emodb.jsonl.gz "${force[@]}"
-  sertk data map data/emodb.jsonl.gz --map "$here/conf/emodb.map.toml" --out "$mapped" "${force[@]}"
+  sertk data map data/emodb.jsonl.gz --map "$here/emodb.toml" --out "$mapped" "${force[@]}"
 fi
 if want 2; then
   sertk extract "$here/conf/encoders"/*.toml --manifest "$manifest" --into features --jobs "$train_jobs" "${on[@]}"

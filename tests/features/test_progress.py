@@ -22,11 +22,6 @@ def test_parts_side_by_side_add_up_and_share_the_time(tmp_path: Path) -> None:
     assert now.seconds_left == pytest.approx(5.0)
 
 
-def test_a_pass_goes_on_where_the_one_before_ended() -> None:
-    first = Progress(40, 40, 1, 80.0, 80.0, 5.0)
-    assert Progress(10, 30, 0, 20.0, 60.0, 2.0).after(first) == Progress(50, 70, 1, 100.0, 140.0, 7.0)
-
-
 def test_nothing_done_has_no_time_left_to_tell() -> None:
     assert Progress(total=3, total_seconds=9.0).seconds_left == inf
 

@@ -12,7 +12,14 @@ from torch import nn
 from sertk import registry
 from sertk.tensors import Features, Padded
 
-NAMES = registry.fusions.names()
+
+def without_required_options(name: str) -> bool:
+    """Others are for one model alone, and are tested with it."""
+    options = inspect.signature(registry.fusions.get(name)).parameters.values()
+    return all(option.default is not option.empty for option in options if option.kind is option.KEYWORD_ONLY)
+
+
+NAMES = [name for name in registry.fusions.names() if without_required_options(name)]
 LENGTHS = {"speech": [9, 4, 1, 6], "text": [3, 5, 2, 5], "video": [2, 7, 7, 1]}
 SMALL = {"width": 16, "ffn_dim": 24, "attention_width": 6}
 

@@ -35,8 +35,9 @@ OPTIONS = {
     ("loss", "soft_macro_f1"): {"leave_out": {"batch_split": NO_MEAN}},
     ("regularizer", "spec_augment"): {"options": {"time_share": 0.5, "feature_share": 0.3}},
 }
-ELSEWHERE = {"checkpoint", "hf_speech", "hf_text", "spans", "whisper"}
-"""Components that need a checkpoint or a file; the tests at the end, and those of timelines, give them one."""
+ELSEWHERE = {"checkpoint", "hf_speech", "hf_text", "spans", "whisper", "corpus_normalised", "relabelled"}
+"""Components that need a checkpoint, a file or a model to relabel; the tests at the end, of timelines and of
+`sertk-adopt` give them one."""
 
 
 def every_check() -> list[Check]:

@@ -150,7 +150,12 @@ def edit(path: str, old: str, new: str) -> None:
     Path(path).write_text(text.replace(old, new))
 
 
-@pytest.mark.parametrize("change", CHANGES)
+QUICK = ("option of a member",)
+
+
+@pytest.mark.parametrize(
+    "change", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in CHANGES]
+)
 def test_a_changed_input_runs_again_what_reads_it_and_nothing_else(
     place: Path, change: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -211,10 +211,10 @@ def test_a_calibrated_vote_keeps_the_order_and_fits_its_probabilities(
     np.testing.assert_allclose(fitted.emotion, by_hand / by_hand.sum(1, keepdims=True), atol=1e-5)
     truth = {u.id: u.emotion for u in Manifest.read(tiny_store / "manifest.jsonl.gz") if u.emotion}
 
-    def loss(said: Predictions, power: float = 1.0) -> float:
+    def loss(system: Predictions, power: float = 1.0) -> float:
         rows = [
-            (said.emotion[n] ** power, said.labels.names.index(truth[id]))
-            for n, id in enumerate(said.ids)
+            (system.emotion[n] ** power, system.labels.names.index(truth[id]))
+            for n, id in enumerate(system.ids)
             if id in truth
         ]
         return -float(np.mean([np.log(row[label] / row.sum()) for row, label in rows]))

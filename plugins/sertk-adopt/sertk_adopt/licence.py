@@ -22,10 +22,10 @@ def licence_of(source: Pretrained, revision: str | None) -> str:
     except OSError:
         return UNKNOWN
     front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
-    said = dict(
+    fields = dict(
         re.findall(r"(?m)^(license|license_name|license_link):\s*['\"]?([^'\"\n#]+)", front[1] if front else "")
     )
-    words = [said[key].strip() for key in ("license", "license_name", "license_link") if key in said]
+    words = [fields[key].strip() for key in ("license", "license_name", "license_link") if key in fields]
     return ", ".join(words) or UNKNOWN
 
 

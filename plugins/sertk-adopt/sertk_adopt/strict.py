@@ -28,7 +28,7 @@ ALL_ENCODERS = (
 """Weight normalisation was saved under these names up to torch 2.1."""
 
 MASKING = r"(.*\.)?masked_spec_embed"
-"""What stands in for masked frames in training; transformers keeps it in every model."""
+"""The embedding of masked frames in training; transformers keeps it in every model."""
 
 
 @dataclass(frozen=True)

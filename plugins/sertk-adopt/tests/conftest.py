@@ -1,8 +1,11 @@
 """Checkpoints as they are published, built at random: their settings and key names, in small."""
 
+# Longer than others: five published heads, each written out apart from the plugin's code, in the one shared file.
+
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -456,3 +459,17 @@ def sounds() -> list[Samples]:
         swell = 0.2 + 0.1 * np.sin(np.arange(samples) / (500 + 100 * number))
         found.append((noise * swell).clip(-1, 1).astype(np.float32))
     return found
+
+
+@pytest.fixture(scope="session")
+def copied() -> Callable[..., Path]:
+    """Makes a copy of a checkpoint, with other settings."""
+
+    def copy(folder: Path, place: Path, **settings: Any) -> Path:
+        if place != folder:
+            shutil.copytree(folder, place)
+        path = place / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+        return place
+
+    return copy

@@ -113,6 +113,6 @@ def test_the_process_has_no_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_the_verb_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = pickled(tmp_path / "p", {"state_dict": {"w": torch.ones(1)}, "epoch": 1})
     assert main(["convert", str(folder), "--into", str(tmp_path / "out")]) == 0
-    said = capsys.readouterr().out
-    assert "1 tensors" in said
-    assert "left out  epoch: int" in said
+    shown = capsys.readouterr().out
+    assert "1 tensors" in shown
+    assert "left out  epoch: int" in shown

@@ -27,7 +27,7 @@ SPLITS = ("train", "train", "held_out", "test")
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Recordings of six classes, told apart by pitch, and their manifest."""
+    """Recordings of six classes, each at a pitch of its own, and their manifest."""
     folder = tmp_path_factory.mktemp("six")
     utterances = []
     for number in range(72):

@@ -1,5 +1,7 @@
 """Ablations: what their tables say of given predictions, and that they train, resume and compare what they name."""
 
+# Longer than others: one small ablation is built for all of its tables, its training and its bad input.
+
 from __future__ import annotations
 
 import csv

@@ -1,3 +1,4 @@
+# Longer than others: one corpus is made, and each of its published tables and defects is looked at.
 from __future__ import annotations
 
 import csv
